@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// The run of `departments`: options, what it measures, and the answers to questions typed in.
+
+#include <anyssr/metrics/confusion.hpp>
+#include <anyssr/metrics/continual.hpp>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "departments/questions.hpp"
+
+namespace departments {
+
+struct Options {
+  std::string scalar = "float";
+  std::string expansion = "none";   ///< none, dense:d, hadamard:d
+  std::string activation = "relu";  ///< of the expansion
+  std::string subspace = "own";     ///< none, own, complement
+  std::string measured = "test";    ///< split on which accuracy is measured: test or val
+  std::int64_t dim = 4096;          ///< buckets of the hashed features
+  std::int64_t rank = 16;           ///< of the LoRA module; 0: a head only
+  double ridge = 0.3;               ///< of the router, absolute: rows have norm 1
+  std::uint64_t seed = 0;
+  int threads = 0;
+  bool quiet = false;
+};
+
+/// What a run measures. Accuracies count a question right where task and label both are.
+struct Results {
+  explicit Results(anyssr::Index tasks) : accuracy(tasks), confusion(tasks) {}
+
+  anyssr::AccuracyMatrix accuracy;      ///< row i: after task i
+  anyssr::ConfusionMatrix confusion;    ///< of routing, after the last task
+  double joint_accuracy = 0;            ///< of the router that saw all rows at once
+  anyssr::Index decisions = 0;          ///< questions decided after the last task
+  anyssr::Index decisions_changed = 0;  ///< of these: task differs from the joint router's
+  double oracle_accuracy = 0;           ///< the right task given
+  double calibration_error = 0;
+  double outside_auroc = -1;      ///< confidence, own against outside questions; -1: no such
+  double outside_confidence = 0;  ///< median
+  double inside_confidence = 0;   ///< median
+  std::map<std::string, double> ablation;  ///< end-to-end accuracy by kind of adapter
+  std::vector<double> learn_seconds;
+  double total_seconds = 0;
+  double query_microseconds = 0;  ///< median, one question at a time, text to answer
+  std::vector<std::size_t> adapter_bytes;
+  std::size_t router_bytes = 0;
+  std::size_t peak_bytes = 0;  ///< of the process
+};
+
+/// Answers one question in words.
+using Answerer = std::function<std::string(const std::string&)>;
+
+/// Learns the departments one after another and measures after each.
+/// @param answer  set to a function that goes on answering after the run
+/// @throws anyssr::Error
+Results run_float(const Questions& questions, const Options& options, Answerer& answer);
+Results run_double(const Questions& questions, const Options& options, Answerer& answer);
+
+}  // namespace departments

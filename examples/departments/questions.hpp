@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// The questions that `departments` learns and is asked: tasks with labels, in splits.
+
+#include <anyssr/core/types.hpp>
+#include <string>
+#include <vector>
+
+namespace departments {
+
+/// Texts with the number of their label within the task.
+struct Split {
+  std::vector<std::string> texts;
+  std::vector<anyssr::Index> labels;
+};
+
+struct Department {
+  std::string name;
+  std::vector<std::string> labels;
+  Split train;
+  Split val;
+  Split test;
+};
+
+struct Questions {
+  std::vector<Department> departments;  ///< in the order in which they are learned
+  std::vector<std::string> outside;     ///< test questions of no department
+};
+
+/// JSON Lines {"text", "task", "label", "split"}: split is train, val or test; task and label are
+/// strings, or null for a question of no department.
+/// @throws anyssr::FormatError  naming the file and the line
+Questions read_jsonl(const std::string& path);
+
+/// The published CLINC150 files data_full.json and domains.json in a folder: domains are
+/// departments.
+/// @throws anyssr::FormatError
+Questions read_clinc(const std::string& folder);
+
+/// Puts the departments into an order: "" as they are, "random" by the seed, or names with commas.
+/// @throws anyssr::ArgumentError  for a name that is unknown, missing or given twice
+void reorder(Questions& questions, const std::string& order, std::uint64_t seed);
+
+/// Refuses departments that cannot be learned or measured.
+/// @param split  "test" or "val": where accuracy is measured
+void expect_complete(const Questions& questions, const std::string& split);
+
+}  // namespace departments

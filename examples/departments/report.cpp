@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#include "departments/report.hpp"
+
+#include <anyssr/core/error.hpp>
+#include <anyssr/core/version.hpp>
+#include <cstdio>
+#include <fstream>
+#include <numeric>
+#include <sstream>
+
+#include "support/strict_json.hpp"
+
+namespace departments {
+
+using anyssr::Index;
+using support::Json;
+
+namespace {
+
+void print_matrix(const Questions& questions, const Results& results) {
+  std::printf(
+      "\naccuracy (department and intent right); row: after learning it, column: asked "
+      "about\n%-22s",
+      "");
+  for (const Department& department : questions.departments)
+    std::printf(" %8.8s", department.name.c_str());
+  std::printf("\n");
+  for (Index i = 0; i < results.accuracy.tasks(); ++i) {
+    std::printf("%2ld %-19.19s", static_cast<long>(i + 1),
+                questions.departments[static_cast<std::size_t>(i)].name.c_str());
+    for (Index j = 0; j <= i; ++j) std::printf("    %.3f", results.accuracy(i, j));
+    std::printf("\n");
+  }
+}
+
+Json task_names(const Questions& questions) {
+  Json names = Json::array();
+  for (const Department& department : questions.departments) names.push_back(department.name);
+  return names;
+}
+
+}  // namespace
+
+void print_report(const Questions& questions, const Results& results) {
+  print_matrix(questions, results);
+  const double average = anyssr::average_accuracy(results.accuracy);
+  std::printf("\naverage accuracy             %.4f\n", average);
+  std::printf("routing accuracy             %.4f\n", results.confusion.accuracy());
+  std::printf("accuracy, right task given   %.4f\n", results.oracle_accuracy);
+  std::printf(
+      "forgetting                   %.4f   (first or best minus last: more choices, harder "
+      "choice)\n",
+      anyssr::forgetting(results.accuracy));
+  std::printf("forgetting against joint     %.4f   (one router that saw all rows at once: %.4f)\n",
+              results.joint_accuracy - average, results.joint_accuracy);
+  std::printf("decisions unlike the joint's %ld of %ld\n",
+              static_cast<long>(results.decisions_changed), static_cast<long>(results.decisions));
+  std::printf("calibration error            %.4f\n", results.calibration_error);
+  if (results.outside_auroc >= 0) {
+    std::printf("median confidence            %.3f; questions of no department %.3f (AUROC %.3f)\n",
+                results.inside_confidence, results.outside_confidence, results.outside_auroc);
+  }
+  std::printf("\nmost confused departments\n");
+  for (const anyssr::ConfusedPair& pair : results.confusion.worst_pairs(5)) {
+    std::printf("  %-20.20s taken for %-20.20s %4ld (%.1f %%)\n",
+                questions.departments[static_cast<std::size_t>(pair.truth)].name.c_str(),
+                questions.departments[static_cast<std::size_t>(pair.predicted)].name.c_str(),
+                static_cast<long>(pair.count), 100 * pair.share);
+  }
+  std::printf("\nsame routing, other adapters: average accuracy\n");
+  for (const char* kind : {"ridge_head", "trained_head", "lora", "default"}) {
+    std::printf("  %-20s %.4f\n", kind, results.ablation.at(kind));
+  }
+  const std::size_t adapters =
+      std::accumulate(results.adapter_bytes.begin(), results.adapter_bytes.end(), std::size_t{0});
+  std::printf(
+      "\nstored a task                %.2f MB (adapters); router %.1f MB for all\n",
+      static_cast<double>(adapters) / static_cast<double>(results.adapter_bytes.size()) / 1e6,
+      static_cast<double>(results.router_bytes) / 1e6);
+  std::printf("a question                   %.0f microseconds, text to answer\n",
+              results.query_microseconds);
+  std::printf("seconds                      %.1f in all, %.1f learning\n", results.total_seconds,
+              std::accumulate(results.learn_seconds.begin(), results.learn_seconds.end(), 0.0));
+}
+
+void write_json(const std::string& path, const Questions& questions, const Options& options,
+                const Results& results) {
+  Json matrix = Json::array();
+  Json confusion = Json::array();
+  for (Index i = 0; i < results.accuracy.tasks(); ++i) {
+    Json row = Json::array();
+    Json counts = Json::array();
+    for (Index j = 0; j < results.accuracy.tasks(); ++j) {
+      row.push_back(j <= i ? Json(results.accuracy(i, j)) : Json(nullptr));
+      counts.push_back(results.confusion.count(i, j));
+    }
+    matrix.push_back(std::move(row));
+    confusion.push_back(std::move(counts));
+  }
+  const double average = anyssr::average_accuracy(results.accuracy);
+  Json json{
+      {"tasks", task_names(questions)},
+      {"accuracy_matrix", std::move(matrix)},
+      {"average_accuracy", average},
+      {"forgetting", anyssr::forgetting(results.accuracy)},
+      {"forgetting_vs_joint", results.joint_accuracy - average},
+      {"backward_transfer", anyssr::backward_transfer(results.accuracy)},
+      {"routing_accuracy", results.confusion.accuracy()},
+      {"routing_confusion", std::move(confusion)},
+      {"oracle_accuracy", results.oracle_accuracy},
+      {"decisions_changed_vs_joint", results.decisions_changed},
+      {"ece", results.calibration_error},
+      {"ablation", results.ablation},
+      {"learn_seconds", results.learn_seconds},
+      {"total_seconds", results.total_seconds},
+      {"query_microseconds", results.query_microseconds},
+      {"adapter_bytes", results.adapter_bytes},
+      {"router_bytes", results.router_bytes},
+      {"peak_bytes", results.peak_bytes},
+      {"outside_auroc", results.outside_auroc < 0 ? Json(nullptr) : Json(results.outside_auroc)},
+      {"measured_on", options.measured},
+      {"seed", options.seed},
+      {"version", ANYSSR_VERSION_STRING}};
+  const std::string temporary = path + ".part";
+  {
+    std::ofstream file(temporary, std::ios::binary);
+    file << json.dump(2) << "\n";
+    file.flush();
+    if (!file)
+      throw anyssr::FormatError(path +
+                                ": cannot be written; does the folder exist, may you write there?");
+  }
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
+    throw anyssr::FormatError(path + ": cannot be written over");
+  }
+}
+
+}  // namespace departments

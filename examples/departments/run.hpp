@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// One run in one scalar. Each scalar is compiled in a file of its own, side by side.
+
+#include "departments/experiment.hpp"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <anyssr/backbone/text_hashing.hpp>
+#include <anyssr/learner/continual_learner.hpp>
+#include <anyssr/metrics/calibration.hpp>
+#include <anyssr/metrics/ranking.hpp>
+#include <cstdio>
+#include <memory>
+#include <sstream>
+
+namespace departments {
+
+using namespace anyssr;
+
+/// "dense:8192" and the like.
+inline ExpansionOptions parse_expansion(const Options& options) {
+  ExpansionOptions result{.kind = ExpansionKind::identity};
+  result.activation = parse_activation(options.activation);
+  result.seed = options.seed;
+  if (options.expansion == "none") return result;
+  const std::size_t colon = options.expansion.find(':');
+  std::istringstream number(colon == std::string::npos ? "" : options.expansion.substr(colon + 1));
+  if (!(number >> result.dim) || !number.eof()) {
+    throw ArgumentError("--expansion is '" + options.expansion +
+                        "', expected none, dense:D or hadamard:D");
+  }
+  result.kind = parse_expansion_kind(options.expansion.substr(0, colon));
+  return result;
+}
+
+inline SubspaceChoice parse_subspace(const std::string& name) {
+  if (name == "none") return SubspaceChoice::none;
+  if (name == "own") return SubspaceChoice::own;
+  if (name == "complement") return SubspaceChoice::complement;
+  throw ArgumentError("--subspace is '" + name + "', expected none, own or complement");
+}
+
+inline LearnerOptions learner_options(const Options& options) {
+  LearnerOptions result;
+  result.router.expansion = parse_expansion(options);
+  result.router.rls.ridge = options.ridge;
+  result.router.rls.ridge_scale = RidgeScale::absolute;  // hashed rows have norm 1
+  result.router.rls.threads = options.threads;
+  result.adapter.lora.rank = static_cast<Index>(options.rank);
+  result.adapter.lora.alpha = static_cast<double>(std::max<std::int64_t>(1, options.rank));
+  result.subspace = parse_subspace(options.subspace);
+  result.lift.seed = options.seed;
+  result.seed = options.seed;
+  return result;
+}
+
+inline const Split& measured_split(const Department& department, const Options& options) {
+  return options.measured == "val" ? department.val : department.test;
+}
+
+inline double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+template <class S>
+class Run {
+  using Learner = ContinualLearner<TextHashingBackbone<S>>;
+  using Backbone = typename Learner::Adaptable;
+
+ public:
+  Run(const Questions& questions, const Options& options)
+      : questions_(questions),
+        options_(options),
+        learner_(std::make_shared<Learner>(
+            TextHashingBackbone<S>({.dim = static_cast<Index>(options.dim), .seed = options.seed}),
+            learner_options(options))) {}
+
+  Results run(Answerer& answer) {
+    const anyssr::detail::Stopwatch clock;
+    Results results(count());
+    for (Index t = 0; t < count(); ++t) learn(t, results);
+    measure_at_the_end(results);
+    compare_with_joint(results);
+    measure_ablation(results);
+    const StorageReport storage = learner_->storage();
+    results.adapter_bytes = storage.adapter_bytes;
+    results.router_bytes = storage.router_bytes;
+    results.total_seconds = clock.seconds();
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    results.peak_bytes = static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+    answer = [learner = learner_, questions = questions_](const std::string& text) {
+      return describe(*learner, questions, text);
+    };
+    return results;
+  }
+
+ private:
+  [[nodiscard]] Index count() const { return static_cast<Index>(questions_.departments.size()); }
+  [[nodiscard]] const Department& department(Index t) const {
+    return questions_.departments[static_cast<std::size_t>(t)];
+  }
+  [[nodiscard]] const Split& measured(Index t) const {
+    return measured_split(department(t), options_);
+  }
+
+  /// The line under way, where a person is looking.
+  bool show(const Department& task, const Progress& progress) const {
+    if (!options_.quiet && isatty(fileno(stderr)) != 0 && progress.stage == "train") {
+      std::fprintf(stderr, "\r%-24.24s training step %ld of %ld ", task.name.c_str(),
+                   static_cast<long>(progress.done), static_cast<long>(progress.total));
+    }
+    return true;
+  }
+
+  void learn(Index t, Results& results) {
+    const Department& task = department(t);
+    std::string labels;
+    for (const std::string& label : task.labels) labels += (labels.empty() ? "" : ",") + label;
+    const TaskReport report =
+        learner_->learn_task(task.name, task.train.texts, task.train.labels,
+                             {.metadata = {{"labels", labels}},
+                              .progress = [&](const Progress& p) { return show(task, p); }});
+    results.learn_seconds.push_back(report.seconds);
+    double sum = 0;
+    for (Index j = 0; j <= t; ++j) {
+      results.accuracy.set(t, j, accuracy(j));
+      sum += results.accuracy(t, j);
+    }
+    if (options_.quiet) return;
+    if (isatty(fileno(stderr)) != 0) std::fprintf(stderr, "\r");
+    std::printf("%3ld/%ld  %-24.24s %6ld rows %7.2f s   accuracy so far %.3f\n",
+                static_cast<long>(t + 1), static_cast<long>(count()), task.name.c_str(),
+                static_cast<long>(report.rows), report.seconds, sum / static_cast<double>(t + 1));
+    std::fflush(stdout);
+  }
+
+  /// Share of a department's measured questions whose department and label both come out right.
+  [[nodiscard]] double accuracy(Index t) const {
+    const Split& split = measured(t);
+    const auto predictions = learner_->predict(split.texts);
+    Index right = 0;
+    for (std::size_t i = 0; i < predictions.size(); ++i) {
+      const bool is_right = predictions[i].decision.task == t &&
+                            learner_->backbone().is_correct(predictions[i].output, split.labels[i]);
+      right += is_right ? 1 : 0;
+    }
+    return static_cast<double>(right) / static_cast<double>(predictions.size());
+  }
+
+  void measure_at_the_end(Results& results) {
+    std::vector<double> confidences;
+    std::vector<std::uint8_t> routed_right;
+    double oracle = 0;
+    for (Index t = 0; t < count(); ++t) {
+      const Split& split = measured(t);
+      const auto trunk = learner_->backbone().trunk(split.texts);
+      trunks_.push_back(trunk);
+      decisions_.push_back(decide(learner_->router(), trunk));
+      for (const RoutingDecision& decision : decisions_.back()) {
+        confidences.push_back(decision.confidence);
+        routed_right.push_back(decision.task == t ? 1 : 0);
+        results.confusion.add(t, decision.task);
+      }
+      const std::vector<Index> given(split.texts.size(), t);
+      oracle += end_to_end(t, given, adapters());
+    }
+    results.oracle_accuracy = oracle / static_cast<double>(count());
+    results.calibration_error = expected_calibration_error(confidences, routed_right);
+    results.inside_confidence = median(confidences);
+    if (!questions_.outside.empty()) {
+      std::vector<double> outside;
+      for (const auto& decision : learner_->snapshot().decide(questions_.outside)) {
+        outside.push_back(decision.confidence);
+      }
+      results.outside_auroc = auroc(confidences, outside);
+      results.outside_confidence = median(outside);
+    }
+    std::vector<double> microseconds;
+    const Split& split = measured(0);
+    for (std::size_t i = 0; i < std::min<std::size_t>(200, split.texts.size()); ++i) {
+      const anyssr::detail::Stopwatch clock;
+      (void)learner_->predict(std::span(&split.texts[i], 1));
+      microseconds.push_back(1e6 * clock.seconds());
+    }
+    results.query_microseconds = median(microseconds);
+  }
+
+  [[nodiscard]] std::vector<RoutingDecision> decide(const AnalyticRouter<S>& router,
+                                                    const typename Backbone::Trunk& trunk) const {
+    RoutingWorkspace<S> workspace;
+    std::vector<RoutingDecision> decisions;
+    router.decide(learner_->backbone().features(trunk), workspace, decisions);
+    return decisions;
+  }
+
+  [[nodiscard]] std::vector<Adapter<S>> adapters() const {
+    std::vector<Adapter<S>> result;
+    const auto snapshot = learner_->snapshot();
+    for (const auto& adapter : snapshot.adapters()) result.push_back(*adapter);
+    return result;
+  }
+
+  /// Accuracy on department t when its questions are answered by the adapters of `tasks`.
+  [[nodiscard]] double end_to_end(Index t, const std::vector<Index>& tasks,
+                                  const std::vector<Adapter<S>>& adapters) const {
+    std::vector<AdapterMix<S>> mixes;
+    for (const Index task : tasks) mixes.emplace_back(adapters[static_cast<std::size_t>(task)]);
+    const auto outputs = learner_->backbone().forward(trunks_[static_cast<std::size_t>(t)], mixes);
+    Index right = 0;
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      const bool is_right =
+          tasks[i] == t && learner_->backbone().is_correct(outputs[i], measured(t).labels[i]);
+      right += is_right ? 1 : 0;
+    }
+    return static_cast<double>(right) / static_cast<double>(outputs.size());
+  }
+
+  [[nodiscard]] double average_end_to_end(
+      const std::vector<std::vector<RoutingDecision>>& decisions,
+      const std::vector<Adapter<S>>& adapters) const {
+    double sum = 0;
+    for (Index t = 0; t < count(); ++t) {
+      std::vector<Index> tasks;
+      for (const auto& decision : decisions[static_cast<std::size_t>(t)])
+        tasks.push_back(decision.task);
+      sum += end_to_end(t, tasks, adapters);
+    }
+    return sum / static_cast<double>(count());
+  }
+
+  /// One router that sees the rows of all departments in one batch.
+  void compare_with_joint(Results& results) const {
+    std::vector<std::string> names;
+    std::vector<std::string> texts;
+    std::vector<Index> task_of_row;
+    std::vector<Index> labels;
+    for (Index t = 0; t < count(); ++t) {
+      const Split& split = department(t).train;
+      names.push_back(department(t).name);
+      texts.insert(texts.end(), split.texts.begin(), split.texts.end());
+      labels.insert(labels.end(), split.labels.begin(), split.labels.end());
+      task_of_row.insert(task_of_row.end(), split.texts.size(), t);
+    }
+    AnalyticRouter<S> joint(learner_->backbone().feature_dim(), learner_->options().router);
+    joint.learn_together(std::span<const std::string>(names), learner_->backbone().features(texts),
+                         task_of_row, labels);
+    std::vector<std::vector<RoutingDecision>> decisions;
+    for (Index t = 0; t < count(); ++t) {
+      decisions.push_back(decide(joint, trunks_[static_cast<std::size_t>(t)]));
+      for (std::size_t i = 0; i < decisions.back().size(); ++i) {
+        ++results.decisions;
+        const bool changed =
+            decisions.back()[i].task != decisions_[static_cast<std::size_t>(t)][i].task;
+        results.decisions_changed += changed ? 1 : 0;
+      }
+    }
+    results.joint_accuracy = average_end_to_end(decisions, adapters());
+  }
+
+  /// The same routing with other adapters: parts of the learned ones, and heads trained without
+  /// LoRA.
+  void measure_ablation(Results& results) const {
+    std::vector<Adapter<S>> ridge_head = adapters();
+    std::vector<Adapter<S>> lora = adapters();
+    std::vector<Adapter<S>> trained_head;
+    for (Index t = 0; t < count(); ++t) {
+      ridge_head[static_cast<std::size_t>(t)].heads.erase(std::string(Backbone::trained_head));
+      lora[static_cast<std::size_t>(t)].heads.erase(std::string(Backbone::closed_form_head));
+      const Split& split = department(t).train;
+      const std::span<const Index> targets(split.labels);
+      Adapter<S> adapter = learner_->backbone().make_adapter(targets, {.lora = {.rank = 0}}, 0);
+      TrainOptions train = learner_->options().train;
+      train.seed = hash_bytes(department(t).name, learner_->options().seed);
+      train_adapter(learner_->backbone(), learner_->backbone().trunk(split.texts), targets, adapter,
+                    train);
+      trained_head.push_back(std::move(adapter));
+    }
+    results.ablation["ridge_head"] = average_end_to_end(decisions_, ridge_head);
+    results.ablation["trained_head"] = average_end_to_end(decisions_, trained_head);
+    results.ablation["lora"] = average_end_to_end(decisions_, lora);
+    results.ablation["default"] = average_end_to_end(decisions_, adapters());
+  }
+
+  static std::string describe(const Learner& learner, const Questions& questions,
+                              const std::string& text) {
+    const auto prediction = learner.predict(std::span(&text, 1)).front();
+    const Department& chosen =
+        questions.departments[static_cast<std::size_t>(prediction.decision.task)];
+    Index label = 0;
+    prediction.output.maxCoeff(&label);
+    std::ostringstream words;
+    words.precision(2);
+    words << std::fixed << "department  " << prediction.task << "\nintent      "
+          << chosen.labels[static_cast<std::size_t>(label)] << "\nconfidence  "
+          << prediction.decision.confidence << "\nrunner-up   ";
+    const Index second = prediction.decision.runner_up;
+    words << (second < 0 ? "none" : questions.departments[static_cast<std::size_t>(second)].name)
+          << "\n";
+    return words.str();
+  }
+
+  const Questions& questions_;
+  const Options& options_;
+  std::shared_ptr<Learner> learner_;
+  std::vector<typename Backbone::Trunk> trunks_;  // of the measured questions, one a department
+  std::vector<std::vector<RoutingDecision>> decisions_;  // of the learner after the last task
+};
+
+}  // namespace departments

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+#include "departments/run.hpp"
+
+namespace departments {
+
+Results run_float(const Questions& questions, const Options& options, Answerer& answer) {
+  return Run<float>(questions, options).run(answer);
+}
+
+}  // namespace departments

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// The learner: a frozen backbone, an adapter a task, and a router that names the task of a query.
+///
+///   learn_task(name, inputs, targets):  features -> adapter trained in the task's subspace
+///                                       features -> router sums, exactly as joint training
+///   predict(inputs):                    features -> router -> adapter of the task -> answer
+///
+/// Learning a task changes no bit of the backbone and of the adapters of earlier tasks.
+/// Source: Any-SSR, arXiv 2503.13575.
+
+#include <chrono>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "anyssr/learner/learner_options.hpp"
+#include "anyssr/learner/snapshot.hpp"
+
+namespace anyssr::inline v0 {
+
+namespace detail {
+
+/// B itself where adapters attach to it, else B with a lifted layer on top.
+template <class B>
+struct AdaptableOf {
+  using type = LiftedBackbone<B>;
+  static type make(B backbone, const LiftOptions& options) {
+    return type(std::move(backbone), options);
+  }
+};
+template <AdaptableBackbone B>
+struct AdaptableOf<B> {
+  using type = B;
+  static type make(B backbone, const LiftOptions& /*options*/) { return backbone; }
+};
+
+/// A backbone that can refuse targets that an adapter cannot answer.
+template <class B>
+concept ChecksTargets = requires(const B& backbone, std::span<const typename B::Target> targets,
+                                 const Adapter<typename B::Scalar>& adapter) {
+  backbone.check_targets(targets, adapter);
+};
+
+class Stopwatch {
+ public:
+  [[nodiscard]] double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace detail
+
+/// One thread changes a learner at a time; any number of threads predict meanwhile.
+///
+/// Every change has two phases: the first trains, checks, expands and allocates, may throw or be
+/// cancelled, and changes nothing; the second accumulates, factors, calibrates and publishes. Where
+/// the factorisation fails, the router's sums come back if RouterOptions::rollback_copy is set;
+/// else is_poisoned() holds, further learning is refused, and the last snapshot goes on serving.
+template <Backbone B>
+class ContinualLearner {
+ public:
+  using Adaptable = typename detail::AdaptableOf<B>::type;
+  using Scalar = typename Adaptable::Scalar;
+  using Input = typename Adaptable::Input;
+  using Target = typename Adaptable::Target;
+  using Output = typename Adaptable::Output;
+  using PredictOptions = typename Adaptable::PredictOptions;
+
+  /// Takes the backbone and freezes it: nothing writes to it from here on.
+  /// @throws ArgumentError  for an option out of range
+  explicit ContinualLearner(B backbone, const LearnerOptions& options = {})
+      : options_(options),
+        backbone_(std::make_shared<const Adaptable>(
+            detail::AdaptableOf<B>::make(std::move(backbone), options.lift))),
+        router_(static_cast<Index>(backbone_->feature_dim()), options.router),
+        state_(std::make_shared<const Snapshot<Adaptable>>(
+            backbone_, router_.table(), std::vector<AdapterPointer>{}, std::uint64_t{0})) {}
+
+  [[nodiscard]] const LearnerOptions& options() const noexcept { return options_; }
+  [[nodiscard]] const Adaptable& backbone() const noexcept { return *backbone_; }
+  [[nodiscard]] const AnalyticRouter<Scalar>& router() const noexcept { return router_; }
+  [[nodiscard]] bool is_poisoned() const noexcept { return router_.is_poisoned(); }
+
+  /// Learns a new task.
+  /// @param inputs   at least 2 queries
+  /// @param targets  one an input
+  /// @throws TaskError  the name is empty or known; what backbone, training and router throw. The
+  /// learner
+  ///         is then as it was.
+  TaskReport learn_task(std::string_view name, std::span<const Input> inputs,
+                        std::span<const Target> targets, const TaskOptions& task_options = {}) {
+    const detail::Stopwatch clock;
+    expect_new(name);
+    detail::expect<ShapeError>(inputs.size() >= 2, "inputs of task '", name, "' have ",
+                               inputs.size(),
+                               " rows, expected at least 2 to train an adapter: add rows, or use "
+                               "adopt_task, which trains none");
+    detail::expect_count("targets", targets.size(), static_cast<Index>(inputs.size()));
+    const ProgressCallback& progress = task_options.progress;
+    detail::report(progress, {.stage = "features", .total = 1});
+    TaskReport report{.task = std::string(name), .rows = static_cast<Index>(inputs.size())};
+    const std::uint64_t seed = hash_bytes(name, options_.seed);
+    Adapter<Scalar> adapter = backbone_->make_adapter(targets, options_.adapter, seed);
+    const auto trunk = make_training_trunk(*backbone_, inputs, targets);
+    expect_features(trunk, inputs.size());
+    detail::report(progress, {.stage = "subspace", .total = 1});
+    report.subspaces =
+        subspaces_.confine(*backbone_, trunk, options_.subspace, options_.subspace_fit, adapter);
+    TrainOptions train = options_.train;
+    train.seed = seed;
+    report.training = train_adapter(*backbone_, trunk, targets, adapter, train, progress);
+    if constexpr (HasClosedForm<Adaptable>) backbone_->fit_closed_form(trunk, targets, adapter);
+    TaskSubspaces<Scalar> subspaces = subspaces_;
+    if (options_.subspace == SubspaceChoice::complement) subspaces = subspaces_.with(adapter);
+    for (auto& [site, module] : adapter.modules) module.materialise();
+    adapter.metadata.insert(task_options.metadata.begin(), task_options.metadata.end());
+    report.adapter_parameters = adapter.parameter_count();
+    report.adapter_bytes = adapter.bytes();
+    detail::report(progress, {.stage = "router", .total = 1});
+
+    const detail::Stopwatch router_clock;
+    commit_new(std::move(adapter),
+               [&] { router_.learn(name, backbone_->features(trunk), labels(targets)); });
+    subspaces_ = std::move(subspaces);
+    report.router_seconds = router_clock.seconds();
+    report.seconds = clock.seconds();
+    return report;
+  }
+
+  /// More rows for a known task: the router learns them exactly; the adapter stays as it is
+  /// (replace_adapter brings a retrained one).
+  /// @throws TaskError  for an unknown name; ArgumentError for targets that the adapter cannot
+  /// answer
+  void extend_task(std::string_view name, std::span<const Input> inputs,
+                   std::span<const Target> targets, const TaskOptions& task_options = {}) {
+    const auto current = snapshot();
+    const Adapter<Scalar>& adapter = current.adapter(name);
+    detail::expect<ShapeError>(!inputs.empty(), "inputs are empty, expected at least 1");
+    detail::expect_count("targets", targets.size(), static_cast<Index>(inputs.size()));
+    if constexpr (detail::ChecksTargets<Adaptable>) backbone_->check_targets(targets, adapter);
+    detail::report(task_options.progress, {.stage = "features", .total = 1});
+    const auto trunk = backbone_->trunk(inputs);
+    expect_features(trunk, inputs.size());
+    detail::report(task_options.progress, {.stage = "router", .total = 1});
+    const bool labelled =
+        !router_.tasks()[static_cast<std::size_t>(*router_.find(name))].label_columns.empty();
+    const std::vector<Index> rows = labelled ? labels(targets) : std::vector<Index>{};
+    commit(current.adapters(), [&] { router_.extend(name, backbone_->features(trunk), rows); });
+  }
+
+  /// Takes an adapter that was trained elsewhere; only the router learns, from a few example
+  /// inputs.
+  /// @throws TaskError      the name is empty or known
+  /// @throws ShapeError     a module does not fit its site
+  /// @throws ArgumentError  a site that the backbone does not have
+  void adopt_task(std::string_view name, Adapter<Scalar> adapter, std::span<const Input> inputs,
+                  const TaskOptions& task_options = {}) {
+    expect_new(name);
+    expect_fits(adapter);
+    detail::expect<ShapeError>(!inputs.empty(), "inputs are empty, expected at least 1");
+    detail::report(task_options.progress, {.stage = "features", .total = 1});
+    const auto trunk = backbone_->trunk(inputs);
+    expect_features(trunk, inputs.size());
+    for (const auto& [key, value] : task_options.metadata)
+      adapter.metadata.insert_or_assign(key, value);
+    detail::report(task_options.progress, {.stage = "router", .total = 1});
+    commit_new(std::move(adapter), [&] { router_.learn(name, backbone_->features(trunk)); });
+  }
+
+  /// Puts another adapter in a task's place; the router does not change.
+  void replace_adapter(std::string_view name, Adapter<Scalar> adapter) {
+    const auto current = snapshot();
+    (void)current.adapter(name);
+    expect_fits(adapter);
+    std::vector<AdapterPointer> adapters = current.adapters();
+    adapters[static_cast<std::size_t>(*router_.find(name))] =
+        std::make_shared<const Adapter<Scalar>>(std::move(adapter));
+    commit(std::move(adapters), [] {});
+  }
+
+  /// The state of this moment, for threads that predict.
+  [[nodiscard]] Snapshot<Adaptable> snapshot() const { return *state_.load(); }
+
+  /// Routes every query and answers it under its task's adapter (Snapshot::predict).
+  [[nodiscard]] std::vector<Prediction<Output>> predict(
+      std::span<const Input> inputs, const PredictOptions& predict_options = {}) const {
+    return state_.load()->predict(inputs, predict_options);
+  }
+
+  /// Answers under the adapter of a named task, without routing.
+  [[nodiscard]] std::vector<Output> predict_as(std::string_view task, std::span<const Input> inputs,
+                                               const PredictOptions& predict_options = {}) const {
+    return state_.load()->predict_as(task, inputs, predict_options);
+  }
+
+  [[nodiscard]] std::vector<TaskSummary> tasks() const {
+    const auto state = state_.load();
+    std::vector<TaskSummary> result;
+    for (std::size_t t = 0; t < state->tasks().size(); ++t) {
+      const RoutedTask& task = state->tasks()[t];
+      const Adapter<Scalar>& adapter = *state->adapters()[t];
+      result.push_back({.name = task.name,
+                        .rows = task.rows,
+                        .labels = static_cast<Index>(task.label_columns.size()),
+                        .adapter_parameters = adapter.parameter_count(),
+                        .adapter_bytes = adapter.bytes(),
+                        .metadata = adapter.metadata});
+    }
+    return result;
+  }
+
+  [[nodiscard]] StorageReport storage() const {
+    StorageReport report{.router_bytes = router_.bytes(), .subspace_bytes = subspaces_.bytes()};
+    for (const TaskSummary& task : tasks()) report.adapter_bytes.push_back(task.adapter_bytes);
+    return report;
+  }
+
+ private:
+  using AdapterPointer = typename Snapshot<Adaptable>::AdapterPointer;
+
+  void expect_new(std::string_view name) const {
+    detail::expect<TaskError>(!name.empty(), "the task name is empty, expected a name");
+    detail::expect<TaskError>(!router_.find(name), "task '", name,
+                              "' is learned already: extend_task adds "
+                              "rows to it, replace_adapter changes its adapter");
+  }
+
+  template <class Trunk>
+  void expect_features(const Trunk& trunk, std::size_t count) const {
+    const auto& features = backbone_->features(trunk);
+    detail::expect_cols("features of the backbone", features,
+                        static_cast<Index>(backbone_->feature_dim()));
+    detail::expect_rows("features of the backbone", features, static_cast<Index>(count));
+    detail::expect_finite("features of the backbone", features);
+  }
+
+  void expect_fits(const Adapter<Scalar>& adapter) const {
+    detail::expect<NonFiniteError>(adapter.is_finite(),
+                                   "the adapter holds NaN or infinity, expected finite numbers");
+    const auto sites = backbone_->sites();
+    for (const auto& [name, module] : adapter.modules) {
+      const auto site = std::find_if(sites.begin(), sites.end(),
+                                     [&, key = name](const Site& s) { return s.name == key; });
+      detail::expect(site != sites.end(), "the adapter has a module for site '", name,
+                     "', which the backbone does not have");
+      detail::expect<ShapeError>(module.in_dim() == site->in && module.out_dim() == site->out,
+                                 "the module of site '", name, "' maps ", module.in_dim(), " to ",
+                                 module.out_dim(), ", expected ", site->in, " to ", site->out);
+    }
+  }
+
+  [[nodiscard]] std::vector<Index> labels(std::span<const Target> targets) const {
+    if constexpr (HasLabels<Adaptable>) return labels_of(*backbone_, targets);
+    return {};
+  }
+
+  template <class Change>
+  void commit_new(Adapter<Scalar> adapter, const Change& change) {
+    std::vector<AdapterPointer> adapters = state_.load()->adapters();
+    adapters.push_back(std::make_shared<const Adapter<Scalar>>(std::move(adapter)));
+    commit(std::move(adapters), change);
+  }
+
+  /// Runs the change of the router and publishes what came of it.
+  template <class Change>
+  void commit(std::vector<AdapterPointer> adapters, const Change& change) {
+    const auto next = std::make_shared<Snapshot<Adaptable>>(*state_.load());  // allocates before
+    change();
+    *next = Snapshot<Adaptable>(backbone_, router_.table(), std::move(adapters),
+                                next->generation() + 1);
+    state_.store(next);
+  }
+
+  LearnerOptions options_;
+  std::shared_ptr<const Adaptable> backbone_;
+  AnalyticRouter<Scalar> router_;
+  TaskSubspaces<Scalar> subspaces_;
+  detail::Published<Snapshot<Adaptable>> state_;  // never null
+};
+
+}  // namespace anyssr::inline v0

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// What predictions read: the learner's state of one moment, immutable. Any number of threads may
+/// use one; it stays as it was while the learner goes on learning.
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "anyssr/lora/adaptable_backbone.hpp"
+#include "anyssr/router/routing_table.hpp"
+
+namespace anyssr::inline v0 {
+
+/// The answer to one query and how it came about.
+template <class Output>
+struct Prediction {
+  std::string task;          ///< name of the chosen task
+  RoutingDecision decision;  ///< scores, margin, confidence
+  Output output;             ///< what the backbone answers under the task's adapter
+};
+
+template <AdaptableBackbone B>
+class Snapshot {
+ public:
+  using Scalar = typename B::Scalar;
+  using Input = typename B::Input;
+  using Output = typename B::Output;
+  using PredictOptions = typename B::PredictOptions;
+  using AdapterPointer = std::shared_ptr<const Adapter<Scalar>>;
+
+  Snapshot(std::shared_ptr<const B> backbone, std::shared_ptr<const RoutingTable<Scalar>> table,
+           std::vector<AdapterPointer> adapters, std::uint64_t generation) noexcept
+      : backbone_(std::move(backbone)),
+        table_(std::move(table)),
+        adapters_(std::move(adapters)),
+        generation_(generation) {}
+
+  // What refers into the snapshot is not handed out by a temporary one: it would dangle.
+  [[nodiscard]] const B& backbone() const& noexcept { return *backbone_; }
+  [[nodiscard]] const std::vector<RoutedTask>& tasks() const& noexcept { return table_->tasks(); }
+  [[nodiscard]] const RoutingTable<Scalar>& table() const& noexcept { return *table_; }
+  [[nodiscard]] const std::vector<AdapterPointer>& adapters() const& noexcept { return adapters_; }
+  void backbone() const&& = delete;
+  void tasks() const&& = delete;
+  void table() const&& = delete;
+  void adapters() const&& = delete;
+
+  /// Grows by one with every change of the learner.
+  [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
+
+  /// @throws TaskError  for an unknown name
+  [[nodiscard]] const Adapter<Scalar>& adapter(std::string_view task) const& {
+    return *adapters_[index_of(task)];
+  }
+  void adapter(std::string_view task) const&& = delete;
+
+  /// Routes every query and answers it under the adapter of its task; the trunk is computed once.
+  /// @throws TaskError  before the first task; what the backbone throws for a bad input
+  [[nodiscard]] std::vector<Prediction<Output>> predict(std::span<const Input> inputs,
+                                                        const PredictOptions& options = {}) const {
+    if (inputs.empty()) return {};
+    const typename B::Trunk trunk = backbone_->trunk(inputs);
+    std::vector<RoutingDecision> decisions = decide_on(trunk);
+    std::vector<AdapterMix<Scalar>> mixes;
+    mixes.reserve(decisions.size());
+    for (const RoutingDecision& decision : decisions) {
+      mixes.emplace_back(*adapters_[static_cast<std::size_t>(decision.task)]);
+    }
+    std::vector<Output> outputs = backbone_->forward(trunk, mixes, options);
+    std::vector<Prediction<Output>> predictions;
+    predictions.reserve(decisions.size());
+    for (std::size_t i = 0; i < decisions.size(); ++i) {
+      const RoutedTask& task = tasks()[static_cast<std::size_t>(decisions[i].task)];
+      predictions.push_back({task.name, std::move(decisions[i]), std::move(outputs[i])});
+    }
+    return predictions;
+  }
+
+  /// Answers under the adapter of a named task, without routing.
+  /// @throws TaskError  for an unknown name
+  [[nodiscard]] std::vector<Output> predict_as(std::string_view task, std::span<const Input> inputs,
+                                               const PredictOptions& options = {}) const {
+    const Adapter<Scalar>& chosen = adapter(task);
+    if (inputs.empty()) return {};
+    const std::vector<AdapterMix<Scalar>> mixes(inputs.size(), AdapterMix<Scalar>(chosen));
+    return backbone_->forward(backbone_->trunk(inputs), mixes, options);
+  }
+
+  /// Routes without answering.
+  [[nodiscard]] std::vector<RoutingDecision> decide(std::span<const Input> inputs) const {
+    if (inputs.empty()) return {};
+    return decide_on(backbone_->trunk(inputs));
+  }
+
+ private:
+  [[nodiscard]] std::vector<RoutingDecision> decide_on(const typename B::Trunk& trunk) const {
+    RoutingWorkspace<Scalar> workspace;
+    std::vector<RoutingDecision> decisions;
+    table_->decide(backbone_->features(trunk), workspace, decisions);
+    return decisions;
+  }
+
+  [[nodiscard]] std::size_t index_of(std::string_view name) const {
+    for (std::size_t t = 0; t < tasks().size(); ++t) {
+      if (tasks()[t].name == name) return t;
+    }
+    std::string known;
+    for (const RoutedTask& task : tasks()) known += (known.empty() ? "" : ", ") + task.name;
+    detail::raise<TaskError>("task '", name, "' is unknown, expected one of: ",
+                             known.empty() ? "(none learned yet)" : known);
+  }
+
+  std::shared_ptr<const B> backbone_;
+  std::shared_ptr<const RoutingTable<Scalar>> table_;
+  std::vector<AdapterPointer> adapters_;  // one a task, in the table's order
+  std::uint64_t generation_;
+};
+
+namespace detail {
+
+/// A cell that one thread writes and any number read. (std::atomic<std::shared_ptr> of libstdc++ 12
+/// fails ThreadSanitizer.)
+template <class T>
+class Published {
+ public:
+  explicit Published(std::shared_ptr<const T> value) noexcept : value_(std::move(value)) {}
+  Published(const Published& other) : value_(other.load()) {}
+  Published(Published&& other) noexcept : value_(other.load()) {}
+  Published& operator=(const Published& other) noexcept {
+    store(other.load());
+    return *this;
+  }
+  Published& operator=(Published&& other) noexcept {
+    store(other.load());
+    return *this;
+  }
+  ~Published() = default;
+
+  [[nodiscard]] std::shared_ptr<const T> load() const noexcept {
+    const std::scoped_lock lock(mutex_);
+    return value_;
+  }
+  void store(std::shared_ptr<const T> value) noexcept {
+    const std::scoped_lock lock(mutex_);
+    value_.swap(value);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const T> value_;
+};
+
+}  // namespace detail
+
+}  // namespace anyssr::inline v0

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Confines the LoRA modules of a new task to a subspace of its site inputs (MATH: A = Q U^T).
+///
+///   own         U spans the leading directions of this task's rows X_t at the site
+///   complement  U spans (I - U_<t U_<t^T) X_t^T: what the earlier tasks' spans do not hold, so
+///   that
+///               B A x = 0, to round-off, for every x in those spans (InfLoRA, arXiv 2404.00228)
+
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "anyssr/lora/adaptable_backbone.hpp"
+#include "anyssr/subspace/complement.hpp"
+#include "anyssr/subspace/subspace_projector.hpp"
+
+namespace anyssr::inline v0 {
+
+enum class SubspaceChoice : std::uint8_t { none, own, complement };
+
+/// What became of one site.
+struct SiteSubspace {
+  Index rank = 0;     ///< directions that the module may read
+  double energy = 1;  ///< own: share of the site inputs inside them; complement: share outside
+                      ///< the earlier spans
+  Index capacity_left = -1;  ///< complement: directions that no task uses yet; else -1
+};
+
+/// The spans of the tasks learned, by site. Only the choice `complement` fills it.
+template <RealScalar S>
+class TaskSubspaces {
+ public:
+  /// Confines every module of `adapter` and gives what became of each site. Changes nothing here.
+  /// @throws NumericalError  where nothing of the new rows is left (complement)
+  template <AdaptableBackbone B>
+  std::map<std::string, SiteSubspace> confine(const B& backbone, const typename B::Trunk& trunk,
+                                              SubspaceChoice choice, const SubspaceOptions& options,
+                                              Adapter<S>& adapter) const {
+    std::map<std::string, SiteSubspace> report;
+    if (choice == SubspaceChoice::none || adapter.modules.empty()) return report;
+    backbone.visit_site_inputs(trunk, adapter, [&](std::string_view site, const auto& rows) {
+      const auto module = adapter.modules.find(std::string(site));
+      if (module == adapter.modules.end()) return;
+      const auto earlier = spans_.find(module->first);
+      SiteSubspace& entry = report[module->first];
+      Matrix<S> basis;
+      if (choice == SubspaceChoice::complement && earlier != spans_.end()) {
+        ComplementBasis<S> found = complement_basis(rows, earlier->second, options);
+        entry.energy = found.outside_share;
+        entry.capacity_left = found.capacity - found.basis.cols();
+        basis = std::move(found.basis);
+      } else {
+        const auto projector = SubspaceProjector<S>::fit(rows, options);
+        entry.energy = projector.energy_kept();
+        if (choice == SubspaceChoice::complement)
+          entry.capacity_left = projector.dim() - projector.rank();
+        basis = projector.basis();
+      }
+      entry.rank = basis.cols();
+      fit_rank(module->second, basis.cols());
+      module->second.confine(std::move(basis));
+    });
+    return report;
+  }
+
+  /// This object with the confined modules' spans added: what the next task stays outside of.
+  [[nodiscard]] TaskSubspaces with(const Adapter<S>& adapter) const {
+    TaskSubspaces result = *this;
+    for (const auto& [site, module] : adapter.modules) {
+      if (!module.is_confined()) continue;
+      Matrix<S>& span = result.spans_[site];
+      span = span.size() == 0 ? Matrix<S>(module.basis()) : append_basis(span, module.basis());
+    }
+    return result;
+  }
+
+  [[nodiscard]] const std::map<std::string, Matrix<S>>& spans() const noexcept { return spans_; }
+
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    std::size_t total = 0;
+    for (const auto& [site, span] : spans_)
+      total += static_cast<std::size_t>(span.size()) * sizeof(S);
+    return total;
+  }
+
+ private:
+  /// A task of few rows may span fewer directions than the rank asked for: the module gets as many,
+  /// with the same scale.
+  static void fit_rank(LoraModule<S>& module, Index directions) {
+    if (directions >= module.rank()) return;
+    const auto r = static_cast<double>(directions);
+    const double alpha = module.scale() * (module.rank_stabilised() ? std::sqrt(r) : r);
+    module = LoraModule<S>(
+        module.in_dim(), module.out_dim(),
+        {.rank = directions, .alpha = alpha, .rank_stabilised = module.rank_stabilised()});
+  }
+
+  std::map<std::string, Matrix<S>> spans_;  // site -> in x K, orthonormal
+};
+
+}  // namespace anyssr::inline v0

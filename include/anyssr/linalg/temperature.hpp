@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// The temperature that turns scores into probabilities softmax(b * scores), fitted on held-out
+/// scores by minimising the mean log loss (temperature scaling, arXiv 1706.04599):
+///
+///   L(b) = mean_i ( log sum_j exp(b s_ij) - b sum_j t_ij s_ij )
+///   t_i  = (n onehot(label_i) + prior / c) / (n + prior)
+///
+/// The prior is `prior` rows of unknown label: on scores that separate every row it keeps b finite,
+/// and its influence fades as 1 / n. L is convex in b, so its slope is solved by Newton steps kept
+/// inside a bracket on log b.
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "anyssr/core/error.hpp"
+
+namespace anyssr::inline v0 {
+
+namespace detail {
+
+/// Refuses a list of labels that is not one a row, each in 0..classes-1.
+inline void expect_labels(std::span<const Index> labels, Index rows, Index classes) {
+  expect_count("labels", labels.size(), rows);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    expect(labels[i] >= 0 && labels[i] < classes, "labels hold ", labels[i], " at row ", i,
+           ", expected 0 to ", classes - 1);
+  }
+}
+
+/// L'(b) and L''(b) for scores shifted so that each row's largest is 0.
+struct LogLossSlope {
+  double slope = 0;
+  double curvature = 0;
+};
+
+[[nodiscard]] inline LogLossSlope log_loss_slope(const Eigen::MatrixXd& shifted, double target_mean,
+                                                 double b) {
+  const Eigen::ArrayXXd odds = (b * shifted.array()).exp();
+  const Eigen::ArrayXd total = odds.rowwise().sum();
+  const Eigen::ArrayXd mean = (odds * shifted.array()).rowwise().sum() / total;
+  const Eigen::ArrayXd square = (odds * shifted.array().square()).rowwise().sum() / total;
+  return {mean.mean() - target_mean, (square - mean.square()).mean()};
+}
+
+}  // namespace detail
+
+/// The b in [1e-3, 1e4] that minimises L(b); 1 where it makes no difference (all scores of each row
+/// alike).
+/// @param scores  n x c, n and c at least 1, held out: leave-one-out or of other rows
+/// @param labels  n, each in 0..c-1
+/// @param prior   at least 0: rows of unknown label that are added in effect
+/// @throws ShapeError, NonFiniteError, ArgumentError
+/// Cost: about ten passes of n c exponentials.
+[[nodiscard]] inline double fit_temperature(const Eigen::Ref<const Eigen::MatrixXd>& scores,
+                                            std::span<const Index> labels, double prior = 1) {
+  constexpr double lowest = 1e-3;
+  constexpr double highest = 1e4;
+  const Index n = scores.rows();
+  const Index classes = scores.cols();
+  detail::expect<ShapeError>(n >= 1 && classes >= 1, "scores are ", n, " x ", classes,
+                             ", expected at least one row and one column");
+  detail::expect_labels(labels, n, classes);
+  detail::expect_finite("scores", scores);
+  detail::expect(std::isfinite(prior) && prior >= 0, "prior is ", prior,
+                 ", expected a finite number of at least 0");
+  const Eigen::MatrixXd shifted = scores.colwise() - scores.rowwise().maxCoeff();
+  if (shifted.minCoeff() == 0) return 1;
+  double of_labels = 0;
+  for (Index i = 0; i < n; ++i) of_labels += shifted(i, labels[static_cast<std::size_t>(i)]);
+  const auto rows = static_cast<double>(n);
+  const double target_mean = (of_labels + prior * shifted.mean()) / (rows + prior);
+
+  double low = lowest;
+  double high = highest;
+  if (detail::log_loss_slope(shifted, target_mean, low).slope >= 0) return low;
+  if (detail::log_loss_slope(shifted, target_mean, high).slope <= 0) return high;
+  double b = std::clamp(-1 / shifted.mean(), low, high);
+  for (int step = 0; step < 100 && high / low > 1 + 1e-12; ++step) {
+    const detail::LogLossSlope at = detail::log_loss_slope(shifted, target_mean, b);
+    (at.slope < 0 ? low : high) = b;
+    const double newton = b - at.slope / at.curvature;
+    const double next = newton > low && newton < high ? newton : std::sqrt(low * high);
+    if (std::abs(next - b) <= 1e-10 * b) return next;
+    b = next;
+  }
+  return b;
+}
+
+}  // namespace anyssr::inline v0

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// What the router says of one query.
+
+#include <cstdint>
+#include <optional>
+
+#include "anyssr/core/types.hpp"
+
+namespace anyssr::inline v0 {
+
+/// What becomes of a query.
+enum class RoutingOutcome : std::uint8_t {
+  routed,    ///< the adapter of the chosen task answers
+  blend,     ///< the two best adapters answer together
+  fallback,  ///< the base model, a default task or the caller answers
+  review     ///< a human decides
+};
+
+/// A decision about one query. It is meant to be used again for the next query: `scores` keeps its
+/// memory.
+struct RoutingDecision {
+  Index task = -1;        ///< row of the task table; -1 before the first decision
+  Index runner_up = -1;   ///< second best task; -1 where there is one task only
+  Vector<double> scores;  ///< one a task; near 1 for a task that owns the query, near 0 otherwise
+  double margin = 0;      ///< best score minus second best (0 stands for a missing second)
+  double confidence = 0;  ///< calibrated probability that `task` is right, 0..1
+  std::optional<double>
+      novelty;  ///< larger is less like anything learned; set where it was asked for
+  RoutingOutcome outcome = RoutingOutcome::routed;
+};
+
+}  // namespace anyssr::inline v0

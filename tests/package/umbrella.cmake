@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+# anyssr/anyssr.hpp includes every header of the rooms that need Eigen alone, and nothing else.
+set(rooms core linalg metrics subspace rls lora router train learner backbone)
+set(include_dir ${SOURCE}/include)
+set(expected "")
+foreach(room IN LISTS rooms)
+  file(GLOB headers RELATIVE ${include_dir} ${include_dir}/anyssr/${room}/*.hpp)
+  list(APPEND expected ${headers})
+endforeach()
+file(STRINGS ${include_dir}/anyssr/anyssr.hpp named REGEX "^#include \"anyssr/")
+list(TRANSFORM named REPLACE "^#include \"(.*)\"$" "\\1")
+
+set(missing ${expected})
+list(REMOVE_ITEM missing ${named})
+set(foreign ${named})
+list(REMOVE_ITEM foreign ${expected})
+if(missing OR foreign)
+  list(JOIN missing "\n  " missing)
+  list(JOIN foreign "\n  " foreign)
+  message(FATAL_ERROR "anyssr/anyssr.hpp lacks\n  ${missing}\nand includes of no such room\n  ${foreign}")
+endif()

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+
+#include "anyssr/subspace/complement.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "support/catch.hpp"
+#include "support/numeric.hpp"
+
+namespace anyssr {
+namespace {
+
+using test::contains;
+using test::message_of;
+using test::relative_error;
+using test::round_off;
+
+template <class U>
+double orthonormality_error(const U& basis) {
+  const Eigen::MatrixXd u = basis.template cast<double>();
+  const Eigen::MatrixXd gram = u.transpose() * u;
+  return (gram - Eigen::MatrixXd::Identity(u.cols(), u.cols())).norm();
+}
+
+/// Orthonormal columns by Householder QR in double.
+template <class Scalar>
+Matrix<Scalar> orthonormal(Index rows, Index cols, std::uint64_t seed) {
+  const Eigen::MatrixXd x = random_normal<double>(rows, cols, seed, 1);
+  const Eigen::MatrixXd q = Eigen::HouseholderQR<Eigen::MatrixXd>(x).householderQ() *
+                            Eigen::MatrixXd::Identity(rows, cols);
+  return q.cast<Scalar>();
+}
+
+template <class M>
+double spectral_norm(const M& m) {
+  return Eigen::JacobiSVD<Eigen::MatrixXd>(m.template cast<double>()).singularValues()(0);
+}
+
+TEMPLATE_TEST_CASE("adapters in the complement leave inputs of the earlier spans alone",
+                   "[subspace][property]", float, double) {
+  const auto seed = GENERATE(range(1u, 6u));
+  const auto method = GENERATE(SubspaceMethod::exact, SubspaceMethod::randomised);
+  CAPTURE(seed);
+  const Index dim = 48;
+  Matrix<TestType> earlier(dim, 0);
+  for (std::uint64_t task = 0; task < 4; ++task) {
+    // Every task sees a common part, which the first one takes.
+    Matrix<TestType> x = random_normal<TestType>(14, dim, 100 * seed + task);
+    x += TestType(30) * random_normal<TestType>(14, 2, 7 * seed + task) *
+         random_normal<TestType>(2, dim, seed, 9);
+    const auto found = complement_basis(x, earlier, {.rank = 9, .method = method, .seed = seed});
+    CHECK(found.basis.cols() == 9);
+    CHECK(found.capacity == dim - earlier.cols());
+    CHECK(orthonormality_error(found.basis) < round_off<TestType>(10));
+    if (earlier.cols() > 0) {
+      const Matrix<TestType> q = random_normal<TestType>(4, 9, seed, 20 + task);
+      const Matrix<TestType> a = q * found.basis.transpose();
+      const Matrix<TestType> b = random_normal<TestType>(21, 4, seed, 30 + task);
+      const Matrix<TestType> inputs =
+          earlier * random_normal<TestType>(earlier.cols(), 50, seed, 40 + task);
+      const double bound = round_off<TestType>(50) * spectral_norm(a) * spectral_norm(b);
+      for (Index i = 0; i < inputs.cols(); ++i) {
+        const Vector<TestType> change = b * (a * inputs.col(i)).eval();
+        CHECK(static_cast<double>(change.norm()) <=
+              bound * static_cast<double>(inputs.col(i).norm()));
+      }
+    }
+    earlier = append_basis(earlier, found.basis);
+  }
+  CHECK(earlier.cols() == 36);
+  CHECK(orthonormality_error(earlier) < round_off<TestType>(30));
+}
+
+TEMPLATE_TEST_CASE("shared directions do not come back as noise", "[subspace][property]", float,
+                   double) {
+  const auto seed = GENERATE(range(1u, 6u));
+  const auto method = GENERATE(SubspaceMethod::exact, SubspaceMethod::randomised);
+  CAPTURE(seed);
+  const Index dim = 40;
+  const Matrix<TestType> all = orthonormal<TestType>(dim, 13, seed);
+  const Matrix<TestType> earlier = all.leftCols(10);
+  const Matrix<TestType> fresh = all.rightCols(3);
+  const Matrix<TestType> x =
+      TestType(5) * random_normal<TestType>(20, 10, seed, 2) * earlier.transpose() +
+      random_normal<TestType>(20, 3, seed, 3) * fresh.transpose();
+  const auto found = complement_basis(x, earlier, {.rank = 15, .method = method});
+  CHECK(found.basis.cols() == 3);
+  CHECK(found.capacity == 30);
+  const Eigen::MatrixXd overlap =
+      fresh.template cast<double>().transpose() * found.basis.template cast<double>();
+  CHECK(std::abs(overlap.squaredNorm() - 3) < round_off<TestType>(500));
+  const Eigen::MatrixXd leak =
+      earlier.template cast<double>().transpose() * found.basis.template cast<double>();
+  CHECK(leak.norm() < round_off<TestType>(10));
+}
+
+TEMPLATE_TEST_CASE("the complement agrees with a decomposition of the residual in double",
+                   "[subspace][property]", float, double) {
+  const auto seed = GENERATE(range(1u, 4u));
+  const bool is_tall = GENERATE(false, true);
+  CAPTURE(seed, is_tall);
+  const Index dim = 30;
+  const Matrix<TestType> earlier = orthonormal<TestType>(dim, 6, seed);
+  const Eigen::VectorXd weights = Eigen::VectorXd::NullaryExpr(
+      dim, [](Index i) { return std::pow(0.7, static_cast<double>(i)); });
+  const Eigen::MatrixXd made = random_normal<double>(is_tall ? 70 : 16, dim, seed, 5) *
+                               weights.asDiagonal() * orthonormal<double>(dim, dim, seed + 50);
+  const Matrix<TestType> x = made.cast<TestType>();
+  const Eigen::MatrixXd u = earlier.template cast<double>();
+  const Eigen::MatrixXd wide = x.template cast<double>();
+  const Eigen::MatrixXd residual = wide - wide * u * u.transpose();
+  const Eigen::JacobiSVD<Eigen::MatrixXd> svd(residual, Eigen::ComputeThinV);
+
+  const SubspaceOptions options{.rank = 4, .method = SubspaceMethod::exact};
+  const auto found = complement_basis(x, earlier, options);
+  REQUIRE(found.basis.cols() == 4);
+  CHECK(relative_error(found.singular_values, svd.singularValues().head(4)) <
+        round_off<TestType>(50));
+  CHECK(std::abs(found.outside_share - residual.squaredNorm() / wide.squaredNorm()) <
+        round_off<TestType>(50));
+  const Eigen::MatrixXd v = svd.matrixV().leftCols(4);
+  const Eigen::MatrixXd overlap = v.transpose() * found.basis.template cast<double>();
+  CHECK(std::abs(overlap.squaredNorm() - 4) < round_off<TestType>(1000));
+
+  const RowMajorMatrix<TestType> earlier_by_rows = earlier;
+  const RowMajorMatrix<TestType> by_rows = x;
+  for (const auto& other : {complement_basis(test::to_sparse(x), earlier, options),
+                            complement_basis(by_rows, earlier_by_rows, options)}) {
+    const Matrix<TestType> cross = other.basis.transpose() * found.basis;
+    CHECK(std::abs(static_cast<double>(cross.squaredNorm()) - 4) < round_off<TestType>(2000));
+    CHECK(std::abs(other.outside_share - found.outside_share) < round_off<TestType>(50));
+  }
+  const auto random =
+      complement_basis(test::to_sparse(x), earlier,
+                       {.rank = 4, .method = SubspaceMethod::randomised, .oversampling = 8});
+  CHECK(random.singular_values.squaredNorm() > (1 - 1e-3) * found.singular_values.squaredNorm());
+}
+
+TEMPLATE_TEST_CASE("a small share outside the span is still measured", "[subspace][property]",
+                   float, double) {
+  const Matrix<TestType> all = orthonormal<TestType>(20, 6, 3);
+  const Matrix<TestType> earlier = all.leftCols(5);
+  const Matrix<TestType> x =
+      random_normal<TestType>(300, 5, 4) * earlier.transpose() +
+      TestType(0.01) * random_normal<TestType>(300, 1, 5) * all.rightCols(1).transpose();
+  const auto found = complement_basis(x, earlier);
+  CHECK(found.basis.cols() == 1);
+  const Eigen::MatrixXd wide = x.template cast<double>();
+  const Eigen::MatrixXd u = earlier.template cast<double>();
+  const double outside = (wide - wide * u * u.transpose()).squaredNorm();
+  CHECK(std::abs(found.outside_share * wide.squaredNorm() / outside - 1) <
+        round_off<TestType>(1000));
+}
+
+TEST_CASE("the energy share of a complement is one of what is outside", "[subspace][property]") {
+  const Matrix<double> all = orthonormal<double>(20, 8, 3);
+  const Eigen::DiagonalMatrix<double, 8> weights(100, 100, 100, 100, 8, 4, 2, 1);
+  const Matrix<double> x = orthonormal<double>(20, 8, 4) * weights * all.transpose();
+  const Matrix<double> earlier = all.leftCols(4);
+  // outside: 64, 16, 4, 1 of 85
+  CHECK(complement_basis(x, earlier, {.energy = 0.7}).basis.cols() == 1);
+  CHECK(complement_basis(x, earlier, {.energy = 0.9}).basis.cols() == 2);
+  CHECK(complement_basis(x, earlier).basis.cols() == 4);
+}
+
+TEMPLATE_TEST_CASE("rows inside the earlier spans leave nothing", "[subspace][error]", float,
+                   double) {
+  const auto method = GENERATE(SubspaceMethod::exact, SubspaceMethod::randomised);
+  const SubspaceOptions options{.rank = 8, .method = method};
+  const Matrix<TestType> earlier = orthonormal<TestType>(32, 12, 1);
+  const Matrix<TestType> x = random_normal<TestType>(40, 12, 2) * earlier.transpose();
+  const std::string expected =
+      "the earlier subspaces span 12 of 32 dimensions; nothing of the new rows is left";
+  CHECK(message_of<NumericalError>([&] { (void)complement_basis(x, earlier, options); }) ==
+        expected);
+  CHECK(message_of<NumericalError>([&] {
+          (void)complement_basis(Matrix<TestType>::Zero(3, 32).eval(), earlier, options);
+        }) == expected);
+  CHECK(message_of<NumericalError>([&] {
+          (void)complement_basis(x, orthonormal<TestType>(32, 32, 1), options);
+        }) == "the earlier subspaces span 32 of 32 dimensions; nothing of the new rows is left");
+}
+
+TEST_CASE("complement_basis refuses what does not fit", "[subspace][error]") {
+  Matrix<double> x = random_normal<double>(6, 10, 1);
+  const Matrix<double> earlier = orthonormal<double>(10, 3, 2);
+  CHECK(message_of<ShapeError>([&] { (void)complement_basis(x.leftCols(9), earlier); }) ==
+        "features are 6 x 9, expected n x 10");
+  CHECK(message_of<ShapeError>([&] { (void)complement_basis(x.topRows(0), earlier); }) ==
+        "features are 0 x 10, expected at least one row");
+  CHECK(contains(message_of<ArgumentError>([&] { (void)complement_basis(x, 2 * earlier); }),
+                 "earlier is off by"));
+  CHECK(
+      contains(message_of<ArgumentError>([&] { (void)complement_basis(x, earlier, {.rank = -1}); }),
+               "rank is -1"));
+  x(1, 7) = std::numeric_limits<double>::infinity();
+  CHECK(message_of<NonFiniteError>([&] { (void)complement_basis(x, earlier); }) ==
+        "features hold NaN or infinity at row 1, column 7, expected finite numbers");
+}
+
+TEMPLATE_TEST_CASE("appending keeps the earlier columns and adds what is new",
+                   "[subspace][property]", float, double) {
+  const auto seed = GENERATE(range(1u, 5u));
+  const Matrix<TestType> all = orthonormal<TestType>(25, 9, seed);
+  const Matrix<TestType> earlier = all.leftCols(5);
+  // Columns 3..8 turned among themselves: two directions are there already, four are new.
+  const Matrix<TestType> added = all.rightCols(6) * orthonormal<TestType>(6, 6, seed + 9);
+  const Matrix<TestType> joined = append_basis(earlier, added);
+  CHECK((joined.leftCols(5).array() == earlier.array()).all());
+  CHECK(joined.cols() == 9);
+  CHECK(orthonormality_error(joined) < round_off<TestType>(20));
+  const Eigen::MatrixXd wide = joined.template cast<double>();
+  const Eigen::MatrixXd target = added.template cast<double>();
+  CHECK(relative_error((wide * (wide.transpose() * target)).eval(), target) <
+        round_off<TestType>(50));
+}
+
+TEMPLATE_TEST_CASE("appending to nothing or of nothing works", "[subspace][property]", float,
+                   double) {
+  const Matrix<TestType> basis = orthonormal<TestType>(12, 4, 1);
+  const Matrix<TestType> none(12, 0);
+  CHECK(append_basis(none, basis).cols() == 4);
+  CHECK((append_basis(basis, none).array() == basis.array()).all());
+  CHECK((append_basis(basis, basis).array() == basis.array()).all());
+  CHECK(append_basis(none, none).cols() == 0);
+}
+
+TEST_CASE("append_basis refuses what is not orthonormal", "[subspace][error]") {
+  const Matrix<double> basis = orthonormal<double>(12, 4, 1);
+  CHECK(contains(message_of<ArgumentError>([&] { (void)append_basis(2 * basis, basis); }),
+                 "earlier is off by"));
+  CHECK(contains(message_of<ArgumentError>([&] { (void)append_basis(basis, 2 * basis); }),
+                 "added is off by"));
+  CHECK(message_of<ShapeError>([&] { (void)append_basis(basis, basis.topRows(11)); }) ==
+        "added are 11 x 4, expected 12 rows");
+}
+
+}  // namespace
+}  // namespace anyssr
