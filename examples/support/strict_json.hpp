@@ -8,6 +8,7 @@
 
 #include <anyssr/core/error.hpp>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -26,6 +27,9 @@ inline std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file)
     throw anyssr::FormatError(path + ": cannot be opened; is the path right, may you read it?");
+  if (std::filesystem::is_directory(path)) {
+    throw anyssr::FormatError(path + ": is a folder, expected a file");
+  }
   std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   if (file.bad()) throw anyssr::FormatError(path + ": reading failed; is it a regular file?");
   return text;

@@ -43,15 +43,15 @@ class Snapshot {
         adapters_(std::move(adapters)),
         generation_(generation) {}
 
-  // What refers into the snapshot is not handed out by a temporary one: it would dangle.
+  // A temporary snapshot hands out copies, or nothing: a reference would dangle.
   [[nodiscard]] const B& backbone() const& noexcept { return *backbone_; }
   [[nodiscard]] const std::vector<RoutedTask>& tasks() const& noexcept { return table_->tasks(); }
   [[nodiscard]] const RoutingTable<Scalar>& table() const& noexcept { return *table_; }
   [[nodiscard]] const std::vector<AdapterPointer>& adapters() const& noexcept { return adapters_; }
   void backbone() const&& = delete;
-  void tasks() const&& = delete;
   void table() const&& = delete;
-  void adapters() const&& = delete;
+  [[nodiscard]] std::vector<RoutedTask> tasks() const&& { return table_->tasks(); }
+  [[nodiscard]] std::vector<AdapterPointer> adapters() const&& { return adapters_; }
 
   /// Grows by one with every change of the learner.
   [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }

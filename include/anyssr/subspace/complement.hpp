@@ -30,6 +30,7 @@ inline constexpr double complement_tolerance = 1e-3;
 template <class U, class M>
 void remove_span(const U& u, M& m, int passes = 2) {
   using Scalar = typename M::Scalar;
+  if (u.cols() == 0 || m.cols() == 0) return;
   for (int pass = 0; pass < passes; ++pass) {
     const RowMajorMatrix<Scalar> inside = u.transpose() * m;
     m.noalias() -= u * inside;
@@ -91,8 +92,9 @@ template <class X, class U>
   }
   Matrix<typename X::Scalar> rest = Matrix<typename X::Scalar>(x).transpose();
   remove_span(u, rest);
-  const auto rows = rest.transpose();
-  return exact_directions(PlainRows<std::remove_const_t<decltype(rows)>>(rows), options, limits);
+  return with_plain_rows(rest.transpose(), [&](const auto& rows) {
+    return exact_directions(PlainRows<std::remove_cvref_t<decltype(rows)>>(rows), options, limits);
+  });
 }
 
 }  // namespace detail

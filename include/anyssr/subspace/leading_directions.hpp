@@ -51,19 +51,22 @@ inline void expect_valid(const SubspaceOptions& options) {
          "rank is 0, expected at least 1 under method randomised");
 }
 
-/// Calls f with features that need no evaluation: sparse rows, or dense with their numbers in
-/// memory. Anything else is evaluated once.
+/// Calls f with features in one of three forms: sparse rows, or a dense Ref in their storage order.
+/// Numbers in memory are not copied; an expression is evaluated once.
 template <class X, class F>
 decltype(auto) with_plain_rows(const X& features, const F& f) {
   using Scalar = typename X::Scalar;
-  if constexpr (SparseFeatures<X> && !std::same_as<X, SparseRows<Scalar>>) {
-    const SparseRows<Scalar> evaluated = features;
-    return f(evaluated);
-  } else if constexpr (DenseFeatures<X> && !bool(X::Flags & Eigen::DirectAccessBit)) {
-    const RowMajorMatrix<Scalar> evaluated = features;
-    return f(evaluated);
-  } else {
+  if constexpr (std::same_as<X, SparseRows<Scalar>>) {
     return f(features);
+  } else if constexpr (SparseFeatures<X>) {
+    const SparseRows<Scalar> rows = features;
+    return f(rows);
+  } else if constexpr (bool(X::IsRowMajor)) {
+    const Eigen::Ref<const RowMajorMatrix<Scalar>> rows(features);
+    return f(rows);
+  } else {
+    const Eigen::Ref<const Matrix<Scalar>> rows(features);
+    return f(rows);
   }
 }
 
@@ -124,6 +127,7 @@ class PlainRows {
   /// The first right singular vectors of A, for n <= D, from the eigenvectors of A A^T.
   [[nodiscard]] Matrix<Scalar> right_singular_vectors(const GramSpectrum& spectrum,
                                                       Index count) const {
+    if (count == 0) return Matrix<Scalar>(x_.cols(), 0);
     if constexpr (SparseFeatures<X>) {
       const SparseRows<double> x = x_.template cast<double>();
       const RowMajorMatrix<double> coefficients =
@@ -209,9 +213,10 @@ template <class A>
   const RowMajorMatrix<Scalar> omega = random_normal<Scalar, Eigen::RowMajor>(
       wide ? a.cols() : a.rows(), width, options.seed, sketch_stream);
   RowMajorMatrix<Scalar> z = sketch_basis<Scalar>(wide ? a.times(omega) : a.transpose_times(omega));
-  for (int i = 0; i < options.power_iterations; ++i) {
+  for (int i = 0; i < options.power_iterations && z.cols() > 0; ++i) {
     z = sketch_basis<Scalar>(wide ? a.row_gram_times(z) : a.transpose_times(a.times(z)));
   }
+  if (z.cols() == 0) return {Matrix<Scalar>(a.cols(), 0), {}};
   const RowMajorMatrix<Scalar> b = wide ? a.transpose_times(z) : a.times(z);
   const GramSpectrum spectrum = gram_spectrum(gram_in_double(b));
   const Index count = count_directions(spectrum.singular_values, options, limits);

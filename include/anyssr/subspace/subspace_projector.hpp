@@ -64,6 +64,7 @@ void expect_representable(double energy, const X& features) {
 template <class X, class U>
 [[nodiscard]] RowMajorMatrix<typename X::Scalar> times_basis(const X& x, const U& u) {
   using Scalar = typename X::Scalar;
+  if (u.cols() == 0) return RowMajorMatrix<Scalar>(x.rows(), 0);
   if constexpr (SparseFeatures<X> && !bool(U::IsRowMajor)) {
     if (x.rows() >= 64) {
       const RowMajorMatrix<Scalar> by_rows = u;
@@ -139,7 +140,8 @@ class SubspaceProjector {
     detail::expect_finite("features", stacked.bottomRows(features.rows()));
     const double added = detail::energy_of(stacked.bottomRows(features.rows()));
     if (stacked.rows() == 0) return;
-    *this = fit_plain(stacked, options, total_energy_ + added);
+    *this = detail::with_plain_rows(
+        stacked, [&](const auto& rows) { return fit_plain(rows, options, total_energy_ + added); });
   }
 
   /// X U, n x rank(): coordinates in the subspace.
@@ -154,7 +156,9 @@ class SubspaceProjector {
   /// @throws ShapeError
   template <FeatureMatrix<S> X>
   [[nodiscard]] RowMajorMatrix<S> reconstruct(const X& features) const {
-    return project(features) * basis_.transpose();
+    const RowMajorMatrix<S> inside = project(features);
+    if (rank() == 0) return RowMajorMatrix<S>::Zero(features.rows(), dim());
+    return inside * basis_.transpose();
   }
 
   /// X - X U U^T, n x dim(), dense: what the subspace cannot say.

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MIT
+// The application as its users run it: small data, every option, wrong input, the JSON it writes.
+
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/program.hpp"
+
+using namespace anyssr::test;
+using nlohmann::json;
+
+namespace {
+
+const std::string program = ANYSSR_DEPARTMENTS;
+const std::string small = " --dim 256 --rank 2 --threads 1 ";
+
+std::string line(const std::string& text, const std::string& task, const std::string& label,
+                 const std::string& split) {
+  return json{{"text", text}, {"task", task}, {"label", label}, {"split", split}}.dump() + "\n";
+}
+
+/// Three departments with two labels each; words tell them apart.
+std::string small_questions() {
+  const std::vector<std::vector<std::string>> words{
+      {"invoice", "refund"}, {"parcel", "courier"}, {"laptop", "printer"}};
+  const std::vector<std::string> tasks{"money", "post", "tech"};
+  const std::vector<std::string> frames{"where is my %",      "the % is wrong", "i need a % now",
+                                        "please check the %", "% again",        "who has my %",
+                                        "lost the %",         "% please"};
+  std::string lines;
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    for (const std::string& word : words[t]) {
+      for (std::size_t f = 0; f < frames.size(); ++f) {
+        std::string text = frames[f];
+        text.replace(text.find('%'), 1, word);
+        lines += line(text, tasks[t], word, f < 5 ? "train" : "test");
+      }
+    }
+  }
+  return lines + R"({"text":"how high is the moon","task":null,"label":null,"split":"test"})" +
+         "\n";
+}
+
+json read_json(const std::string& path) {
+  std::ifstream file(path);
+  return json::parse(file);
+}
+
+}  // namespace
+
+TEST_CASE("departments learns small data and reports every figure", "[examples]") {
+  const std::string scalar = GENERATE("float", "double");
+  const std::string extra = GENERATE(
+      "", "--subspace none --order random", "--subspace complement --order tech,money,post",
+      "--expansion dense:128 --activation gelu", "--expansion hadamard:128 --seed 3");
+  CAPTURE(scalar, extra);
+  const TemporaryFolder folder;
+  const std::string data =
+      folder.write("questions.jsonl", "\xEF\xBB\xBF" + small_questions() + "\n\n");
+  const std::string out = folder.file("out.json");
+  const ProgramResult result = run_program(
+      program, "--data " + data + small + "--scalar " + scalar + " " + extra + " --json " + out);
+  CAPTURE(result.output);
+  REQUIRE(result.status == 0);
+  CHECK(contains(result.output, "accuracy so far"));
+  CHECK(contains(result.output, "most confused departments"));
+  const json figures = read_json(out);
+  for (const char* key :
+       {"tasks", "accuracy_matrix", "average_accuracy", "forgetting", "forgetting_vs_joint",
+        "backward_transfer", "routing_accuracy", "routing_confusion", "oracle_accuracy",
+        "decisions_changed_vs_joint", "ece", "ablation", "learn_seconds", "query_microseconds",
+        "adapter_bytes", "router_bytes", "peak_bytes", "seed", "version"}) {
+    CAPTURE(key);
+    CHECK(figures.contains(key));
+  }
+  REQUIRE(figures["tasks"].size() == 3);
+  REQUIRE(figures["accuracy_matrix"].size() == 3);
+  CHECK(figures["accuracy_matrix"][0][1].is_null());
+  CHECK(figures["accuracy_matrix"][2][0].is_number());
+  double mean = 0;
+  for (std::size_t j = 0; j < 3; ++j) mean += figures["accuracy_matrix"][2][j].get<double>() / 3;
+  CHECK(std::abs(figures["average_accuracy"].get<double>() - mean) < 1e-12);
+  int routed = 0;
+  int all = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (std::size_t j = 0; j < 3; ++j) {
+      const int count = figures["routing_confusion"][i][j].get<int>();
+      all += count;
+      routed += i == j ? count : 0;
+    }
+  }
+  CHECK(all == 18);
+  CHECK(std::abs(figures["routing_accuracy"].get<double>() - routed / 18.0) < 1e-12);
+  CHECK(figures["average_accuracy"].get<double>() > 0.5);
+  CHECK(figures["ablation"]["default"] == figures["average_accuracy"]);
+  if (scalar == "double") {
+    CHECK(figures["decisions_changed_vs_joint"] == 0);
+    CHECK(std::abs(figures["forgetting_vs_joint"].get<double>()) < 1e-12);
+  }
+}
+
+TEST_CASE("departments answers questions by argument and by line", "[examples]") {
+  const TemporaryFolder folder;
+  const std::string data = folder.write("questions.jsonl", small_questions());
+  const std::string typed = folder.write("typed", "my parcel is lost\n\nwhere is the laptop\n");
+  const ProgramResult result = run_program(
+      program, "--data " + data + small + "--quiet --interactive --ask 'the invoice is wrong'",
+      typed);
+  CAPTURE(result.output);
+  REQUIRE(result.status == 0);
+  CHECK_FALSE(contains(result.output, "accuracy"));
+  const std::size_t asked = result.output.find(
+      "the invoice is wrong\ndepartment  money\nintent      invoice\nconfidence  ");
+  const std::size_t first = result.output.find("department  post\nintent      parcel");
+  const std::size_t empty = result.output.find("is empty");
+  const std::size_t last = result.output.find("department  tech\nintent      laptop");
+  CHECK(asked < first);
+  CHECK(first < empty);
+  CHECK(empty < last);
+  CHECK(last < result.output.size());
+  CHECK(contains(result.output, "runner-up   "));
+}
+
+TEST_CASE("departments explains itself", "[examples]") {
+  const ProgramResult help = run_program(program, "--help");
+  CHECK(help.status == 0);
+  for (const char* option :
+       {"--data", "--clinc", "--ask", "--interactive", "--json", "--seed", "--dim", "--expansion",
+        "--ridge", "--rank", "--subspace", "--order", "--scalar", "--quiet"}) {
+    CAPTURE(option);
+    CHECK(contains(help.output, option));
+  }
+  CHECK(contains(help.output, "4096"));
+  CHECK(run_program(program, "--version").status == 0);
+}
+
+TEST_CASE("departments refuses wrong options with status 2", "[examples][error]") {
+  const TemporaryFolder folder;
+  const std::string data = "--data " + folder.write("questions.jsonl", small_questions()) + small;
+  const auto refused = [&](const std::string& arguments, const std::string& reason) {
+    const ProgramResult result = run_program(program, arguments);
+    CAPTURE(arguments, result.output);
+    CHECK(result.status == 2);
+    CHECK(contains(result.output, reason));
+  };
+  refused("--nonsense", "--nonsense");
+  refused("--data " + folder.file("missing.jsonl"), "missing.jsonl: cannot be opened");
+  refused("--data " + folder.file("."), "is a folder, expected a file");
+  refused("--clinc " + folder.file("."), "domains.json: cannot be opened");
+  refused(data + "--scalar half", "--scalar is 'half', expected float or double");
+  refused(data + "--subspace outer", "--subspace is 'outer', expected none, own or complement");
+  refused(data + "--expansion dense", "expected none, dense:D or hadamard:D");
+  refused(data + "--expansion sparse:64", "sparse");
+  refused(data + "--activation tanh", "tanh");
+  refused(data + "--measure all", "--measure is 'all', expected test or val");
+  refused(data + "--measure val", "0 of split val");
+  refused(data + "--order money,post", "names 2 departments, expected all 3");
+  refused(data + "--order money,post,spies", "'spies'");
+  refused(data + "--order money,money,post", "'money', which is unknown or named before");
+  refused(data + "--ridge 0", "ridge is 0");
+  refused(data + "--ridge nan", "ridge is nan");
+  refused(data + "--dim 0", "dim is 0");
+  refused(data + "--rank -1", "rank");
+  refused(data + "--threads -3", "threads is -3");
+  refused(data + "--json " + folder.file("no/such/out.json"), "cannot be written");
+}
+
+TEST_CASE("departments names the line of a bad question", "[examples][error]") {
+  const TemporaryFolder folder;
+  const std::string good = line("a good question", "money", "refund", "train");
+  const auto refused = [&](const std::string& bad, const std::string& reason) {
+    const std::string path = folder.write("bad.jsonl", good + bad + "\n");
+    const ProgramResult result = run_program(program, "--data " + path + small);
+    CAPTURE(bad.substr(0, 100), result.output.substr(0, 500));
+    CHECK(result.status == 2);
+    CHECK(contains(result.output, "bad.jsonl:2: " + reason));
+  };
+  refused(R"({"text":"x","task":)", "broken JSON at byte");
+  refused(R"({"text":"x","task":"a","label":"b","split":"test","extra":1})",
+          "unknown field \"extra\"");
+  refused(R"({"text":"x","task":"a","label":"b"})", "the field \"split\" is missing");
+  refused(R"({"text":"x","task":"a","label":"b","split":"dev"})",
+          "\"split\" is \"dev\", expected train, val or test");
+  refused(R"({"text":"  ","task":"a","label":"b","split":"test"})", "\"text\" is empty");
+  refused(R"({"text":7,"task":"a","label":"b","split":"test"})", "\"text\" is not a string");
+  refused(R"({"text":"x","task":3,"label":"b","split":"test"})", "\"task\" is 3");
+  refused(R"({"text":"x","task":null,"label":"b","split":"test"})", "\"task\" and \"label\" are null together");
+  refused(R"({"text":"x","text":"y","task":"a","label":"b","split":"test"})",
+          "the key \"text\" stands there twice");
+  refused(R"(["x"])", "expected an object");
+  refused(std::string(R"({"text":"x)") + '\0' + R"(","task":"a"})", "a NUL byte");
+  refused(std::string(100000, '['), "nested deeper than 64 levels");
+  refused(line(std::string(1 << 20, 'a'), "money", "refund", "train"),
+          "\"text\" has 1048576 bytes, expected at most 65536");
+}
+
+TEST_CASE("departments refuses tasks that cannot be learned", "[examples][error]") {
+  const TemporaryFolder folder;
+  const auto refused = [&](const std::string& lines, const std::string& reason) {
+    const ProgramResult result =
+        run_program(program, "--data " + folder.write("few.jsonl", lines) + small);
+    CAPTURE(result.output);
+    CHECK(result.status == 2);
+    CHECK(contains(result.output, reason));
+  };
+  const std::string asked = line("a question", "solo", "one", "test");
+  refused("", "no question of any department");
+  refused(asked, "0 rows of split train and 1 of split test");
+  refused(line("first", "solo", "one", "train") + asked,
+          "inputs of task 'solo' have 1 rows, expected at least 2");
+  refused(line("first", "solo", "one", "train") + line("second", "solo", "one", "train") + asked,
+          "class 0 only, in all 2 rows");
+  refused(line("first", "solo", "one", "train") + line("other", "solo", "two", "test"),
+          "label 'two'");
+}
+
+TEST_CASE("departments learns CLINC150 as promised", "[examples]") {
+  const char* extra = std::getenv("ANYSSR_EXTRA_DATA");
+  if (extra == nullptr) {
+    std::cout << "skipped: ANYSSR_EXTRA_DATA is not set\n";
+    return;
+  }
+  const TemporaryFolder folder;
+  const std::string out = folder.file("out.json");
+  const ProgramResult result = run_program(
+      program, std::string("--clinc '") + extra +
+                   "/data/clinc150' --dim 2048 --scalar double --order random --json " + out);
+  CAPTURE(result.output);
+  REQUIRE(result.status == 0);
+  const json figures = read_json(out);
+  CHECK(figures["decisions_changed_vs_joint"] == 0);
+  CHECK(std::abs(figures["forgetting_vs_joint"].get<double>()) < 1e-12);
+  CHECK(figures["routing_accuracy"].get<double>() > 0.94);
+  CHECK(figures["average_accuracy"].get<double>() > 0.88);
+  CHECK(figures["oracle_accuracy"].get<double>() > 0.92);
+  CHECK(figures["ece"].get<double>() < 0.03);
+}
