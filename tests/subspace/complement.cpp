@@ -171,6 +171,23 @@ TEMPLATE_TEST_CASE("a small share outside the span is still measured", "[subspac
         round_off<TestType>(1000));
 }
 
+TEMPLATE_TEST_CASE("residual directions below a thousandth of the largest are dropped",
+                   "[subspace][property]", float, double) {
+  const auto seed = GENERATE(range(1u, 4u));
+  const auto method = GENERATE(SubspaceMethod::exact, SubspaceMethod::randomised);
+  CAPTURE(seed);
+  Eigen::VectorXd weights(10);
+  weights << 1, 1, 1, 1, 1, 1, 1, 0.1, 2e-3, 5e-4;  // six inside the earlier span
+  const Matrix<TestType> all = orthonormal<TestType>(30, 10, seed);
+  const Eigen::MatrixXd left = orthonormal<double>(40, 10, seed + 9) * weights.asDiagonal();
+  const Matrix<TestType> earlier = all.leftCols(6);
+  const Matrix<TestType> x = as<TestType>(left * wide(all).transpose());
+  const auto found = complement_basis(x, earlier, {.rank = 12, .method = method});
+  CHECK(found.basis.cols() == 3);
+  const Eigen::MatrixXd leak = wide(earlier).transpose() * wide(found.basis);
+  CHECK(leak.norm() < round_off<TestType>(10));
+}
+
 TEST_CASE("the energy share of a complement is one of what is outside", "[subspace][property]") {
   const Matrix<double> all = orthonormal<double>(20, 8, 3);
   Eigen::VectorXd weights(8);

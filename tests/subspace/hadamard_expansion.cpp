@@ -130,6 +130,19 @@ TEST_CASE("a second call reuses the workspace", "[subspace][property]") {
   CHECK((out.array() == first.array()).all());
 }
 
+TEST_CASE("a workspace grows from one expansion to the next", "[subspace][property]") {
+  const HadamardExpansion<float> small(5, {.dim = 7, .seed = 1});
+  const HadamardExpansion<float> large(100, {.dim = 300, .seed = 1});
+  const RowMajorMatrix<float> x = random_normal<float, Eigen::RowMajor>(2, 100, 1);
+  ExpansionWorkspace<float> workspace;
+  RowMajorMatrix<float> few(2, 7);
+  RowMajorMatrix<float> many(2, 300);
+  small.expand_into(x.leftCols(5), few, workspace);
+  large.expand_into(x, many, workspace);
+  CHECK(workspace.buffer.size() >= 256);
+  CHECK((many.array() == large.expand(x).array()).all());
+}
+
 TEST_CASE("the signs of a seed never change", "[subspace][golden]") {
   const HadamardExpansion<float> narrow(6, {.dim = 20, .seed = 7});
   const HadamardExpansion<double> wide(6, {.dim = 20, .seed = 7});

@@ -51,7 +51,7 @@ class TaskSubspaces {
       SiteSubspace& entry = report[module->first];
       Matrix<S> basis;
       if (choice == SubspaceChoice::complement && earlier != spans_.end()) {
-        ComplementBasis<S> found = complement_basis(rows, earlier->second, options);
+        ComplementBasis<S> found = outside(rows, earlier->second, options, module->first);
         entry.energy = found.outside_share;
         entry.capacity_left = found.capacity - found.basis.cols();
         basis = std::move(found.basis);
@@ -90,6 +90,19 @@ class TaskSubspaces {
   }
 
  private:
+  template <class X>
+  static ComplementBasis<S> outside(const X& rows, const Matrix<S>& span,
+                                    const SubspaceOptions& options, const std::string& site) {
+    try {
+      return complement_basis(rows, span, options);
+    } catch (const NumericalError& error) {
+      detail::raise<NumericalError>(
+          "site '", site, "': ", error.what(),
+          "; give each task fewer directions (subspace_fit.rank), take a wider "
+          "site, or the choice own");
+    }
+  }
+
   /// A task of few rows may span fewer directions than the rank asked for: the module gets as many,
   /// with the same scale.
   static void fit_rank(LoraModule<S>& module, Index directions) {
