@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// The program of a user who has the installed or fetched library: it draws numbers and checks
-/// their mean and spread.
+/// The program of a user who has the installed or fetched library: two lessons and a question.
 
-#include <cmath>
 #include <iostream>
 
 #include "anyssr/anyssr.hpp"
 
 int main() {
-  const anyssr::Matrix<double> x = anyssr::random_normal<double>(200, 50, 7);
-  const double mean = x.mean();
-  const double variance = x.squaredNorm() / static_cast<double>(x.size()) - mean * mean;
-  std::cout << "anyssr " << ANYSSR_VERSION_STRING << ": mean " << mean << ", variance " << variance
-            << '\n';
-  return std::abs(mean) < 0.03 && std::abs(variance - 1) < 0.05 ? 0 : 1;
+  anyssr::ContinualLearner learner(anyssr::TextHashingBackbone<float>({.dim = 256}));
+  const std::vector<std::string> money{"send an invoice", "pay the bill", "my refund", "refund me"};
+  const std::vector<std::string> post{"track my parcel", "parcel is late", "new address",
+                                      "address is wrong"};
+  const std::vector<anyssr::Index> labels{0, 0, 1, 1};
+  learner.learn_task("money", money, labels);
+  learner.learn_task("post", post, labels);
+  const std::vector<std::string> questions{"where is the parcel", "a refund please"};
+  const auto answers = learner.predict(questions);
+  std::cout << "anyssr " << ANYSSR_VERSION_STRING << ": " << answers[0].task << ", "
+            << answers[1].task << '\n';
+  return answers[0].task == "post" && answers[1].task == "money" ? 0 : 1;
 }

@@ -46,9 +46,13 @@ struct RlsOptions {
 
 /// What belongs to one batch.
 struct BatchOptions {
-  std::span<const Index> columns = {};       ///< target column of each column of y, ascending or not, no
-                                        ///< two equal; empty: 0, 1, 2, ...
-  std::span<const double> row_weights = {};  ///< s_i > 0, one a row; empty: all 1
+  /// Target column of each column of y, in any order, no two equal; empty: 0, 1, 2, ...
+  std::span<const Index> columns = {};
+  /// s_i > 0, one a row; empty: all 1
+  std::span<const double> row_weights = {};
+};  ///< target column of each column of y, ascending or not, no
+    ///< two equal; empty: 0, 1, 2, ...
+std::span<const double> row_weights = {};  ///< s_i > 0, one a row; empty: all 1
 };
 
 template <RealScalar S, RlsForm Form = Information>
