@@ -50,9 +50,6 @@ struct BatchOptions {
   std::span<const Index> columns = {};
   /// s_i > 0, one a row; empty: all 1
   std::span<const double> row_weights = {};
-};  ///< target column of each column of y, ascending or not, no
-    ///< two equal; empty: 0, 1, 2, ...
-std::span<const double> row_weights = {};  ///< s_i > 0, one a row; empty: all 1
 };
 
 template <RealScalar S, RlsForm Form = Information>
