@@ -35,7 +35,8 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_version_flag("--version", ANYSSR_VERSION_STRING);
   const auto* data =
-      app.add_option("--data", arguments.data, "questions, JSON lines {text, task, label, split}");
+      app.add_option("--data", arguments.data,
+                     "questions, JSON lines {text, task, label, split}; default: the bundled ones");
   app.add_option("--clinc", arguments.clinc, "folder of CLINC150: data_full.json, domains.json")
       ->excludes(const_cast<CLI::Option*>(data));
   app.add_option("--ask", arguments.ask, "after learning, answer this question");
@@ -56,7 +57,8 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--subspace", options.subspace, "of the LoRA modules: none, own, complement")
       ->capture_default_str();
-  app.add_option("--order", arguments.order, "of the departments: names with commas, or random");
+  app.add_option("--order", arguments.order,
+                 "of the departments: names with commas, or random; default: as in the file");
   app.add_option("--scalar", options.scalar, "float or double")->capture_default_str();
   app.add_option("--measure", options.measured, "split to measure on: test or val")
       ->capture_default_str();

@@ -335,6 +335,17 @@ TEMPLATE_TEST_CASE("bad input is refused with advice and the learner stays as it
   Adapter<S> elsewhere;
   elsewhere.modules.emplace("layers.7", LoraModule<S>(dim, 48));
   CHECK(contains(refused([&] { learner.adopt_task("b", elsewhere, inputs); }), "site 'layers.7'"));
+  Adapter<S> headless = *learner.snapshot().adapters().front();
+  headless.heads.clear();
+  CHECK(
+      contains(refused([&] { learner.adopt_task("b", headless, inputs); }), "adapter has no head"));
+  headless.heads["lm_head"] = {Matrix<S>::Zero(48, 2), RowVector<S>::Zero(2)};
+  CHECK(contains(refused([&] { learner.adopt_task("b", headless, inputs); }),
+                 "has a head 'lm_head'"));
+  headless.heads.clear();
+  headless.heads["trained"] = {Matrix<S>::Zero(47, 2), RowVector<S>::Zero(2)};
+  CHECK(contains(refused([&] { learner.replace_adapter("task-0", headless); }),
+                 "head 'trained' is 47 x 2 with 2 biases, expected 48 x 2 with 2"));
   Adapter<S> misshaped;
   misshaped.modules.emplace("lift", LoraModule<S>(dim, 47));
   CHECK(contains(refused([&] { learner.replace_adapter("task-0", misshaped); }),

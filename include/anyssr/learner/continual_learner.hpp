@@ -48,6 +48,12 @@ concept ChecksTargets = requires(const B& backbone, std::span<const typename B::
   backbone.check_targets(targets, adapter);
 };
 
+/// A backbone that can refuse an adapter whose heads it cannot read.
+template <class B>
+concept ChecksAdapter = requires(const B& backbone, const Adapter<typename B::Scalar>& adapter) {
+  backbone.check_adapter(adapter);
+};
+
 class Stopwatch {
  public:
   [[nodiscard]] double seconds() const {
@@ -161,8 +167,8 @@ class ContinualLearner {
   /// Takes an adapter that was trained elsewhere; only the router learns, from a few example
   /// inputs.
   /// @throws TaskError      the name is empty or known
-  /// @throws ShapeError     a module does not fit its site
-  /// @throws ArgumentError  a site that the backbone does not have
+  /// @throws ShapeError     a module or head does not fit the backbone
+  /// @throws ArgumentError  a site or head that the backbone does not have
   void adopt_task(std::string_view name, Adapter<Scalar> adapter, std::span<const Input> inputs,
                   const TaskOptions& task_options = {}) {
     expect_new(name);
@@ -257,6 +263,7 @@ class ContinualLearner {
                                  "the module of site '", name, "' maps ", module.in_dim(), " to ",
                                  module.out_dim(), ", expected ", site->in, " to ", site->out);
     }
+    if constexpr (detail::ChecksAdapter<Adaptable>) backbone_->check_adapter(adapter);
   }
 
   [[nodiscard]] std::vector<Index> labels(std::span<const Target> targets) const {

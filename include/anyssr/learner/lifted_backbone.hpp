@@ -222,6 +222,24 @@ class LiftedBackbone {
     visitor(site_name, trunk.features);
   }
 
+  /// Refuses an adapter whose heads this backbone cannot read.
+  /// @throws ArgumentError  no head, or one of another name;  ShapeError  one of another width
+  void check_adapter(const Adapter<Scalar>& adapter) const {
+    detail::expect(!adapter.heads.empty(), "the adapter has no head, expected '", trained_head,
+                   "' or '", closed_form_head, "'");
+    const Index outputs = adapter.heads.begin()->second.out_dim();
+    for (const auto& [name, head] : adapter.heads) {
+      const bool is_closed_form = is_classifier && name == closed_form_head;
+      detail::expect(is_closed_form || name == trained_head, "the adapter has a head '", name,
+                     "', expected '", trained_head, "' or '", closed_form_head, "'");
+      const Index width = is_closed_form ? options_.dim + feature_dim() : options_.dim;
+      detail::expect<ShapeError>(
+          head.in_dim() == width && head.out_dim() == outputs && head.bias.size() == outputs,
+          "head '", name, "' is ", head.in_dim(), " x ", head.out_dim(), " with ", head.bias.size(),
+          " biases, expected ", width, " x ", outputs, " with ", outputs);
+    }
+  }
+
   /// Refuses targets that an adapter at hand cannot answer.
   /// @throws ArgumentError  a class, or a width, that the head does not have
   void check_targets(std::span<const Target> targets, const Adapter<Scalar>& adapter) const {
