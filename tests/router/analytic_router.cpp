@@ -317,7 +317,7 @@ TEST_CASE("a factorisation that fails poisons the router or is rolled back", "[r
   const auto table = router.table();
   const Matrix<float> sums = router.regression().second_moment();
   // Rows so large beside the first that the sums are of rank 2 in float.
-  const Matrix<float> huge = 1e9F * random_normal<float>(2, 60, 2);
+  const Matrix<float> huge = 1e9F * random_normal<float>(2, 60, 2).replicate(10, 1);
   CHECK(contains(message_of<NumericalError>([&] { router.learn("second", huge); }),
                  "raise the ridge"));
   CHECK(router.table() == table);

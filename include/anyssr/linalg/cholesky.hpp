@@ -7,45 +7,163 @@
 ///   S + lambda I = U^T U         S: lower triangle with diagonal;  U: strict upper triangle
 ///
 /// The diagonal of U stands in a vector of its own, so S stays as it was and the pair needs
-/// d^2 + d numbers. Left-looking by blocks of rows: nearly all work is matrix products, shared out
-/// over threads by tiles with one owner each (same bits for any number of threads). d^3 / 3 flops.
+/// d^2 + d numbers. Recursive halves: U_12 = U_11^-T A_12, then A_22 -= U_12^T U_12, so nearly all
+/// of the d^3 / 3 flops are wide matrix products. They are shared out over threads by tiles with
+/// one owner each (same bits for any number of threads), or go to the BLAS as trsm and syrk.
 
+#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/threads.hpp"
+#include "anyssr/linalg/blas.hpp"
+#include "anyssr/linalg/second_moment.hpp"
 
 namespace anyssr::inline v0 {
 
 namespace detail {
 
+/// Rows that one triangular solve of Eigen takes at once; between them stand matrix products.
 inline constexpr Index cholesky_block = 128;
+/// Columns of a right-hand side that one thread takes at once: wide enough to use each number of U
+/// often, narrow enough to share out.
+[[nodiscard]] inline Index solve_chunk(Index cols) noexcept {
+  return use_blas ? cols : std::clamp<Index>((cols / 4 + 31) / 32 * 32, 32, 256);
+}
 
-/// Tile k of U with its diagonal, as a matrix of its own (upper triangle).
+/// Tile k of U with its diagonal, as a matrix of its own: U in the upper triangle, or U^T in the
+/// lower one, with which Eigen solves in half the time that a transposed view takes.
 template <RealScalar S>
-Matrix<S> diagonal_tile(const Matrix<S>& square, const Vector<S>& diagonal, Index begin,
-                        Index size) {
-  Matrix<S> tile = Matrix<S>::Zero(size, size);
-  tile.template triangularView<Eigen::StrictlyUpper>() = square.block(begin, begin, size, size);
+Matrix<S> diagonal_tile(const Matrix<S>& square, const Vector<S>& diagonal, Index begin, Index size,
+                        bool transposed) {
+  Matrix<S> tile = square.block(begin, begin, size, size);
+  if (transposed) tile.transposeInPlace();
   tile.diagonal() = diagonal.segment(begin, size);
   return tile;
 }
 
-/// Factors the dense symmetric tile (lower triangle) to U in its upper triangle.
-/// @return false at a pivot that is not finite and positive
+/// The factorisation of rows and columns begin..begin+size-1 of a square whose upper triangle, with
+/// the diagonal, turns from A into U. A region is `fresh` as long as A stands in the mirror image
+/// below only: it is fetched where it is first needed, tile by tile, while the tile is in cache.
 template <RealScalar S>
-bool factor_tile(Matrix<S>& tile) {
-  for (Index k = 0; k < tile.cols(); ++k) {
-    const S pivot = tile(k, k) - tile.col(k).head(k).squaredNorm();
-    if (!(pivot > S(0)) || !std::isfinite(pivot)) return false;
-    tile(k, k) = std::sqrt(pivot);
-    for (Index j = k + 1; j < tile.cols(); ++j) {
-      tile(k, j) = (tile(j, k) - tile.col(k).head(k).dot(tile.col(j).head(k))) / tile(k, k);
+class InPlaceCholesky {
+ public:
+  InPlaceCholesky(Matrix<S>& square, int threads)
+      : square_(square), lower_tiles_(cholesky_block, square.cols()), threads_(threads) {}
+
+  /// @return false at a pivot that is not finite and positive
+  [[nodiscard]] bool factor(Index begin, Index size, bool fresh) {
+    if (size <= cholesky_block) return factor_leaf(begin, size, fresh);
+    const Index blocks = (size + cholesky_block - 1) / cholesky_block;
+    const Index head = (blocks + 1) / 2 * cholesky_block;
+    if (!factor(begin, head, fresh)) return false;
+    solve_right(begin, head, size - head, fresh);
+    subtract_below(begin, head, size - head, fresh);
+    return factor(begin + head, size - head, false);
+  }
+
+ private:
+  /// In a compact tile of its own: the square's long columns would share few cache sets.
+  bool factor_leaf(Index begin, Index size, bool fresh) {
+    auto place = square_.block(begin, begin, size, size);
+    Eigen::Ref<Matrix<S>> tile = lower_tiles_.block(0, begin, size, size);
+    if (fresh) {
+      tile = place;
+    } else {
+      tile = place.transpose();
+    }
+    if (!tile.diagonal().allFinite()) return false;
+    const Eigen::LLT<Eigen::Ref<Matrix<S>>> llt(tile);
+    if (llt.info() != Eigen::Success || !tile.diagonal().allFinite()) return false;
+    for (Index j = 0; j < size; ++j) place.col(j).head(j + 1) = tile.row(j).head(j + 1).transpose();
+    return true;
+  }
+
+  /// A_12 <- U_11^-T A_12, shared out by columns.
+  void solve_right(Index begin, Index head, Index rest, bool fresh) {
+    const double flops = static_cast<double>(head * head) * static_cast<double>(rest);
+#ifdef EIGEN_USE_BLAS
+    if (fresh)
+      square_.block(begin, begin + head, head, rest) =
+          square_.block(begin + head, begin, rest, head).transpose();
+    blas_trsm(true, head, rest, &square_(begin, begin), square_.rows(),
+              &square_(begin, begin + head), square_.rows());
+    return;
+#endif
+    const Index chunk = solve_chunk(rest);
+    parallel_for(team_for(flops, threads_), (rest + chunk - 1) / chunk, [&](Index c) {
+      const Index j = begin + head + c * chunk;
+      const Index cols = std::min(chunk, begin + head + rest - j);
+      for (Index k = begin; k < begin + head; k += cholesky_block) {
+        const Index size = std::min(cholesky_block, begin + head - k);
+        auto rows = square_.block(k, j, size, cols);
+        if (fresh) rows = square_.block(j, k, cols, size).transpose();
+        rows.noalias() -= square_.block(begin, k, k - begin, size).transpose() *
+                          square_.block(begin, j, k - begin, cols);
+        lower_tiles_.block(0, k, size, size)
+            .template triangularView<Eigen::Lower>()
+            .solveInPlace(rows);
+      }
+    });
+  }
+
+  /// A_22 -= U_12^T U_12, upper triangle.
+  void subtract_below(Index begin, Index head, Index rest, bool fresh) {
+    const Index corner = begin + head;
+#ifdef EIGEN_USE_BLAS
+    if (fresh) mirror_diagonal(corner, rest);
+    blas_syrk(true, true, rest, head, S(-1), &square_(begin, corner), square_.rows(),
+              &square_(corner, corner), square_.rows());
+    return;
+#endif
+    const double flops = static_cast<double>(rest * rest) * static_cast<double>(head);
+    for_each_lower_tile(
+        team_for(flops, threads_), rest, [&](Index j, Index cols, Index i, Index rows) {
+          const auto left = square_.block(begin, corner + i, head, rows).transpose();
+          const auto right = square_.block(begin, corner + j, head, cols);
+          auto tile = square_.block(corner + i, corner + j, rows, cols);
+          if (i == j) {
+            if (fresh) mirror_diagonal(corner + i, rows);
+            tile.template triangularView<Eigen::Upper>() -= left * right;
+          } else {
+            if (fresh) tile = square_.block(corner + j, corner + i, cols, rows).transpose();
+            tile.noalias() -= left * right;
+          }
+        });
+  }
+
+  /// Strict upper triangle of a tile on the diagonal from its lower one.
+  void mirror_diagonal(Index begin, Index size) {
+    for (Index j = begin; j < begin + size; ++j) {
+      for (Index i = begin; i < j; ++i) square_(i, j) = square_(j, i);
     }
   }
-  return true;
-}
+
+  Matrix<S>& square_;
+  Matrix<S> lower_tiles_;  // L = U^T of each leaf: Eigen solves with it in half the time
+  int threads_;
+};
+
+/// The diagonal of a square that holds `other` as long as this lives.
+template <RealScalar S>
+class BorrowedDiagonal {
+ public:
+  BorrowedDiagonal(Matrix<S>& square, Vector<S>& other) noexcept : square_(square), other_(other) {
+    swap();
+  }
+  BorrowedDiagonal(const BorrowedDiagonal&) = delete;
+  BorrowedDiagonal& operator=(const BorrowedDiagonal&) = delete;
+  ~BorrowedDiagonal() { swap(); }
+
+ private:
+  void swap() noexcept {
+    for (Index i = 0; i < other_.size(); ++i) std::swap(square_(i, i), other_(i));
+  }
+  Matrix<S>& square_;
+  Vector<S>& other_;
+};
 
 }  // namespace detail
 
@@ -57,70 +175,78 @@ bool factor_tile(Matrix<S>& tile) {
 /// untouched
 template <RealScalar S>
 [[nodiscard]] bool factor_shifted(Matrix<S>& square, S ridge, Vector<S>& diagonal, int threads) {
-  const Index d = square.rows();
-  const int team = d < 768 ? 1 : threads;
-  diagonal.resize(d);
-  Matrix<S> tile;
-  for (Index k = 0; k < d; k += detail::cholesky_block) {
-    const Index size = std::min(detail::cholesky_block, d - k);
-    const auto panel = square.block(0, k, k, size);  // U above the diagonal tile
-    tile = square.block(k, k, size, size);
-    tile.diagonal().array() += ridge;
-    if (k > 0) tile.template triangularView<Eigen::Lower>() -= panel.transpose() * panel;
-    if (!detail::factor_tile(tile)) return false;
-    square.block(k, k, size, size).template triangularView<Eigen::StrictlyUpper>() = tile;
-    diagonal.segment(k, size) = tile.diagonal();
-
-    const Index right = k + size;
-    const Index tiles = (d - right + detail::cholesky_block - 1) / detail::cholesky_block;
-    parallel_for(team, tiles, [&](Index t) {
-      const Index j = right + t * detail::cholesky_block;
-      const Index cols = std::min(detail::cholesky_block, d - j);
-      Matrix<S> row = square.block(j, k, cols, size).transpose();
-      row.noalias() -= panel.transpose() * square.block(0, j, k, cols);
-      tile.template triangularView<Eigen::Upper>().transpose().solveInPlace(row);
-      square.block(k, j, size, cols) = row;
-    });
-  }
-  return true;
+  diagonal = square.diagonal();
+  diagonal.array() += ridge;
+  const detail::BorrowedDiagonal<S> borrowed(square, diagonal);
+  return detail::InPlaceCholesky<S>(square, threads).factor(0, square.rows(), true);
 }
+
+namespace detail {
+
+/// part <- U^-T part with the trailing triangle of U that begins at row `begin`.
+template <RealScalar S, class Part>
+void solve_forward_from(const Matrix<S>& square, const Vector<S>& diagonal, Index begin,
+                        Part part) {
+  const Index d = square.rows();
+  for (Index k = begin; k < d; k += cholesky_block) {
+    const Index size = std::min(cholesky_block, d - k);
+    auto rows = part.middleRows(k - begin, size);
+    rows.noalias() -= square.block(begin, k, k - begin, size).transpose() * part.topRows(k - begin);
+    const Matrix<S> tile = diagonal_tile(square, diagonal, k, size, true);
+    tile.template triangularView<Eigen::Lower>().solveInPlace(rows);
+  }
+}
+
+}  // namespace detail
 
 /// z <- U^-T z, the forward half of a solve, for d x m right-hand sides, shared out by columns.
 template <RealScalar S>
 void solve_forward(const Matrix<S>& square, const Vector<S>& diagonal, Matrix<S>& z, int threads) {
-  constexpr Index chunk = 64;
-  const Index d = square.rows();
-  const int team = static_cast<double>(d) * static_cast<double>(d * z.cols()) < 1e8 ? 1 : threads;
-  parallel_for(team, (z.cols() + chunk - 1) / chunk, [&](Index c) {
-    auto part = z.middleCols(c * chunk, std::min(chunk, z.cols() - c * chunk));
-    for (Index k = 0; k < d; k += detail::cholesky_block) {
-      const Index size = std::min(detail::cholesky_block, d - k);
-      auto rows = part.middleRows(k, size);
-      rows.noalias() -= square.block(0, k, k, size).transpose() * part.topRows(k);
-      const Matrix<S> tile = detail::diagonal_tile(square, diagonal, k, size);
-      tile.template triangularView<Eigen::Upper>().transpose().solveInPlace(rows);
-    }
+  const Index chunk = detail::solve_chunk(z.cols());
+  const double flops =
+      static_cast<double>(square.rows()) * static_cast<double>(square.rows() * z.cols());
+  parallel_for(detail::team_for(flops, threads), (z.cols() + chunk - 1) / chunk, [&](Index c) {
+    detail::solve_forward_from(square, diagonal, 0,
+                               z.middleCols(c * chunk, std::min(chunk, z.cols() - c * chunk)));
   });
 }
 
 /// z <- U^-1 z, the backward half of a solve.
 template <RealScalar S>
 void solve_backward(const Matrix<S>& square, const Vector<S>& diagonal, Matrix<S>& z, int threads) {
-  constexpr Index chunk = 64;
+  const Index chunk = detail::solve_chunk(z.cols());
   const Index d = square.rows();
   const Index blocks = (d + detail::cholesky_block - 1) / detail::cholesky_block;
-  const int team = static_cast<double>(d) * static_cast<double>(d * z.cols()) < 1e8 ? 1 : threads;
-  parallel_for(team, (z.cols() + chunk - 1) / chunk, [&](Index c) {
+  const double flops = static_cast<double>(d) * static_cast<double>(d * z.cols());
+  parallel_for(detail::team_for(flops, threads), (z.cols() + chunk - 1) / chunk, [&](Index c) {
     auto part = z.middleCols(c * chunk, std::min(chunk, z.cols() - c * chunk));
     for (Index b = blocks; b-- > 0;) {
       const Index k = b * detail::cholesky_block;
       const Index size = std::min(detail::cholesky_block, d - k);
       auto rows = part.middleRows(k, size);
-      const Matrix<S> tile = detail::diagonal_tile(square, diagonal, k, size);
+      const Matrix<S> tile = detail::diagonal_tile(square, diagonal, k, size, false);
       tile.template triangularView<Eigen::Upper>().solveInPlace(rows);
       part.topRows(k).noalias() -= square.block(0, k, k, size) * rows;
     }
   });
+}
+
+/// tr((U^T U)^-1) = |U^-1|^2, the squared norm of the rows of U^-T, made and dropped in chunks.
+/// Cost: d^3 / 3 flops and 64 d numbers a thread.
+template <RealScalar S>
+[[nodiscard]] double trace_of_inverse(const Matrix<S>& square, const Vector<S>& diagonal,
+                                      int threads) {
+  constexpr Index chunk = 64;
+  const Index d = square.rows();
+  Vector<double> parts = Vector<double>::Zero((d + chunk - 1) / chunk);
+  const double flops = static_cast<double>(d) * static_cast<double>(d * d) / 3;
+  parallel_for(detail::team_for(flops, threads), parts.size(), [&](Index c) {
+    const Index begin = c * chunk;
+    Matrix<S> part = Matrix<S>::Identity(d - begin, std::min(chunk, d - begin));
+    detail::solve_forward_from<S>(square, diagonal, begin, part.leftCols(part.cols()));
+    parts(c) = part.template cast<double>().squaredNorm();
+  });
+  return parts.sum();
 }
 
 }  // namespace anyssr::inline v0

@@ -4,59 +4,78 @@
 /// @file
 /// Threaded accumulation of the second moment of rows, one triangle only:
 ///
-///   S += sum_i s_i x_i^T x_i          (lower triangle, diagonal included; s_i = 1 by default)
+///   S += sign sum_i s_i x_i^T x_i          (lower triangle, diagonal included; s_i = 1 by default)
 ///
-/// Dense rows enter as tiles of general matrix products: n d^2 flops. Sparse rows cost the square
-/// of their count of nonzeros. A tile has one owner, so any number of threads gives the same bits.
+/// Dense rows enter as tiles of general matrix products, or by the BLAS's syrk: n d^2 flops. Sparse
+/// rows cost the square of their count of nonzeros. A tile has one owner, so any number of threads
+/// gives the same bits (without BLAS).
 
 #include <algorithm>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/threads.hpp"
+#include "anyssr/linalg/blas.hpp"
 
 namespace anyssr::inline v0 {
+
+/// Whether rows enter a sum or leave it.
+enum class Sign : std::int8_t { add = 1, subtract = -1 };
 
 namespace detail {
 
 /// Width of the tiles that a d x d triangle is cut into: wide enough for the product kernels,
 /// narrow enough to share out.
-inline constexpr Index triangle_tile = 256;
+[[nodiscard]] inline Index triangle_tile(Index dim) noexcept { return dim < 2048 ? 256 : 512; }
 
 /// Calls body(row_begin, rows, col_begin, cols) for every tile on or below the diagonal.
 template <class Body>
 void for_each_lower_tile(int threads, Index dim, const Body& body) {
-  const Index side = (dim + triangle_tile - 1) / triangle_tile;
+  const Index width = triangle_tile(dim);
+  const Index side = (dim + width - 1) / width;
   parallel_for(threads, side * (side + 1) / 2, [&](Index tile) {
     // Long columns of tiles first: the last tiles to be shared out are then cheap to wait for.
     Index column = 0;
     while (tile >= side - column) tile -= side - column++;
-    const Index i = (column + tile) * triangle_tile;
-    const Index j = column * triangle_tile;
-    body(i, std::min(triangle_tile, dim - i), j, std::min(triangle_tile, dim - j));
+    const Index i = (column + tile) * width;
+    const Index j = column * width;
+    body(i, std::min(width, dim - i), j, std::min(width, dim - j));
   });
 }
 
+/// Whether the entries stand in memory as BLAS wants them: one storage dimension without gaps.
+template <class X>
+inline constexpr bool has_blas_storage =
+    (X::Flags & Eigen::DirectAccessBit) != 0 && X::InnerStrideAtCompileTime == 1;
+
 }  // namespace detail
 
-/// second_moment.lower += X^T X; the strict upper triangle is neither read nor written.
+/// second_moment.lower += sign X^T X; the strict upper triangle is neither read nor written.
 /// @param x  n x d, any storage order, finite (the caller has checked)
 /// @param second_moment  d x d
 template <class X, RealScalar S>
-void accumulate_second_moment(const Eigen::MatrixBase<X>& x, Matrix<S>& second_moment,
-                              int threads) {
+void accumulate_second_moment(const Eigen::MatrixBase<X>& x, Matrix<S>& second_moment, int threads,
+                              Sign sign = Sign::add) {
   if (x.rows() == 0) return;
+  const auto factor = static_cast<S>(sign);
+#ifdef EIGEN_USE_BLAS
+  if constexpr (detail::has_blas_storage<X>) {
+    detail::blas_syrk(false, !bool(X::IsRowMajor), x.cols(), x.rows(), factor, x.derived().data(),
+                      x.derived().outerStride(), second_moment.data(), second_moment.rows());
+    return;
+  }
+#endif
   const double flops = static_cast<double>(x.rows()) * static_cast<double>(x.cols() * x.cols());
-  const int team = flops < 1e8 ? 1 : threads;  // below about a millisecond threads do not pay
-  detail::for_each_lower_tile(team, x.cols(), [&](Index i, Index rows, Index j, Index cols) {
-    const auto left = x.derived().middleCols(i, rows).transpose();
-    const auto right = x.derived().middleCols(j, cols);
-    auto tile = second_moment.block(i, j, rows, cols);
-    if (i == j) {
-      tile.template triangularView<Eigen::Lower>() += left * right;
-    } else {
-      tile.noalias() += left * right;
-    }
-  });
+  detail::for_each_lower_tile(
+      detail::team_for(flops, threads), x.cols(), [&](Index i, Index rows, Index j, Index cols) {
+        const auto left = x.derived().middleCols(i, rows).transpose();
+        const auto right = x.derived().middleCols(j, cols);
+        auto tile = second_moment.block(i, j, rows, cols);
+        if (i == j) {
+          tile.template triangularView<Eigen::Lower>() += factor * left * right;
+        } else {
+          tile.noalias() += factor * left * right;
+        }
+      });
 }
 
 /// The same for compressed sparse rows (their column numbers ascend within a row), with weights
@@ -64,12 +83,13 @@ void accumulate_second_moment(const Eigen::MatrixBase<X>& x, Matrix<S>& second_m
 /// @param row_weights  one a row, or null for all 1
 template <RealScalar S>
 void accumulate_second_moment(const SparseRows<S>& x, const S* row_weights,
-                              Matrix<S>& second_moment) {
+                              Matrix<S>& second_moment, Sign sign = Sign::add) {
   for (Index i = 0; i < x.rows(); ++i) {
     const Index begin = x.outerIndexPtr()[i];
     const Index end = x.isCompressed() ? x.outerIndexPtr()[i + 1] : begin + x.innerNonZeroPtr()[i];
+    const S weight = static_cast<S>(sign) * (row_weights != nullptr ? row_weights[i] : S(1));
     for (Index p = begin; p < end; ++p) {
-      const S scaled = row_weights != nullptr ? row_weights[i] * x.valuePtr()[p] : x.valuePtr()[p];
+      const S scaled = weight * x.valuePtr()[p];
       S* const column = second_moment.col(x.innerIndexPtr()[p]).data();
       for (Index q = p; q < end; ++q) column[x.innerIndexPtr()[q]] += scaled * x.valuePtr()[q];
     }

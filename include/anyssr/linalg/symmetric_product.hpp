@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Products with a symmetric matrix of which one triangle is stored:
+///
+///   P = R Z          R: d x d, lower triangle;  Z: d x n
+///
+/// Shared out by tiles of rows with one owner each (same bits for any number of threads).
+
+#include <algorithm>
+
+#include "anyssr/core/concepts.hpp"
+#include "anyssr/core/threads.hpp"
+#include "anyssr/linalg/blas.hpp"
+
+namespace anyssr::inline v0 {
+
+/// @param square   d x d; the strict upper triangle is not read
+/// @param columns  Z, d x n, in its own memory
+/// @param product  d x n, gets P
+/// Cost: 2 n d^2 flops; one column reads the triangle once.
+template <RealScalar S, class Z, class P>
+void multiply_symmetric(const Matrix<S>& square, const Z& columns, P&& product, int threads) {
+  if (columns.cols() == 1) {
+    product.col(0).noalias() = square.template selfadjointView<Eigen::Lower>() * columns.col(0);
+    return;
+  }
+  const Index d = square.rows();
+  const Index tile = detail::use_blas ? 1024 : 256;
+  const double flops = 2 * static_cast<double>(d * d) * static_cast<double>(columns.cols());
+  parallel_for(detail::team_for(flops, threads), (d + tile - 1) / tile, [&](Index t) {
+    const Index begin = t * tile;
+    const Index size = std::min(tile, d - begin);
+    const Index below = d - begin - size;
+    auto part = product.middleRows(begin, size);
+    const Matrix<S> middle =
+        square.block(begin, begin, size, size).template selfadjointView<Eigen::Lower>();
+    part.noalias() = middle * columns.middleRows(begin, size);
+    part.noalias() += square.block(begin, 0, size, begin) * columns.topRows(begin);
+    part.noalias() +=
+        square.block(begin + size, begin, below, size).transpose() * columns.bottomRows(below);
+  });
+}
+
+}  // namespace anyssr::inline v0

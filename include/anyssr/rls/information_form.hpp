@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Recursive least squares that keeps the two sums and solves when asked:
+///
+///   S = sum_i s_i x_i^T x_i        C = sum_i s_i x_i^T y_i        W = (S + lambda I)^-1 C
+///
+/// Rows are gathered into blocks, S stands in one triangle of a square and its Cholesky factor in
+/// the other, few new rows update the factor instead of making it again.
+/// Source: Any-SSR, arXiv 2503.13575 (router training), and ACIL, arXiv 2205.14922; GCV: Golub,
+/// Heath and Wahba 1979.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "anyssr/linalg/cholesky.hpp"
+#include "anyssr/linalg/factor_update.hpp"
+#include "anyssr/linalg/second_moment.hpp"
+#include "anyssr/rls/row_buffer.hpp"
+
+namespace anyssr::inline v0 {
+
+/// Ridge regression from sums. An ordinary value; const calls cache, so one thread owns it.
+template <RealScalar S>
+class RecursiveLeastSquares<S, Information> {
+ public:
+  using Scalar = S;
+
+  /// @param dim  d, width of a row, at least 1
+  /// @throws ArgumentError  for a dimension or option out of range
+  explicit RecursiveLeastSquares(Index dim, const RlsOptions& options = {})
+      : options_(options), buffer_(dim) {
+    detail::expect(dim >= 1, "dim is ", dim, ", expected at least 1");
+    detail::expect_positive("ridge", options.ridge);
+    options_.threads = resolve_threads(options.threads);
+    square_ = Matrix<S>::Zero(dim, dim);
+    cross_correlation_.resize(dim, 0);
+    digest_keys_ = detail::RowDigest<S>::digest_keys(dim);
+  }
+
+  [[nodiscard]] Index dim() const noexcept { return square_.rows(); }
+  [[nodiscard]] Index targets() const noexcept { return cross_correlation_.cols(); }
+  [[nodiscard]] Index rows() const noexcept { return rows_; }
+  [[nodiscard]] const RlsOptions& options() const noexcept { return options_; }
+
+  /// lambda as the solve uses it. Where every row so far was zero, a relative ridge stands for
+  /// itself.
+  [[nodiscard]] double ridge() const { return lambda_of(options_.ridge); }
+
+  /// Another ridge, as if it had been used from the start; needs no data.
+  /// @throws ArgumentError  for a ridge that is not finite and above 0
+  void set_ridge(double ridge) { set_ridge(ridge, options_.ridge_scale); }
+  void set_ridge(double ridge, RidgeScale scale) {
+    detail::expect_positive("ridge", ridge);
+    if (ridge == options_.ridge && scale == options_.ridge_scale) return;
+    options_.ridge = ridge;
+    options_.ridge_scale = scale;
+    factor_current_ = false;
+    weights_current_ = false;
+  }
+
+  /// Adds zero columns on the right until there are `count`.  Cost: O(d count).
+  void reserve_targets(Index count) {
+    const Index before = targets();
+    if (count <= before) return;
+    Eigen::VectorXd energy = Eigen::VectorXd::Zero(count);
+    energy.head(before) = target_energy_;
+    cross_correlation_.conservativeResize(Eigen::NoChange, count);
+    cross_correlation_.rightCols(count - before).setZero();
+    target_energy_.swap(energy);
+    weights_current_ = false;
+  }
+
+  /// Adds a batch: S += sum s_i x_i^T x_i, C += sum s_i x_i^T y_i.
+  /// @param x  n x d, one row a sample, dense in any storage order or row-major sparse
+  /// @param y  n x m targets, dense or row-major sparse; a new column counts as zero in the batches
+  ///           before it
+  /// @return a digest of the batch: what downdate can ask for; digests of batches add up
+  /// @throws ShapeError, NonFiniteError, ArgumentError  before any state changes; numbers so large
+  ///         that the sums would overflow count as not finite
+  /// Cost: n d^2 flops (sparse: the squared count of nonzeros a row), no memory beyond the state
+  /// and a buffer of at most d^2 / 8 numbers (or 256 rows), in which small batches wait for others.
+  template <FeatureMatrix<S> X, FeatureMatrix<S> Y>
+  std::uint64_t update(const X& x, const Y& y, const BatchOptions& options = {}) {
+    if constexpr (!detail::is_direct<X>) {
+      return update(detail::evaluated(x), y, options);
+    } else if constexpr (!detail::is_direct<Y>) {
+      return update(x, detail::evaluated(y), options);
+    } else {
+      const detail::Batch<S> batch(x, y, options, dim());
+      batch.expect_no_overflow(trace_bound_, target_energy_.sum());
+      const std::uint64_t digest = batch.digest(x, y, digest_keys_);
+      reserve_targets(batch.columns_needed(y.cols()));
+      absorb(x, y, batch);
+      trace_bound_ += batch.feature_energy();
+      add_energy(y, batch, Sign::add);
+      rows_ += x.rows();
+      weights_current_ = false;
+      return digest;
+    }
+  }
+
+  /// Takes rows out again: exact in exact arithmetic, to eps cond(S + lambda I) in this one.
+  /// @param digest  what update returned for these rows (or the sum of what it returned)
+  /// @throws what update does; ArgumentError where the rows have another digest, or where the sums
+  ///         prove that they never held the rows (more rows than were learned, a negative energy,
+  ///         S no longer positive semidefinite). Foreign rows that the sums do not betray are taken
+  ///         out all the same: keep the digest. The state is then as it was.
+  /// Cost: n d^2 + d^3 / 3 flops and a copy of the state while it runs.
+  template <FeatureMatrix<S> X, FeatureMatrix<S> Y>
+  void downdate(const X& x, const Y& y, const BatchOptions& options = {},
+                std::optional<std::uint64_t> digest = {}) {
+    if constexpr (!detail::is_direct<X>) {
+      downdate(detail::evaluated(x), y, options, digest);
+    } else if constexpr (!detail::is_direct<Y>) {
+      downdate(x, detail::evaluated(y), options, digest);
+    } else {
+      const detail::Batch<S> batch(x, y, options, dim());
+      batch.expect_removable(x, y, rows_, targets(), digest, digest_keys_);
+      RecursiveLeastSquares next = *this;
+      next.flush();
+      next.subtract(x, y, batch);
+      next.expect_possible(*this);
+      *this = std::move(next);
+    }
+  }
+
+  /// Adds the sums of another regression: the same as having learned its rows here.
+  /// @throws ShapeError  another dim; NonFiniteError where the sums would overflow
+  void merge(const RecursiveLeastSquares& other) {
+    detail::expect<ShapeError>(other.dim() == dim(), "the regression to merge has dim ",
+                               other.dim(), ", expected ", dim());
+    const double limit = static_cast<double>(std::numeric_limits<S>::max()) / 4;
+    detail::expect<NonFiniteError>(trace_bound_ + other.trace_bound_ < limit &&
+                                       target_energy_.sum() + other.target_energy_.sum() < limit,
+                                   "the merged sums would overflow");
+    reserve_targets(other.targets());
+    flush();
+    other.flush();
+    square_.template triangularView<Eigen::Lower>() += other.square_;
+    cross_correlation_.leftCols(other.targets()) += other.cross_correlation_;
+    target_energy_.head(other.targets()) += other.target_energy_;
+    trace_bound_ += other.trace_bound_;
+    rows_ += other.rows_;
+    factor_current_ = false;
+    weights_current_ = false;
+  }
+
+  /// W, d x T, of everything seen so far. Solved once a state: asking again costs nothing.
+  /// @throws NumericalError  where S + lambda I is not positive definite in this scalar
+  /// Cost: what factor() costs, and 2 d^2 T flops.
+  [[nodiscard]] const Matrix<S>& weights() const {
+    if (!weights_current_) {
+      factor();
+      weights_ = cross_correlation_;
+      solve_forward(square_, factor_diagonal_, weights_, options_.threads);
+      solve_backward(square_, factor_diagonal_, weights_, options_.threads);
+      weights_current_ = true;
+    }
+    return weights_;
+  }
+
+  /// X W, n x T.
+  template <FeatureMatrix<S> X>
+  [[nodiscard]] Matrix<S> predict(const X& x) const {
+    detail::expect_cols("features", x, dim());
+    return x * weights();
+  }
+
+  /// h_i (S + lambda I)^-1 h_i^T, one number a row: large where a row is unlike all rows seen.
+  /// Cost: one triangular solve, n d^2 flops, in chunks of 512 rows.
+  template <FeatureMatrix<S> X>
+  [[nodiscard]] Vector<S> leverage(const X& x) const {
+    detail::expect_cols("features", x, dim());
+    factor();
+    constexpr Index chunk = 512;
+    Vector<S> result(x.rows());
+    for (Index begin = 0; begin < x.rows(); begin += chunk) {
+      const Index count = std::min(chunk, x.rows() - begin);
+      Matrix<S> z = x.middleRows(begin, count).transpose();
+      solve_forward(square_, factor_diagonal_, z, options_.threads);
+      result.segment(begin, count) = z.colwise().squaredNorm().transpose();
+    }
+    return result;
+  }
+
+  /// Factors S + lambda I now, if rows came since the last time. With an absolute ridge and at most
+  /// d / 8 new rows, all in the buffer, the factor is updated: about 2 k d^2 flops.
+  /// @throws NumericalError  where it is not positive definite in this scalar
+  /// Cost: d^3 / 3 flops otherwise.
+  void factor() const {
+    if (factor_current_ && buffer_.is_empty()) return;
+    const Index fresh = buffer_.size();
+    // Each update adds round-off of its own to the factor; a new one is due after d / 2 rows.
+    if (factor_current_ && options_.ridge_scale == RidgeScale::absolute && 8 * fresh <= dim() &&
+        2 * (rows_since_factor_ + fresh) <= dim()) {
+      add_block(Sign::add, buffer_);
+      update_factor<S>(square_, factor_diagonal_, buffer_.rows(), options_.threads);
+      buffer_.clear();
+      rows_since_factor_ += fresh;
+      return;
+    }
+    flush();
+    if (!factor_shifted(square_, static_cast<S>(ridge()), factor_diagonal_, options_.threads)) {
+      detail::raise<NumericalError>("the Gram matrix is not positive definite at ridge ", ridge(),
+                                    " in ", sizeof(S) == 4 ? "float" : "double",
+                                    ": raise the ridge", sizeof(S) == 4 ? " or use double" : "");
+    }
+    factor_current_ = true;
+    rows_since_factor_ = 0;
+  }
+
+  /// Generalised cross-validation from the sums alone, over all columns:
+  ///   gcv = n RSS / (n - df)^2,  RSS = E - tr W^T C - lambda |W|^2,  df = d - lambda tr G^-1
+  /// @param ridges  candidates, each finite and above 0, in the scale of the options
+  /// @throws ArgumentError   no candidate, or one out of range; no rows learned
+  /// @throws NumericalError  where every candidate is refused (n - df < 0.02 n)
+  /// Cost: 2/3 d^3 + 2 d^2 T flops a candidate (one eigendecomposition would cost as much as 30 of
+  /// them here), and d T numbers.
+  [[nodiscard]] RidgeSelection select_ridge(std::span<const double> ridges) const {
+    detail::expect(!ridges.empty(), "ridges are empty, expected at least one candidate");
+    for (const double ridge : ridges) detail::expect_positive("ridge", ridge);
+    detail::expect(rows_ > 0, "no rows are learned yet, expected some to select a ridge by");
+    flush();
+    factor_current_ = false;  // its place serves the candidates
+    RidgeSelection selection;
+    double best = std::numeric_limits<double>::infinity();
+    for (const double ridge : ridges) {
+      selection.candidates.push_back(cross_validate(ridge));
+      if (selection.candidates.back().gcv < best) {
+        best = selection.candidates.back().gcv;
+        selection.ridge = ridge;
+      }
+    }
+    detail::expect<NumericalError>(std::isfinite(best),
+                                   "no candidate ridge can be judged: all of them leave fewer than "
+                                   "2 % of ",
+                                   rows_, " rows as degrees of freedom; add larger ones");
+    return selection;
+  }
+
+  /// S as a full symmetric d x d matrix (a copy).
+  [[nodiscard]] Matrix<S> second_moment() const {
+    flush();
+    return square_.template selfadjointView<Eigen::Lower>();
+  }
+  /// C, d x T.
+  [[nodiscard]] const Matrix<S>& cross_correlation() const {
+    flush();
+    return cross_correlation_;
+  }
+
+  /// (S + lambda I)^-1, lower triangle with diagonal; the rest of `inverse` is not touched.
+  /// @param inverse  d x d
+  /// @throws NumericalError  as factor()
+  /// Cost: 4/3 d^3 flops
+  void write_inverse_gram(Matrix<S>& inverse) const {
+    factor();
+    constexpr Index chunk = 256;
+    for (Index begin = 0; begin < dim(); begin += chunk) {
+      Matrix<S> z = Matrix<S>::Zero(dim(), std::min(chunk, dim() - begin));
+      z.middleRows(begin, z.cols()).setIdentity();
+      solve_forward(square_, factor_diagonal_, z, options_.threads);
+      solve_backward(square_, factor_diagonal_, z, options_.threads);
+      for (Index j = 0; j < z.cols(); ++j) {
+        inverse.col(begin + j).tail(dim() - begin - j) = z.col(j).tail(dim() - begin - j);
+      }
+    }
+  }
+
+  /// sum_i s_i y_i^2, one number a column, in double: with W and C it gives the residual sum of
+  /// squares.
+  [[nodiscard]] const Eigen::VectorXd& target_energy() const noexcept { return target_energy_; }
+
+  /// At least tr(S), in double.
+  [[nodiscard]] double trace_bound() const noexcept { return trace_bound_; }
+
+  /// Bytes of the state: S and the factor in one square, C, W, the diagonals and the buffer.
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    const Index numbers =
+        square_.size() + factor_diagonal_.size() + cross_correlation_.size() + weights_.size();
+    return static_cast<std::size_t>(numbers) * sizeof(S) + buffer_.bytes() +
+           static_cast<std::size_t>(target_energy_.size()) * sizeof(double) +
+           digest_keys_.size() * sizeof(std::uint64_t);
+  }
+
+ private:
+  [[nodiscard]] double lambda_of(double ridge) const {
+    if (options_.ridge_scale == RidgeScale::absolute) return ridge;
+    flush();
+    const double trace = square_.diagonal().template cast<double>().sum();
+    return trace <= 0 ? ridge : ridge * trace / static_cast<double>(dim());
+  }
+
+  /// Adds the rows of a checked batch, at once or by way of the buffer.
+  template <class X, class Y>
+  void absorb(const X& x, const Y& y, const detail::Batch<S>& batch) {
+    if constexpr (SparseFeatures<X>) {
+      add_sparse(x, y, batch, Sign::add);
+      factor_current_ = false;
+    } else {
+      if constexpr (DenseFeatures<Y>) {
+        if (x.rows() >= buffer_.capacity() && !batch.weighted()) {
+          accumulate_second_moment(x, square_, options_.threads);
+          add_products(
+              x, y, [&](Index j) { return batch.column(j); }, Sign::add);
+          factor_current_ = false;
+          return;
+        }
+      }
+      buffer_.reserve(static_cast<std::size_t>(detail::stored_entries(y)));
+      buffer_.gather(x, y, batch, [this] { flush(); });
+    }
+  }
+
+  /// The buffered rows enter S and C: readers call it first.
+  void flush() const {
+    if (buffer_.is_empty()) return;
+    add_block(Sign::add, buffer_);
+    buffer_.clear();
+    factor_current_ = false;
+  }
+
+  void add_block(Sign sign, detail::RowBuffer<S>& block) const {
+    const detail::CompactTargets<S> compact(block.size(), targets(), block.entries());
+    accumulate_second_moment(block.rows(), square_, options_.threads, sign);
+    add_products(
+        block.rows(), compact.values,
+        [&](Index j) { return compact.columns[static_cast<std::size_t>(j)]; }, sign);
+  }
+
+  /// C.col(column(j)) += sign X^T y_j
+  template <class X, class Y, class Column>
+  void add_products(const X& x, const Y& y, const Column& column, Sign sign) const {
+    if (y.cols() == 0) return;
+    const double flops = 2 * static_cast<double>(x.size()) * static_cast<double>(y.cols());
+    const Index tile = detail::use_blas ? dim() : 256;
+    parallel_for(detail::team_for(flops, options_.threads), (dim() + tile - 1) / tile,
+                 [&](Index t) {
+                   const Index begin = t * tile;
+                   const Index count = std::min(tile, dim() - begin);
+                   const Matrix<S> products = x.middleCols(begin, count).transpose() * y;
+                   for (Index j = 0; j < y.cols(); ++j) {
+                     cross_correlation_.col(column(j)).segment(begin, count) +=
+                         static_cast<S>(sign) * products.col(j);
+                   }
+                 });
+  }
+
+  template <class Y>
+  void add_sparse(const SparseRows<S>& x, const Y& y, const detail::Batch<S>& batch, Sign sign) {
+    Vector<S> weights;
+    if (batch.weighted()) weights = batch.root_weights().cwiseAbs2();
+    accumulate_second_moment(x, batch.weighted() ? weights.data() : nullptr, square_, sign);
+    for (Index i = 0; i < x.rows(); ++i) {
+      const S weight = static_cast<S>(sign) * (batch.weighted() ? weights(i) : S(1));
+      detail::for_each_target(y, i, [&](Index j, S value) {
+        auto column = cross_correlation_.col(batch.column(j));
+        for (typename SparseRows<S>::InnerIterator it(x, i); it; ++it) {
+          column(it.index()) += weight * value * it.value();
+        }
+      });
+    }
+  }
+
+  template <class X, class Y>
+  void subtract(const X& x, const Y& y, const detail::Batch<S>& batch) {
+    if constexpr (SparseFeatures<X>) {
+      add_sparse(x, y, batch, Sign::subtract);
+    } else {
+      const auto take_out = [this] {
+        add_block(Sign::subtract, buffer_);
+        buffer_.clear();
+      };
+      buffer_.reserve(static_cast<std::size_t>(detail::stored_entries(y)));
+      buffer_.gather(x, y, batch, take_out);
+      if (!buffer_.is_empty()) take_out();
+    }
+    add_energy(y, batch, Sign::subtract);
+    rows_ -= x.rows();
+    factor_current_ = false;
+    weights_current_ = false;
+  }
+
+  /// Refuses sums that no rows can have, and clears what is left where no row is.
+  void expect_possible(const RecursiveLeastSquares& before) {
+    if (rows_ == 0) {
+      square_.setZero();
+      cross_correlation_.setZero();
+      target_energy_.setZero();
+      trace_bound_ = 0;
+      return;
+    }
+    const double eps = static_cast<double>(std::numeric_limits<S>::epsilon());
+    const double old_trace = before.square_.diagonal().template cast<double>().sum();
+    const bool energies_hold =
+        (target_energy_.array() >= -1024 * eps * before.target_energy_.array()).all();
+    // Above what rounding leaves of eigenvalues that are 0.
+    const double slack = 64 * eps * old_trace;
+    detail::expect(energies_hold && factor_shifted(square_, static_cast<S>(slack), factor_diagonal_,
+                                                   options_.threads),
+                   "the rows to remove were never learned: what is left without them is ",
+                   energies_hold ? "no second moment of rows (it has a negative eigenvalue)"
+                                 : "a negative sum of squared targets",
+                   "; nothing was removed");
+    target_energy_ = target_energy_.cwiseMax(0);
+    trace_bound_ = square_.diagonal().template cast<double>().sum() + slack;
+  }
+
+  template <class Y>
+  void add_energy(const Y& y, const detail::Batch<S>& batch, Sign sign) {
+    for (Index i = 0; i < y.rows(); ++i) {
+      const double weight = static_cast<double>(sign) * batch.weight(i);
+      detail::for_each_target(y, i, [&](Index j, S value) {
+        target_energy_(batch.column(j)) +=
+            weight * static_cast<double>(value) * static_cast<double>(value);
+      });
+    }
+  }
+
+  [[nodiscard]] RidgeCandidate cross_validate(double ridge) const {
+    RidgeCandidate result{
+        .ridge = ridge, .lambda = lambda_of(ridge), .gcv = std::numeric_limits<double>::infinity()};
+    if (!factor_shifted(square_, static_cast<S>(result.lambda), factor_diagonal_,
+                        options_.threads)) {
+      return result;
+    }
+    Matrix<S> w = cross_correlation_;
+    solve_forward(square_, factor_diagonal_, w, options_.threads);
+    solve_backward(square_, factor_diagonal_, w, options_.threads);
+    double explained = 0;  // tr W^T C
+    double norm = 0;       // |W|^2
+    for (Index j = 0; j < w.cols(); ++j) {
+      const Vector<double> column = w.col(j).template cast<double>();
+      explained += column.dot(cross_correlation_.col(j).template cast<double>());
+      norm += column.squaredNorm();
+    }
+    const auto n = static_cast<double>(rows_);
+    result.residual = std::max(0.0, target_energy_.sum() - explained - result.lambda * norm);
+    const double shrunk =
+        result.lambda * trace_of_inverse(square_, factor_diagonal_, options_.threads);
+    result.degrees_of_freedom = static_cast<double>(dim()) - shrunk;
+    const double left = n - result.degrees_of_freedom;
+    if (left >= 0.02 * n) result.gcv = n * result.residual / (left * left);
+    return result;
+  }
+
+  RlsOptions options_;
+  mutable Matrix<S> square_;  // lower: S with its diagonal; strict upper: U, S + lambda I = U^T U
+  mutable Vector<S> factor_diagonal_;       // diagonal of U
+  mutable Matrix<S> cross_correlation_;     // C, d x T
+  mutable detail::RowBuffer<S> buffer_;     // rows that S and C do not hold yet
+  Eigen::VectorXd target_energy_;           // T
+  mutable Matrix<S> weights_;               // d x T while weights_current_
+  std::vector<std::uint64_t> digest_keys_;  // d
+  double trace_bound_ = 0;                  // of all rows, those in the buffer too
+  Index rows_ = 0;
+  mutable Index rows_since_factor_ = 0;  // rows that updated U since it was made
+  mutable bool factor_current_ = false;  // U is of S, the buffer aside
+  mutable bool weights_current_ = false;
+};
+
+}  // namespace anyssr::inline v0

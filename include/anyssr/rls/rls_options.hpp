@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// The forms of recursive least squares, their options and reports.
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "anyssr/core/concepts.hpp"
+
+namespace anyssr::inline v0 {
+
+/// Form that keeps S and C and solves when asked: a row costs d^2 flops, a solve d^3 / 3. Exact at
+/// every ridge; the default.
+struct Information {};
+
+/// Form that keeps R = (S + lambda I)^-1 and W: weights are current after every batch, a row costs
+/// about 2 d^2 flops in a stream of rows and 3 d^2 in large batches. Its error grows as
+/// eps cond(S + lambda I).
+struct Covariance {};
+
+template <class F>
+concept RlsForm = std::same_as<F, Information> || std::same_as<F, Covariance>;
+
+template <RealScalar S, RlsForm Form = Information>
+class RecursiveLeastSquares;
+
+enum class RidgeScale : std::uint8_t {
+  relative,  ///< lambda = ridge * tr(S) / d at the time of the solve: independent of scale and
+             ///< order
+  absolute   ///< lambda = ridge
+};
+
+struct RlsOptions {
+  double ridge = 1e-3;  ///< > 0; larger is smoother and better conditioned
+  RidgeScale ridge_scale = RidgeScale::relative;  ///< the covariance form needs an absolute one
+  int threads = 0;         ///< 0: the hardware's; with BLAS the products use the BLAS's own
+  bool keep_sums = false;  ///< covariance form: keep S and C too (d^2 more numbers), for merge,
+                           ///< set_ridge, select_ridge and rebuild
+};
+
+/// What belongs to one batch.
+struct BatchOptions {
+  /// Target column of each column of y, in any order, no two equal; empty: 0, 1, 2, ...
+  std::span<const Index> columns = {};
+  /// s_i > 0, one a row; empty: all 1
+  std::span<const double> row_weights = {};
+};
+
+/// One value of the ridge as generalised cross-validation sees it.
+struct RidgeCandidate {
+  double ridge = 0;               ///< as it was given
+  double lambda = 0;              ///< the same, absolute
+  double residual = 0;            ///< RSS, over all rows and columns
+  double degrees_of_freedom = 0;  ///< df = tr S (S + lambda I)^-1
+  double gcv = 0;                 ///< n RSS / (n - df)^2; infinite where n - df < 0.02 n, or where
+                                  ///< S + lambda I is not positive definite in this scalar
+};
+
+struct RidgeSelection {
+  double ridge = 0;  ///< the candidate with the smallest gcv, as it was given
+  std::vector<RidgeCandidate> candidates;
+};
+
+/// How far the numbers of a covariance form can be trusted.
+enum class RlsStatus : std::uint8_t {
+  accurate,  ///< eps cond(S + lambda I) is below 1e-3
+  doubtful,  ///< it is not: errors of the weights may pass 0.1 %; rebuild, or use the information
+             ///< form
+  broken     ///< R breaks what holds for every inverse Gram (0 < R_ii <= 1 / lambda): rebuild
+};
+
+}  // namespace anyssr::inline v0
