@@ -42,6 +42,8 @@
 #include "anyssr/rls/rls_options.hpp"
 #include "anyssr/rls/row_buffer.hpp"
 #include "anyssr/router/analytic_router.hpp"
+#include "anyssr/router/leave_one_out.hpp"
+#include "anyssr/router/router_targets.hpp"
 #include "anyssr/router/routing_decision.hpp"
 #include "anyssr/router/routing_table.hpp"
 #include "anyssr/subspace/activation.hpp"

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <type_traits>
 
 #include "anyssr/core/error.hpp"
 
@@ -31,32 +32,42 @@ inline void expect_labels(std::span<const Index> labels, Index rows, Index class
   }
 }
 
-/// L'(b) and L''(b) for scores shifted so that each row's largest is 0.
+/// L'(b) and L''(b).
 struct LogLossSlope {
   double slope = 0;
   double curvature = 0;
 };
 
+/// @param shifted  c x n: one column a row of scores, its largest 0
 [[nodiscard]] inline LogLossSlope log_loss_slope(const Eigen::MatrixXd& shifted, double target_mean,
                                                  double b) {
-  const Eigen::ArrayXXd odds = (b * shifted.array()).exp();
-  const Eigen::ArrayXd total = odds.rowwise().sum();
-  const Eigen::ArrayXd mean = (odds * shifted.array()).rowwise().sum() / total;
-  const Eigen::ArrayXd square = (odds * shifted.array().square()).rowwise().sum() / total;
-  return {mean.mean() - target_mean, (square - mean.square()).mean()};
+  Eigen::ArrayXd odds(shifted.rows());
+  LogLossSlope sum;
+  for (Index i = 0; i < shifted.cols(); ++i) {
+    const auto score = shifted.col(i).array();
+    odds = (b * score).exp();
+    const double total = odds.sum();
+    const double mean = (odds * score).sum() / total;
+    sum.slope += mean;
+    sum.curvature += (odds * score.square()).sum() / total - mean * mean;
+  }
+  const auto rows = static_cast<double>(shifted.cols());
+  return {sum.slope / rows - target_mean, sum.curvature / rows};
 }
 
 }  // namespace detail
 
 /// The b in [1e-3, 1e4] that minimises L(b); 1 where it makes no difference (all scores of each row
 /// alike).
-/// @param scores  n x c, n and c at least 1, held out: leave-one-out or of other rows
+/// @param scores  n x c, n and c at least 1, in double, held out: leave-one-out or of other rows
 /// @param labels  n, each in 0..c-1
 /// @param prior   at least 0: rows of unknown label that are added in effect
 /// @throws ShapeError, NonFiniteError, ArgumentError
 /// Cost: about ten passes of n c exponentials.
-[[nodiscard]] inline double fit_temperature(const Eigen::Ref<const Eigen::MatrixXd>& scores,
-                                            std::span<const Index> labels, double prior = 1) {
+template <class D>
+[[nodiscard]] double fit_temperature(const Eigen::MatrixBase<D>& scores,
+                                     std::span<const Index> labels, double prior = 1) {
+  static_assert(std::is_same_v<typename D::Scalar, double>, "scores are double");
   constexpr double lowest = 1e-3;
   constexpr double highest = 1e4;
   const Index n = scores.rows();
@@ -67,10 +78,11 @@ struct LogLossSlope {
   detail::expect_finite("scores", scores);
   detail::expect(std::isfinite(prior) && prior >= 0, "prior is ", prior,
                  ", expected a finite number of at least 0");
-  const Eigen::MatrixXd shifted = scores.colwise() - scores.rowwise().maxCoeff();
+  Eigen::MatrixXd shifted = scores.transpose();
+  shifted.rowwise() -= shifted.colwise().maxCoeff().eval();
   if (shifted.minCoeff() == 0) return 1;
   double of_labels = 0;
-  for (Index i = 0; i < n; ++i) of_labels += shifted(i, labels[static_cast<std::size_t>(i)]);
+  for (Index i = 0; i < n; ++i) of_labels += shifted(labels[static_cast<std::size_t>(i)], i);
   const auto rows = static_cast<double>(n);
   const double target_mean = (of_labels + prior * shifted.mean()) / (rows + prior);
 

@@ -87,6 +87,27 @@ template <class X>
   }
 }
 
+/// Refuses a list of target columns that is not empty and not one distinct column for each of
+/// `count`.
+inline void expect_distinct_columns(std::span<const Index> columns, Index count) {
+  if (columns.empty()) return;
+  expect<ShapeError>(static_cast<Index>(columns.size()) == count, "columns have ", columns.size(),
+                     " entries, expected ", count, ", one a column of the targets");
+  std::vector<Index> sorted(columns.begin(), columns.end());
+  std::sort(sorted.begin(), sorted.end());
+  expect(sorted.front() >= 0, "columns hold ", sorted.front(), ", expected 0 or more");
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice != sorted.end()) {
+    raise<ArgumentError>("columns hold ", *twice, " twice, expected each once");
+  }
+}
+
+/// Columns that C needs for targets with `cols` columns, which go to `columns`.
+[[nodiscard]] inline Index columns_needed(std::span<const Index> columns, Index cols) noexcept {
+  for (const Index column : columns) cols = std::max(cols, column + 1);
+  return cols;
+}
+
 /// The checked view of one call of update or downdate.
 template <RealScalar S>
 class Batch {
@@ -99,7 +120,7 @@ class Batch {
     expect_cols("features", x, dim);
     expect<ShapeError>(rows_ > 0, "features have no rows, expected at least 1");
     expect_rows("targets", y, rows_);
-    check_columns(y.cols());
+    expect_distinct_columns(options.columns, y.cols());
     check_weights();
     feature_energy_ = largest_weight_ * squared_norm(x);
     if (!std::isfinite(feature_energy_)) expect_finite("features", x);
@@ -145,8 +166,7 @@ class Batch {
   }
   /// Columns that C needs for targets with `cols` columns.
   [[nodiscard]] Index columns_needed(Index cols) const noexcept {
-    for (const Index column : options_.columns) cols = std::max(cols, column + 1);
-    return cols;
+    return detail::columns_needed(options_.columns, cols);
   }
   /// sqrt(s_i), n.
   [[nodiscard]] Vector<S> root_weights() const {
@@ -170,20 +190,6 @@ class Batch {
   }
 
  private:
-  void check_columns(Index count) const {
-    const std::span<const Index> columns = options_.columns;
-    if (columns.empty()) return;
-    expect<ShapeError>(static_cast<Index>(columns.size()) == count, "columns have ", columns.size(),
-                       " entries, expected ", count, ", one a column of the targets");
-    std::vector<Index> sorted(columns.begin(), columns.end());
-    std::sort(sorted.begin(), sorted.end());
-    expect(sorted.front() >= 0, "columns hold ", sorted.front(), ", expected 0 or more");
-    const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-    if (twice != sorted.end()) {
-      raise<ArgumentError>("columns hold ", *twice, " twice, expected each once");
-    }
-  }
-
   void check_weights() {
     if (!weighted()) return;
     expect_count("row weights", options_.row_weights.size(), rows_);

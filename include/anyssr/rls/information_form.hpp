@@ -133,20 +133,26 @@ class RecursiveLeastSquares<S, Information> {
   }
 
   /// Adds the sums of another regression: the same as having learned its rows here.
-  /// @throws ShapeError  another dim; NonFiniteError where the sums would overflow
-  void merge(const RecursiveLeastSquares& other) {
+  /// @param columns  target column here of each of its columns, no two equal; empty: 0, 1, 2, ...
+  /// @throws ShapeError, ArgumentError  another dim, wrong columns; NonFiniteError where the sums
+  ///         would overflow; before any state changes
+  void merge(const RecursiveLeastSquares& other, std::span<const Index> columns = {}) {
     detail::expect<ShapeError>(other.dim() == dim(), "the regression to merge has dim ",
                                other.dim(), ", expected ", dim());
+    detail::expect_distinct_columns(columns, other.targets());
     const double limit = static_cast<double>(std::numeric_limits<S>::max()) / 4;
     detail::expect<NonFiniteError>(trace_bound_ + other.trace_bound_ < limit &&
                                        target_energy_.sum() + other.target_energy_.sum() < limit,
                                    "the merged sums would overflow");
-    reserve_targets(other.targets());
+    reserve_targets(detail::columns_needed(columns, other.targets()));
     flush();
     other.flush();
     square_.template triangularView<Eigen::Lower>() += other.square_;
-    cross_correlation_.leftCols(other.targets()) += other.cross_correlation_;
-    target_energy_.head(other.targets()) += other.target_energy_;
+    for (Index j = 0; j < other.targets(); ++j) {
+      const Index column = columns.empty() ? j : columns[static_cast<std::size_t>(j)];
+      cross_correlation_.col(column) += other.cross_correlation_.col(j);
+      target_energy_(column) += other.target_energy_(j);
+    }
     trace_bound_ += other.trace_bound_;
     rows_ += other.rows_;
     factor_current_ = false;

@@ -4,17 +4,16 @@
 /// @file
 /// The analytic router: which task does a query belong to?
 ///
-///   H = phi(X),  Y = unit vectors of task columns and label columns,  W = (H^T H + lambda I)^-1
-///   H^T Y
+///   H = phi(X),  Y = unit vectors of task columns and label columns
+///   W = (H^T H + lambda I)^-1 H^T Y                  scores of a query = phi(x) W
 ///
 /// Learning tasks one after another gives the W of one joint fit: no replay, no stored rows, no
-/// forgetting. Confidence comes from closed-form leave-one-out scores of the rows at hand
-///
-///   loo_i = y_i - (y_i - h_i W) / (1 - l_i),   l_i = h_i (H^T H + lambda I)^-1 h_i^T
-///
-/// on which the temperature of a softmax is fitted; only a few numbers a task are kept.
+/// forgetting. The confidence is calibrated on closed-form leave-one-out scores of the rows at hand
+/// (leave_one_out.hpp); only a few numbers are kept.
 /// Source: Any-SSR, arXiv 2503.13575 (analytic router).
 
+#include <cmath>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -26,6 +25,8 @@
 #include "anyssr/core/rows.hpp"
 #include "anyssr/linalg/temperature.hpp"
 #include "anyssr/rls/recursive_least_squares.hpp"
+#include "anyssr/router/leave_one_out.hpp"
+#include "anyssr/router/router_targets.hpp"
 #include "anyssr/router/routing_table.hpp"
 
 namespace anyssr::inline v0 {
@@ -35,6 +36,8 @@ struct RouterOptions {
   RlsOptions rls{.ridge = 0.1};
   bool label_columns = true;  ///< a column for each label of a task beside its task column
   double label_weight = 1;    ///< w >= 0 of the best label column; never refitted while learning
+  bool balanced = false;      ///< every task counts the same, however many rows it has: each row
+                              ///< weighs 1 / n_t, and an absolute ridge is scaled by tasks / rows
   Index calibration_rows = 1024;  ///< at most so many rows of a batch calibrate the confidence
   bool rollback_copy = false;     ///< copy the sums before a change, so that a failed factorisation
                                   ///< restores them (twice the memory)
@@ -56,7 +59,7 @@ class AnalyticRouter {
                    ", expected a finite number, at least 0");
     detail::expect(options.calibration_rows >= 1, "calibration_rows is ", options.calibration_rows,
                    ", expected at least 1");
-    publish({}, default_temperature);
+    publish({});
   }
 
   [[nodiscard]] Index feature_dim() const noexcept { return expansion_->in_dim(); }
@@ -83,53 +86,153 @@ class AnalyticRouter {
   }
 
   /// Learns a new task.
-  /// @param name      not empty, not known yet
-  /// @param features  n x feature_dim(), dense or row-major sparse, all rows of this task
-  /// @param labels    label 0, 1, ... of each row within the task; empty: no label columns
+  /// @param name           not empty, not known yet
+  /// @param features       n x feature_dim(), dense or row-major sparse, all rows of this task
+  /// @param labels         label 0, 1, ... of each row within the task; empty: no label columns
+  /// @param declared_rows  n_t of a balanced router, where extend will bring more; 0: n
+  /// @return digest of the rows: what unlearn can ask for
   /// @throws TaskError, ShapeError, NonFiniteError, ArgumentError  before any state changes;
   ///         NumericalError  where the factorisation fails (see is_poisoned)
   /// Cost: expansion, n d^2 (dense) update, d^3 / 3 factor, 2 d^2 columns solve, calibration d^2 a
   /// row.
   template <FeatureMatrix<S> X>
-  void learn(std::string_view name, const X& features, std::span<const Index> labels = {}) {
+  std::uint64_t learn(std::string_view name, const X& features, std::span<const Index> labels = {},
+                      Index declared_rows = 0) {
     const std::string names[] = {std::string(name)};
     const std::vector<Index> task_of_row(static_cast<std::size_t>(features.rows()), 0);
-    learn_together(std::span<const std::string>(names), features, task_of_row, labels);
+    const Index declared[] = {declared_rows > 0 ? declared_rows : features.rows()};
+    return learn_new(names, features, task_of_row, labels, declared);
   }
 
   /// Learns several new tasks from one batch: the joint fit that learning them in turn equals.
   /// @param names        the new tasks
   /// @param task_of_row  index into names, one a row; every task has a row
   template <FeatureMatrix<S> X>
-  void learn_together(std::span<const std::string> names, const X& features,
-                      std::span<const Index> task_of_row, std::span<const Index> labels = {}) {
-    std::vector<RoutedTask> tasks = this->tasks();
-    for (const std::string& name : names) {
-      detail::expect<TaskError>(!name.empty(), "a task name is empty, expected a name");
-      const bool known = std::any_of(tasks.begin(), tasks.end(),
-                                     [&](const RoutedTask& task) { return task.name == name; });
-      detail::expect<TaskError>(!known, "task '", name,
-                                "' is known already: extend it, or use another name");
-      tasks.push_back({.name = name, .rows = 0, .column = -1, .label_columns = {}});
-    }
-    check_task_of_row(names, features.rows(), task_of_row);
-    std::vector<Index> rows(task_of_row.begin(), task_of_row.end());
-    for (Index& task : rows) task += static_cast<Index>(this->tasks().size());
-    absorb(std::move(tasks), features, rows, labels);
+  std::uint64_t learn_together(std::span<const std::string> names, const X& features,
+                               std::span<const Index> task_of_row,
+                               std::span<const Index> labels = {}) {
+    detail::expect_task_of_row(names, features.rows(), task_of_row);
+    std::vector<Index> declared(names.size(), 0);
+    for (const Index task : task_of_row) ++declared[static_cast<std::size_t>(task)];
+    return learn_new(names, features, task_of_row, labels, declared);
   }
 
   /// More rows for a known task; a label that is new to the task gets a column of its own.
-  /// @throws TaskError for an unknown name; otherwise as learn
+  /// @throws TaskError for an unknown name, or more rows than a balanced task was declared with;
+  ///         otherwise as learn
   template <FeatureMatrix<S> X>
-  void extend(std::string_view name, const X& features, std::span<const Index> labels = {}) {
-    const std::optional<Index> task = find(name);
-    detail::expect<TaskError>(task.has_value(), "task '", name, "' is unknown: learn it first");
-    const bool labelled = !tasks()[static_cast<std::size_t>(*task)].label_columns.empty();
-    detail::expect(!options_.label_columns || labelled == !labels.empty(), "task '", name,
-                   "' was learned ", labelled ? "with" : "without",
-                   " labels, expected the same of further rows");
-    const std::vector<Index> rows(static_cast<std::size_t>(features.rows()), *task);
-    absorb(tasks(), features, rows, labels);
+  std::uint64_t extend(std::string_view name, const X& features,
+                       std::span<const Index> labels = {}) {
+    const Index task = expect_known(name, labels);
+    const std::vector<Index> rows(static_cast<std::size_t>(features.rows()), task);
+    return absorb(tasks(), features, rows, labels);
+  }
+
+  /// Takes rows of a task out again, exactly (to round-off), without the others. The task stays,
+  /// also without rows; the temperature of the confidence stays as it was fitted.
+  /// @param labels  as the rows were learned with
+  /// @param digest  what learn or extend returned for these rows: other rows are then refused
+  /// @throws TaskError for an unknown name or more rows than the task has; otherwise as
+  ///         RecursiveLeastSquares::downdate. The router is then as it was.
+  template <FeatureMatrix<S> X>
+  void unlearn(std::string_view name, const X& features, std::span<const Index> labels = {},
+               std::optional<std::uint64_t> digest = {}) {
+    const Index number = expect_known(name, labels);
+    check(features, static_cast<std::size_t>(features.rows()), labels);
+    std::vector<RoutedTask> tasks = this->tasks();
+    RoutedTask& task = tasks[static_cast<std::size_t>(number)];
+    detail::expect<TaskError>(features.rows() <= task.rows, "the rows to remove from task '", name,
+                              "' are ", features.rows(), ", expected at most ", task.rows,
+                              ", as many as it learned");
+    const std::span<const Index> used = options_.label_columns ? labels : std::span<const Index>{};
+    for (const Index label : used) {
+      detail::expect<TaskError>(label < static_cast<Index>(task.label_columns.size()), "task '",
+                                name, "' never learned label ", label);
+    }
+    const std::vector<Index> rows(static_cast<std::size_t>(features.rows()), number);
+    const SparseRows<S> targets = detail::router_targets<S>(tasks, rows, used, rls_.targets());
+    const std::vector<double> weights = row_weights(tasks, rows);
+    task.rows -= features.rows();
+    RecursiveLeastSquares<S> next = rls_;
+    visit_expanded(features, [&](const auto& expanded) {
+      next.downdate(expanded, targets, {.row_weights = weights}, digest);
+    });
+    replace(std::move(next), std::move(tasks));
+  }
+
+  /// Adds what another router learned, as if its rows had come here. Tasks of one name become one;
+  /// its labels count as the same labels.
+  /// @throws ArgumentError  another expansion (kind, width, seed, ...), or only one of the two
+  ///         balanced; TaskError where a task of both was declared with other row counts. The
+  ///         router is then as it was.
+  void merge(const AnalyticRouter& other) {
+    expect_not_poisoned();
+    other.expect_not_poisoned();
+    detail::expect(expansion_->fingerprint() == other.expansion_->fingerprint() &&
+                       feature_dim() == other.feature_dim(),
+                   "the router to merge has another expansion: kind ",
+                   to_string(other.expansion_->options().kind), ", ", other.feature_dim(), " to ",
+                   other.expansion_->out_dim(), ", seed ", other.expansion_->options().seed,
+                   ", expected kind ", to_string(expansion_->options().kind), ", ", feature_dim(),
+                   " to ", expansion_->out_dim(), ", seed ", expansion_->options().seed,
+                   ", and the same activation");
+    detail::expect(options_.balanced == other.options_.balanced, "the router to merge is ",
+                   other.options_.balanced ? "" : "not ", "balanced, expected the same as here");
+    std::vector<RoutedTask> tasks = this->tasks();
+    const std::vector<Index> columns =
+        detail::merge_tasks(tasks, other.tasks(), other.rls_.targets(), rls_.targets());
+    RecursiveLeastSquares<S> next = rls_;
+    next.merge(other.rls_, columns);
+    const double temperature =
+        this->tasks().size() >= other.tasks().size() ? temperature_ : other.temperature_;
+    replace(std::move(next), std::move(tasks), temperature);
+    label_weight_counts_ += other.label_weight_counts_;
+  }
+
+  /// Another ridge, as if it had been used from the start; needs no data. The temperature stays.
+  /// @throws ArgumentError for a ridge that is not finite and above 0; NumericalError where the
+  ///         Gram is not positive definite with it. The router is then as it was.
+  void set_ridge(double ridge) {
+    detail::expect_positive("ridge", ridge);
+    expect_not_poisoned();
+    const double before = std::exchange(options_.rls.ridge, ridge);
+    rls_.set_ridge(scaled_ridge(tasks()));
+    try {
+      publish(tasks());
+    } catch (...) {
+      options_.rls.ridge = before;
+      rls_.set_ridge(scaled_ridge(tasks()));
+      throw;
+    }
+  }
+
+  /// Generalised cross-validation of candidates from the sums alone
+  /// (RecursiveLeastSquares::select_ridge); set_ridge takes the choice.
+  [[nodiscard]] RidgeSelection select_ridge(std::span<const double> ridges) const {
+    const double scale = scaled_ridge(tasks()) / options_.rls.ridge;
+    std::vector<double> scaled(ridges.begin(), ridges.end());
+    for (double& ridge : scaled) ridge *= scale;
+    RidgeSelection selection = rls_.select_ridge(scaled);
+    selection.ridge /= scale;
+    for (std::size_t k = 0; k < ridges.size(); ++k) selection.candidates[k].ridge = ridges[k];
+    return selection;
+  }
+
+  /// The label weight w with which most rows were routed right when they were held out, each with
+  /// the tasks known at the time. RouterOptions::label_weight stays as it is: a weight that
+  /// followed the rows would make decisions depend on their order.
+  /// @return one of label_weight_grid; the present weight where nothing was measured
+  [[nodiscard]] double suggest_label_weight() const noexcept {
+    if (label_weight_counts_.rows == 0) return options_.label_weight;
+    std::size_t best = 0;
+    for (std::size_t k = 1; k < label_weight_grid.size(); ++k) {
+      if (label_weight_counts_.right[k] > label_weight_counts_.right[best]) best = k;
+    }
+    return label_weight_grid[best];
+  }
+  /// What the suggestion rests on.
+  [[nodiscard]] const LabelWeightCounts& label_weight_counts() const noexcept {
+    return label_weight_counts_;
   }
 
   /// Decisions by the table of this moment (RoutingTable::decide).
@@ -147,94 +250,115 @@ class AnalyticRouter {
   /// Until two tasks allow a fit: what leave-one-out gives for hashed text.
   static constexpr double default_temperature = 10;
 
-  static void check_task_of_row(std::span<const std::string> names, Index rows,
-                                std::span<const Index> task_of_row) {
-    detail::expect(!names.empty(), "names are empty, expected at least one task");
-    detail::expect_count("task_of_row", task_of_row.size(), rows);
-    std::vector<bool> seen(names.size(), false);
-    for (const Index task : task_of_row) {
-      detail::expect(task >= 0 && task < static_cast<Index>(names.size()), "task_of_row holds ",
-                     task, ", expected 0..", names.size() - 1);
-      seen[static_cast<std::size_t>(task)] = true;
-    }
-    for (std::size_t t = 0; t < names.size(); ++t) {
-      detail::expect<ShapeError>(seen[t], "task '", names[t], "' has no rows, expected at least 1");
-    }
+  void expect_not_poisoned() const {
+    detail::expect<NumericalError>(
+        !poisoned_,
+        "the router is poisoned by an earlier failed "
+        "factorisation: build it again, with a larger ridge or in double");
   }
 
-  /// Gives tasks their columns and makes the targets of the batch.
-  /// @return n x (columns that the batch touches), with their numbers in `columns`
-  Matrix<S> make_targets(std::vector<RoutedTask>& tasks, const std::vector<Index>& rows,
-                         std::span<const Index> labels, std::vector<Index>& columns) const {
-    const bool use_labels = options_.label_columns && !labels.empty();
-    if (!labels.empty()) {
-      detail::expect_count("labels", labels.size(), static_cast<Index>(rows.size()));
-      for (const Index label : labels) {
-        detail::expect(label >= 0 && label < 1000000, "labels hold ", label,
-                       ", expected 0..999999");
-      }
+  [[nodiscard]] Index expect_known(std::string_view name, std::span<const Index> labels) const {
+    const std::optional<Index> task = find(name);
+    detail::expect<TaskError>(task.has_value(), "task '", name, "' is unknown: learn it first");
+    const bool labelled = !tasks()[static_cast<std::size_t>(*task)].label_columns.empty();
+    detail::expect(!options_.label_columns || labelled == !labels.empty(), "task '", name,
+                   "' was learned ", labelled ? "with" : "without",
+                   " labels, expected the same of further rows");
+    return *task;
+  }
+
+  template <class X>
+  void check(const X& features, std::size_t rows, std::span<const Index> labels) const {
+    expect_not_poisoned();
+    detail::expect_cols("features", features, feature_dim());
+    detail::expect_finite("features", features);
+    detail::expect_router_labels(labels, rows);
+  }
+
+  /// s_i of rows; empty where all are 1.
+  [[nodiscard]] std::vector<double> row_weights(const std::vector<RoutedTask>& tasks,
+                                                std::span<const Index> task_of_row) const {
+    std::vector<double> weights;
+    if (!options_.balanced) return weights;
+    for (const Index task : task_of_row) {
+      weights.push_back(tasks[static_cast<std::size_t>(task)].row_weight);
     }
-    Index next = rls_.targets();
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      RoutedTask& task = tasks[static_cast<std::size_t>(rows[i])];
-      ++task.rows;
-      if (task.column < 0) task.column = next++;
-      while (use_labels && static_cast<Index>(task.label_columns.size()) <= labels[i]) {
-        task.label_columns.push_back(next++);
-      }
+    return weights;
+  }
+
+  /// The ridge of the options, for weights that sum to less than the rows: lambda T / n where every
+  /// task has its declared rows. A relative ridge follows the sums by itself.
+  [[nodiscard]] double scaled_ridge(const std::vector<RoutedTask>& tasks) const noexcept {
+    const bool fixed = options_.rls.ridge_scale == RidgeScale::relative || !options_.balanced;
+    double weight = 0;
+    double rows = 0;
+    for (const RoutedTask& task : tasks) {
+      weight += task.row_weight * static_cast<double>(task.rows);
+      rows += static_cast<double>(task.rows);
     }
-    std::vector<Index> place(static_cast<std::size_t>(next), -1);
-    const auto place_of = [&](Index column) {
-      Index& at = place[static_cast<std::size_t>(column)];
-      if (at < 0) {
-        at = static_cast<Index>(columns.size());
-        columns.push_back(column);
-      }
-      return at;
-    };
-    std::vector<std::pair<Index, Index>> ones;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const RoutedTask& task = tasks[static_cast<std::size_t>(rows[i])];
-      ones.emplace_back(static_cast<Index>(i), place_of(task.column));
-      if (!use_labels) continue;
-      const Index column = task.label_columns[static_cast<std::size_t>(labels[i])];
-      ones.emplace_back(static_cast<Index>(i), place_of(column));
+    return fixed || rows == 0 ? options_.rls.ridge : options_.rls.ridge * weight / rows;
+  }
+
+  template <class X>
+  std::uint64_t learn_new(std::span<const std::string> names, const X& features,
+                          std::span<const Index> task_of_row, std::span<const Index> labels,
+                          std::span<const Index> declared) {
+    std::vector<RoutedTask> tasks = this->tasks();
+    for (std::size_t t = 0; t < names.size(); ++t) {
+      const std::string& name = names[t];
+      detail::expect<TaskError>(!name.empty(), "a task name is empty, expected a name");
+      const bool known = std::any_of(tasks.begin(), tasks.end(),
+                                     [&](const RoutedTask& task) { return task.name == name; });
+      detail::expect<TaskError>(!known, "task '", name,
+                                "' is known already: extend it, or use another name");
+      const double weight = options_.balanced ? 1 / static_cast<double>(declared[t]) : 1;
+      tasks.push_back({.name = name, .row_weight = weight, .column = -1});
     }
-    Matrix<S> targets =
-        Matrix<S>::Zero(static_cast<Index>(rows.size()), static_cast<Index>(columns.size()));
-    for (const auto& [row, column] : ones) targets(row, column) = S(1);
-    return targets;
+    detail::expect_task_of_row(names, features.rows(), task_of_row);
+    std::vector<Index> rows(task_of_row.begin(), task_of_row.end());
+    for (Index& task : rows) task += static_cast<Index>(this->tasks().size());
+    return absorb(std::move(tasks), features, rows, labels);
   }
 
   /// First phase: check, expand, allocate (changes nothing). Second: accumulate, factor, calibrate,
   /// publish.
   template <class X>
-  void absorb(std::vector<RoutedTask> tasks, const X& features, const std::vector<Index>& rows,
-              std::span<const Index> labels) {
-    detail::expect<NumericalError>(
-        !poisoned_,
-        "the router is poisoned by an earlier failed "
-        "factorisation: build it again, with a larger ridge or in double");
-    detail::expect_cols("features", features, feature_dim());
-    detail::expect_finite("features", features);
-    std::vector<Index> columns;
-    const Matrix<S> targets = make_targets(tasks, rows, labels, columns);
+  std::uint64_t absorb(std::vector<RoutedTask> tasks, const X& features,
+                       const std::vector<Index>& rows, std::span<const Index> labels) {
+    check(features, rows.size(), labels);
+    const std::span<const Index> used = options_.label_columns ? labels : std::span<const Index>{};
+    for (const Index row : rows) ++tasks[static_cast<std::size_t>(row)].rows;
+    for (const RoutedTask& task : tasks) {
+      detail::expect<TaskError>(
+          !options_.balanced || task.row_weight * static_cast<double>(task.rows) < 1 + 1e-9,
+          "task '", task.name, "' would have ", task.rows, " rows, expected at most the ",
+          std::lround(1 / task.row_weight),
+          " it was declared with: a balanced router weighs each by that number");
+    }
+    const Index columns = detail::assign_columns(tasks, rows, used, rls_.targets());
+    const SparseRows<S> targets = detail::router_targets<S>(tasks, rows, used, columns);
+    return visit_expanded(features, [&](const auto& expanded) {
+      return commit(std::move(tasks), expanded, targets, rows);
+    });
+  }
+
+  /// f of the expanded rows; sparse rows that pass through stay sparse.
+  template <class X, class F>
+  decltype(auto) visit_expanded(const X& features, const F& f) const {
     if constexpr (SparseFeatures<X>) {
-      if (expansion_->passes_through()) {
-        const SparseRows<S>& expanded = features;
-        commit(std::move(tasks), expanded, targets, columns, rows);
-        return;
-      }
+      if (expansion_->passes_through()) return f(features);
     }
     const RowMajorMatrix<S> expanded = expansion_->expand(features);
-    commit(std::move(tasks), expanded, targets, columns, rows);
+    return f(expanded);
   }
 
   template <class H>
-  void commit(std::vector<RoutedTask> tasks, const H& expanded, const Matrix<S>& targets,
-              const std::vector<Index>& columns, const std::vector<Index>& rows) {
+  std::uint64_t commit(std::vector<RoutedTask> tasks, const H& expanded,
+                       const SparseRows<S>& targets, const std::vector<Index>& rows) {
+    const std::vector<double> weights = row_weights(tasks, rows);
     std::optional<RecursiveLeastSquares<S>> backup;
     if (options_.rollback_copy) backup = rls_;
+    const double ridge_before = rls_.options().ridge;
     bool added = false;
     const auto undo = [&]() noexcept {
       if (backup) {
@@ -244,13 +368,21 @@ class AnalyticRouter {
       }
     };
     try {
-      rls_.update(expanded, targets, {.columns = columns, .row_weights = {}});
+      rls_.set_ridge(scaled_ridge(tasks));
+      const std::uint64_t digest = rls_.update(expanded, targets, {.row_weights = weights});
       added = true;
-      (void)rls_.weights();
-      const double temperature = calibrate(tasks, expanded, targets, columns, rows);
-      publish(std::move(tasks), temperature);
+      if (tasks.size() > 1) {
+        const Calibration calibration = calibrate(rls_, tasks, expanded, targets, rows, weights,
+                                                  options_.label_weight, options_.calibration_rows);
+        publish(std::move(tasks), calibration.temperature);
+        label_weight_counts_ += calibration.counts;
+      } else {
+        publish(std::move(tasks));
+      }
+      return digest;
     } catch (const Error&) {  // update itself refuses before it adds
       if (added) undo();
+      if (!added) rls_.set_ridge(ridge_before);
       throw;
     } catch (...) {  // out of memory or threads, perhaps half-way
       undo();
@@ -258,51 +390,29 @@ class AnalyticRouter {
     }
   }
 
-  /// b of softmax(b * scores) by leave-one-out on the rows of this batch.
-  template <class H>
-  double calibrate(const std::vector<RoutedTask>& tasks, const H& expanded,
-                   const Matrix<S>& targets, const std::vector<Index>& columns,
-                   const std::vector<Index>& rows) const {
-    if (tasks.size() < 2) return default_temperature;
-    const Index count = std::min<Index>(expanded.rows(), options_.calibration_rows);
-    std::vector<Index> chosen(static_cast<std::size_t>(count));
-    std::vector<Index> truth(chosen.size());
-    for (Index i = 0; i < count; ++i) {  // evenly spread over the batch
-      chosen[static_cast<std::size_t>(i)] = i * expanded.rows() / count;
-      truth[static_cast<std::size_t>(i)] =
-          rows[static_cast<std::size_t>(chosen[static_cast<std::size_t>(i)])];
-    }
-    const H sample = select_rows(expanded, chosen);
-    const Vector<S> leverage = rls_.leverage(sample);
-    Matrix<S> raw = sample * rls_.weights();
-    for (Index i = 0; i < count; ++i) {
-      // 1 - l > 0 in exact arithmetic (ridge > 0); the floor guards against round-off alone.
-      const S left_out = std::max(S(1) - leverage(i), S(1e-4));
-      raw.row(i) /= left_out;
-      const S share = S(1) - S(1) / left_out;
-      for (std::size_t j = 0; j < columns.size(); ++j) {
-        raw(i, columns[j]) +=
-            share * targets(chosen[static_cast<std::size_t>(i)], static_cast<Index>(j));
-      }
-    }
-    Eigen::MatrixXd scores(count, static_cast<Index>(tasks.size()));
-    Vector<double> row(scores.cols());
-    for (Index i = 0; i < count; ++i) {
-      task_scores(tasks, options_.label_weight, raw.row(i), row);
-      scores.row(i) = row.transpose();
-    }
-    return fit_temperature(scores, truth);
+  /// Takes over changed sums, or nothing.
+  void replace(RecursiveLeastSquares<S> next, std::vector<RoutedTask> tasks,
+               std::optional<double> temperature = {}) {
+    expect_not_poisoned();
+    next.set_ridge(scaled_ridge(tasks));
+    (void)next.weights();  // may throw: before anything changes
+    std::swap(rls_, next);
+    publish(std::move(tasks), temperature.value_or(temperature_));
   }
 
+  void publish(std::vector<RoutedTask> tasks) { publish(std::move(tasks), temperature_); }
   void publish(std::vector<RoutedTask> tasks, double temperature) {
     table_ = std::make_shared<const RoutingTable<S>>(expansion_, rls_.weights(), std::move(tasks),
                                                      options_.label_weight, temperature);
+    temperature_ = temperature;
   }
 
   RouterOptions options_;
   std::shared_ptr<const AnyExpansion<S>> expansion_;
   RecursiveLeastSquares<S> rls_;
   std::shared_ptr<const RoutingTable<S>> table_;  // never null
+  LabelWeightCounts label_weight_counts_;
+  double temperature_ = default_temperature;
   bool poisoned_ = false;
 };
 

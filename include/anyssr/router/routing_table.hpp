@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,31 +29,36 @@ namespace anyssr::inline v0 {
 /// A task as the router knows it.
 struct RoutedTask {
   std::string name;
-  Index rows = 0;                    ///< rows learned
-  Index column = 0;                  ///< its task column of W
-  std::vector<Index> label_columns;  ///< column of W of each of its labels; may be empty
+  Index rows = 0;         ///< rows learned
+  double row_weight = 1;  ///< of each of its rows: 1, or 1 / n_t in a balanced router
+  Index column = 0;       ///< its task column of W
+  std::vector<Index> label_columns = {};  ///< column of W of each of its labels; may be empty
 };
 
 /// Memory that decisions use again. One a thread.
 template <RealScalar S>
 struct RoutingWorkspace {
-  RowMajorMatrix<S> raw;  ///< n x columns of W
+  RowMajorMatrix<S> raw;      ///< n x columns of W
+  Vector<double> best_label;  ///< one a task
   ExpansionWorkspace<S> expansion;
 };
 
-/// Task scores from the raw outputs of W's columns for one query.
-/// @param raw     1 x columns
-/// @param scores  one a task, already of that size
-template <class Raw>
-void task_scores(const std::vector<RoutedTask>& tasks, double label_weight, const Raw& raw,
-                 Vector<double>& scores) {
+/// The parts of the task scores from the raw outputs of W's columns for one query.
+/// @param raw         1 x columns
+/// @param own         one a task: raw output of its task column
+/// @param best_label  one a task: the largest of its label columns, its task column without any
+template <class Raw, class Own, class Best>
+void task_score_parts(const std::vector<RoutedTask>& tasks, const Raw& raw, Own&& own,
+                      Best&& best_label) {
   for (std::size_t t = 0; t < tasks.size(); ++t) {
-    const auto own = static_cast<double>(raw(tasks[t].column));
-    double best = tasks[t].label_columns.empty() ? own : -std::numeric_limits<double>::infinity();
+    const auto at = static_cast<Index>(t);
+    own(at) = static_cast<double>(raw(tasks[t].column));
+    double best =
+        tasks[t].label_columns.empty() ? own(at) : -std::numeric_limits<double>::infinity();
     for (const Index column : tasks[t].label_columns) {
       best = std::max(best, static_cast<double>(raw(column)));
     }
-    scores(static_cast<Index>(t)) = own + label_weight * best;
+    best_label(at) = best;
   }
 }
 
@@ -90,7 +96,7 @@ class RoutingTable {
     decisions.resize(static_cast<std::size_t>(features.rows()));
     score(features, workspace);
     for (Index i = 0; i < features.rows(); ++i) {
-      conclude(workspace.raw.row(i), decisions[static_cast<std::size_t>(i)]);
+      conclude(workspace.raw.row(i), workspace, decisions[static_cast<std::size_t>(i)]);
     }
   }
 
@@ -100,7 +106,7 @@ class RoutingTable {
     detail::expect_rows("features", features, 1);
     check(features);
     score(features, workspace);
-    conclude(workspace.raw.row(0), decision);
+    conclude(workspace.raw.row(0), workspace, decision);
   }
 
  private:
@@ -138,10 +144,12 @@ class RoutingTable {
   }
 
   template <class Raw>
-  void conclude(const Raw& raw, RoutingDecision& decision) const {
+  void conclude(const Raw& raw, RoutingWorkspace<S>& workspace, RoutingDecision& decision) const {
     const auto count = static_cast<Index>(tasks_.size());
     if (decision.scores.size() != count) decision.scores.resize(count);
-    task_scores(tasks_, label_weight_, raw, decision.scores);
+    if (workspace.best_label.size() != count) workspace.best_label.resize(count);
+    task_score_parts(tasks_, raw, decision.scores, workspace.best_label);
+    decision.scores += label_weight_ * workspace.best_label;
     decision.task = 0;
     decision.runner_up = -1;
     for (Index t = 1; t < count; ++t) {
@@ -154,9 +162,7 @@ class RoutingTable {
     }
     const double best = decision.scores(decision.task);
     decision.margin = decision.runner_up < 0 ? best : best - decision.scores(decision.runner_up);
-    double sum = 0;
-    for (Index t = 0; t < count; ++t) sum += std::exp(temperature_ * (decision.scores(t) - best));
-    decision.confidence = 1 / sum;
+    decision.confidence = 1 / (temperature_ * (decision.scores.array() - best)).exp().sum();
     decision.novelty.reset();
     decision.outcome = RoutingOutcome::routed;
   }

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Held-out task scores of rows that the regression has learned, without learning it again:
+///
+///   loo_i = y_i - (y_i - h_i W) / (1 - s_i l_i),   l_i = h_i (S + lambda I)^-1 h_i^T
+///
+/// On them the temperature of the confidence is fitted and label weights are compared; the rows are
+/// not kept. Source: the closed form of leave-one-out for ridge regression (Allen 1974, PRESS).
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "anyssr/core/rows.hpp"
+#include "anyssr/core/threads.hpp"
+#include "anyssr/linalg/blas.hpp"
+#include "anyssr/linalg/temperature.hpp"
+#include "anyssr/rls/recursive_least_squares.hpp"
+#include "anyssr/router/routing_table.hpp"
+
+namespace anyssr::inline v0 {
+
+/// Label weights that leave-one-out compares.
+inline constexpr std::array<double, 7> label_weight_grid{0, 0.25, 0.5, 0.75, 1, 1.5, 2};
+
+/// What leave-one-out says of label weights: sums over the rows that tasks were learned with.
+struct LabelWeightCounts {
+  Index rows = 0;
+  std::array<Index, label_weight_grid.size()> right{};  ///< rows routed right at each weight
+
+  LabelWeightCounts& operator+=(const LabelWeightCounts& other) noexcept {
+    rows += other.rows;
+    for (std::size_t k = 0; k < right.size(); ++k) right[k] += other.right[k];
+    return *this;
+  }
+};
+
+/// The two parts of held-out task scores, one column a row of the batch.
+struct HeldOutScores {
+  Eigen::MatrixXd own;         ///< T x n: task columns
+  Eigen::MatrixXd best_label;  ///< T x n: the best label column of each task, its own without any
+
+  [[nodiscard]] Eigen::MatrixXd at(double label_weight) const {
+    return own + label_weight * best_label;
+  }
+  /// @param truth  task of each row
+  [[nodiscard]] LabelWeightCounts count(std::span<const Index> truth) const {
+    LabelWeightCounts counts{.rows = own.cols()};
+    for (std::size_t k = 0; k < label_weight_grid.size(); ++k) {
+      for (Index i = 0; i < own.cols(); ++i) {
+        Index chosen = 0;
+        (own.col(i) + label_weight_grid[k] * best_label.col(i)).maxCoeff(&chosen);
+        counts.right[k] += chosen == truth[static_cast<std::size_t>(i)] ? 1 : 0;
+      }
+    }
+    return counts;
+  }
+};
+
+namespace detail {
+
+/// H W, n x T, shared out over columns of W.
+template <RealScalar S, class H>
+[[nodiscard]] RowMajorMatrix<S> multiply(const H& rows, const Matrix<S>& weights, int threads) {
+  RowMajorMatrix<S> product(rows.rows(), weights.cols());
+  constexpr Index tile = 256;
+  const double flops = 2 * static_cast<double>(rows.rows()) * static_cast<double>(weights.size());
+  const bool serial = SparseFeatures<H> || use_blas || weights.cols() < 2 * tile;
+  if (serial) {
+    product.noalias() = rows * weights;
+    return product;
+  }
+  parallel_for(team_for(flops, threads), (weights.cols() + tile - 1) / tile, [&](Index t) {
+    const Index begin = t * tile;
+    const Index count = std::min(tile, weights.cols() - begin);
+    product.middleCols(begin, count).noalias() = rows * weights.middleCols(begin, count);
+  });
+  return product;
+}
+
+}  // namespace detail
+
+/// @param rows     n x d, learned by the regression
+/// @param targets  n x T, as they were learned
+/// @param weights  s_i, one a row; empty: all 1
+/// Cost: n d^2 + 2 n d T flops.
+template <RealScalar S, FeatureMatrix<S> H>
+[[nodiscard]] HeldOutScores held_out_scores(const RecursiveLeastSquares<S>& regression,
+                                            const std::vector<RoutedTask>& tasks, const H& rows,
+                                            const SparseRows<S>& targets,
+                                            std::span<const double> weights) {
+  const Vector<S> leverage = regression.leverage(rows);
+  RowMajorMatrix<S> raw =
+      detail::multiply<S>(rows, regression.weights(), regression.options().threads);
+  const auto count = static_cast<Index>(tasks.size());
+  HeldOutScores scores{Eigen::MatrixXd(count, rows.rows()), Eigen::MatrixXd(count, rows.rows())};
+  for (Index i = 0; i < rows.rows(); ++i) {
+    const S weight = weights.empty() ? S(1) : static_cast<S>(weights[static_cast<std::size_t>(i)]);
+    // 1 - s l > 0 in exact arithmetic (ridge > 0); the floor guards against round-off alone.
+    const S left_out = std::max(S(1) - weight * leverage(i), S(1e-4));
+    raw.row(i) /= left_out;
+    for (typename SparseRows<S>::InnerIterator it(targets, i); it; ++it) {
+      raw(i, it.index()) += (S(1) - S(1) / left_out) * it.value();
+    }
+    task_score_parts(tasks, raw.row(i), scores.own.col(i), scores.best_label.col(i));
+  }
+  return scores;
+}
+
+/// What the rows of a batch say of confidence and label weights.
+struct Calibration {
+  double temperature = 1;    ///< b of softmax(b * scores)
+  LabelWeightCounts counts;  ///< where a task has label columns
+};
+
+/// Calibrates on at most `most` rows of a batch, evenly spread over it.
+/// @param rows         the batch, learned by the regression;  targets, row_weights: its own
+/// @param task_of_row  one a row
+template <RealScalar S, FeatureMatrix<S> H>
+[[nodiscard]] Calibration calibrate(const RecursiveLeastSquares<S>& regression,
+                                    const std::vector<RoutedTask>& tasks, const H& rows,
+                                    const SparseRows<S>& targets,
+                                    std::span<const Index> task_of_row,
+                                    std::span<const double> row_weights, double label_weight,
+                                    Index most) {
+  if (rows.rows() > most) {
+    std::vector<Index> chosen;
+    std::vector<Index> chosen_tasks;
+    std::vector<double> chosen_weights;
+    for (Index i = 0; i < most; ++i) {
+      chosen.push_back(i * rows.rows() / most);
+      const auto row = static_cast<std::size_t>(chosen.back());
+      chosen_tasks.push_back(task_of_row[row]);
+      if (!row_weights.empty()) chosen_weights.push_back(row_weights[row]);
+    }
+    return calibrate(regression, tasks, select_rows(rows, std::span<const Index>(chosen)),
+                     select_rows(targets, std::span<const Index>(chosen)), chosen_tasks,
+                     chosen_weights, label_weight, most);
+  }
+  const HeldOutScores scores = held_out_scores(regression, tasks, rows, targets, row_weights);
+  const Eigen::MatrixXd totals = scores.at(label_weight);
+  Calibration result{.temperature = fit_temperature(totals.transpose(), task_of_row), .counts = {}};
+  const bool labelled = std::any_of(tasks.begin(), tasks.end(), [](const RoutedTask& task) {
+    return !task.label_columns.empty();
+  });
+  if (labelled) result.counts = scores.count(task_of_row);
+  return result;
+}
+
+}  // namespace anyssr::inline v0

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// How tasks and labels become columns of the regression: a row's target is 1 in the column of its
+/// task and, with label columns, 1 in the column of its label.
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "anyssr/core/error.hpp"
+#include "anyssr/router/routing_table.hpp"
+
+namespace anyssr::inline v0::detail {
+
+/// Largest label of a task: a label takes a column of d numbers, so a wild one is a mistake.
+inline constexpr Index most_labels = 1000000;
+
+/// Refuses labels that are not one a row, each in 0..most_labels-1.
+inline void expect_router_labels(std::span<const Index> labels, std::size_t rows) {
+  if (labels.empty()) return;
+  expect_count("labels", labels.size(), static_cast<Index>(rows));
+  for (const Index label : labels) {
+    expect(label >= 0 && label < most_labels, "labels hold ", label, ", expected 0..",
+           most_labels - 1);
+  }
+}
+
+/// Refuses tasks that are not an index into names for each row, or a name without a row.
+inline void expect_task_of_row(std::span<const std::string> names, Index rows,
+                               std::span<const Index> task_of_row) {
+  expect(!names.empty(), "names are empty, expected at least one task");
+  expect_count("task_of_row", task_of_row.size(), rows);
+  std::vector<bool> seen(names.size(), false);
+  for (const Index task : task_of_row) {
+    expect(task >= 0 && task < static_cast<Index>(names.size()), "task_of_row holds ", task,
+           ", expected 0..", names.size() - 1);
+    seen[static_cast<std::size_t>(task)] = true;
+  }
+  for (std::size_t t = 0; t < names.size(); ++t) {
+    expect<ShapeError>(seen[t], "task '", names[t], "' has no rows, expected at least 1");
+  }
+}
+
+/// Gives the tasks of rows the columns that they lack.
+/// @param next   first free column; @return the first free one afterwards
+/// @param labels empty: no label columns
+inline Index assign_columns(std::vector<RoutedTask>& tasks, std::span<const Index> task_of_row,
+                            std::span<const Index> labels, Index next) {
+  for (std::size_t i = 0; i < task_of_row.size(); ++i) {
+    RoutedTask& task = tasks[static_cast<std::size_t>(task_of_row[i])];
+    if (task.column < 0) task.column = next++;
+    while (!labels.empty() && static_cast<Index>(task.label_columns.size()) <= labels[i]) {
+      task.label_columns.push_back(next++);
+    }
+  }
+  return next;
+}
+
+/// Targets of rows whose tasks have their columns: n x columns, one or two ones a row.
+template <RealScalar S>
+[[nodiscard]] SparseRows<S> router_targets(const std::vector<RoutedTask>& tasks,
+                                           std::span<const Index> task_of_row,
+                                           std::span<const Index> labels, Index columns) {
+  const auto rows = static_cast<Index>(task_of_row.size());
+  SparseRows<S> targets(rows, columns);
+  targets.reserve(2 * rows);
+  for (Index i = 0; i < rows; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const RoutedTask& task = tasks[static_cast<std::size_t>(task_of_row[at])];
+    targets.startVec(i);
+    Index first = task.column;
+    Index second = labels.empty() ? -1 : task.label_columns[static_cast<std::size_t>(labels[at])];
+    if (second >= 0 && second < first) std::swap(first, second);
+    targets.insertBackByOuterInner(i, first) = S(1);
+    if (second >= 0) targets.insertBackByOuterInner(i, second) = S(1);
+  }
+  targets.finalize();
+  return targets;
+}
+
+/// Adds the tasks of another router.
+/// @param tasks  those of this router: grows by what it does not know
+/// @param next   first free column
+/// @return column here of each of the other's `columns` columns
+inline std::vector<Index> merge_tasks(std::vector<RoutedTask>& tasks,
+                                      const std::vector<RoutedTask>& others, Index columns,
+                                      Index next) {
+  std::vector<Index> place(static_cast<std::size_t>(columns), -1);
+  for (const RoutedTask& other : others) {
+    auto mine = std::find_if(tasks.begin(), tasks.end(),
+                             [&](const RoutedTask& task) { return task.name == other.name; });
+    if (mine == tasks.end()) {
+      tasks.push_back({.name = other.name, .row_weight = other.row_weight, .column = next++});
+      mine = tasks.end() - 1;
+    }
+    expect<TaskError>(mine->row_weight == other.row_weight, "task '", other.name,
+                      "' counts each row ", other.row_weight, " in the router to merge, expected ",
+                      mine->row_weight, ": declare the same number of rows in both");
+    expect<TaskError>(mine->rows == 0 || mine->label_columns.empty() == other.label_columns.empty(),
+                      "task '", other.name,
+                      "' has label columns in one of the routers and none in the other");
+    mine->rows += other.rows;
+    place[static_cast<std::size_t>(other.column)] = mine->column;
+    for (std::size_t label = 0; label < other.label_columns.size(); ++label) {
+      if (mine->label_columns.size() <= label) mine->label_columns.push_back(next++);
+      place[static_cast<std::size_t>(other.label_columns[label])] = mine->label_columns[label];
+    }
+  }
+  return place;
+}
+
+}  // namespace anyssr::inline v0::detail
