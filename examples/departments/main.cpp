@@ -27,6 +27,7 @@ struct Arguments {
   std::string order;
   std::string ask;
   std::string json;
+  std::int64_t dim = 0;  ///< 0: as the data needs
   bool interactive = false;
 };
 
@@ -45,7 +46,8 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--json", arguments.json, "write all figures to this file");
   app.add_option("--seed", options.seed, "of hashing, frozen layer, adapters, random order")
       ->capture_default_str();
-  app.add_option("--dim", options.dim, "buckets of the hashed features")->capture_default_str();
+  app.add_option("--dim", arguments.dim,
+                 "buckets of the hashed features; default: 4096, with --clinc 8192");
   app.add_option("--expansion", options.expansion, "router's expansion: none, dense:D, hadamard:D")
       ->capture_default_str();
   app.add_option("--activation", options.activation,
@@ -75,8 +77,13 @@ void expect_writable(const std::string& path) {
   std::remove(probe.c_str());
 }
 
-void run(const Arguments& arguments) {
-  const departments::Options& options = arguments.options;
+void run(const Arguments& arguments, const CLI::App& app) {
+  departments::Options options = arguments.options;
+  if (app.count("--dim") > 0) {
+    options.dim = arguments.dim;
+  } else if (!arguments.clinc.empty()) {
+    options.dim = 8192;  // 150 intents in open words need more buckets than the bundled questions
+  }
   if (options.measured != "test" && options.measured != "val") {
     throw anyssr::ArgumentError("--measure is '" + options.measured + "', expected test or val");
   }
@@ -121,7 +128,7 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   try {
-    run(arguments);
+    run(arguments, app);
   } catch (const anyssr::Error& error) {
     std::cerr << "departments: " << error.what() << "\n";
     return 2;

@@ -53,6 +53,12 @@ class FormatError : public Error {
   using Error::Error;
 };
 
+/// The system refused to read or write a file: mend its path, its permissions or the disk.
+class FileError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Arithmetic broke down (a pivot that is not positive): raise the ridge or widen the scalar.
 class NumericalError : public Error {
  public:

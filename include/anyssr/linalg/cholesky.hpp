@@ -30,7 +30,8 @@ inline constexpr Index cholesky_block = 128;
 /// Columns of a right-hand side that one thread takes at once: wide enough to use each number of U
 /// often, narrow enough to share out.
 [[nodiscard]] inline Index solve_chunk(Index cols) noexcept {
-  return use_blas ? cols : std::clamp<Index>((cols / 4 + 31) / 32 * 32, 32, 256);
+  return use_blas ? std::max<Index>(cols, 1)
+                  : std::clamp<Index>((cols / 4 + 31) / 32 * 32, 32, 256);
 }
 
 /// Tile k of U with its diagonal, as a matrix of its own: U in the upper triangle, or U^T in the
@@ -81,17 +82,35 @@ class InPlaceCholesky {
     return true;
   }
 
+#ifdef EIGEN_USE_BLAS
+  /// A_12 <- U_11^-T A_12
+  void solve_right(Index begin, Index head, Index rest, bool fresh) {
+    const Index corner = begin + head;
+    auto right = square_.block(begin, corner, head, rest);
+    if (fresh) right = square_.block(corner, begin, rest, head).transpose();
+    blas_trsm(true, head, rest, &square_(begin, begin), square_.rows(), right.data(),
+              square_.rows());
+  }
+
+  /// A_22 -= U_12^T U_12, upper triangle.
+  void subtract_below(Index begin, Index head, Index rest, bool fresh) {
+    const Index corner = begin + head;
+    if (fresh) mirror(corner, rest);
+    blas_syrk(true, true, rest, head, S(-1), &square_(begin, corner), square_.rows(),
+              &square_(corner, corner), square_.rows());
+  }
+
+  void mirror(Index begin, Index size) {
+    for_each_lower_tile(1, size, [&](Index j, Index cols, Index i, Index rows) {
+      if (i == j) return mirror_diagonal(begin + i, rows);
+      square_.block(begin + i, begin + j, rows, cols) =
+          square_.block(begin + j, begin + i, cols, rows).transpose();
+    });
+  }
+#else
   /// A_12 <- U_11^-T A_12, shared out by columns.
   void solve_right(Index begin, Index head, Index rest, bool fresh) {
     const double flops = static_cast<double>(head * head) * static_cast<double>(rest);
-#ifdef EIGEN_USE_BLAS
-    if (fresh)
-      square_.block(begin, begin + head, head, rest) =
-          square_.block(begin + head, begin, rest, head).transpose();
-    blas_trsm(true, head, rest, &square_(begin, begin), square_.rows(),
-              &square_(begin, begin + head), square_.rows());
-    return;
-#endif
     const Index chunk = solve_chunk(rest);
     parallel_for(team_for(flops, threads_), (rest + chunk - 1) / chunk, [&](Index c) {
       const Index j = begin + head + c * chunk;
@@ -109,15 +128,9 @@ class InPlaceCholesky {
     });
   }
 
-  /// A_22 -= U_12^T U_12, upper triangle.
+  /// A_22 -= U_12^T U_12, upper triangle, shared out by tiles.
   void subtract_below(Index begin, Index head, Index rest, bool fresh) {
     const Index corner = begin + head;
-#ifdef EIGEN_USE_BLAS
-    if (fresh) mirror_diagonal(corner, rest);
-    blas_syrk(true, true, rest, head, S(-1), &square_(begin, corner), square_.rows(),
-              &square_(corner, corner), square_.rows());
-    return;
-#endif
     const double flops = static_cast<double>(rest * rest) * static_cast<double>(head);
     for_each_lower_tile(
         team_for(flops, threads_), rest, [&](Index j, Index cols, Index i, Index rows) {
@@ -133,6 +146,7 @@ class InPlaceCholesky {
           }
         });
   }
+#endif
 
   /// Strict upper triangle of a tile on the diagonal from its lower one.
   void mirror_diagonal(Index begin, Index size) {

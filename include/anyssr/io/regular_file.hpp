@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// A regular file, read by position. Folders, pipes and devices are refused before anything could
+/// block on them, and a read that comes back short is an error that says so.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "anyssr/io/file_descriptor.hpp"
+
+namespace anyssr::inline v0 {
+
+/// An open regular file. It moves and does not copy; const calls may come from several threads.
+class RegularFile {
+ public:
+  /// @throws FileError    where the system refuses to open it
+  /// @throws FormatError  where it is no regular file
+  explicit RegularFile(std::filesystem::path path) : path_(std::move(path)) {
+    expect_regular();
+    // not to block where a pipe has taken the path since the check
+    file_ = detail::FileDescriptor(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!file_.is_open()) detail::raise_file_error(path_, "cannot be opened", errno);
+    struct stat status {};
+    if (::fstat(file_.number(), &status) != 0) {
+      detail::raise_file_error(path_, "cannot be asked for its size", errno);
+    }
+    detail::expect<FormatError>(S_ISREG(status.st_mode), path_.string(),
+                                ": is no regular file, expected one");
+    size_ = static_cast<std::uint64_t>(status.st_size);
+  }
+
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+  /// Bytes, as they were when the file was opened.
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+
+  /// Fills `bytes` from position `offset` on.
+  /// @throws FileError    where the system refuses
+  /// @throws FormatError  where the file ends before
+  void read(std::uint64_t offset, std::span<std::byte> bytes) const {
+    constexpr std::size_t most = std::size_t{1} << 30;  // some systems refuse 2 GiB in one call
+    for (std::size_t done = 0; done < bytes.size();) {
+      const ssize_t got =
+          ::pread(file_.number(), bytes.data() + done, std::min(bytes.size() - done, most),
+                  static_cast<off_t>(offset + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) detail::raise_file_error(path_, "cannot be read", errno);
+      detail::expect<FormatError>(got > 0, path_.string(), ": wanted ", bytes.size(),
+                                  " bytes from byte ", offset, " on, got ", done,
+                                  ": the file was cut while it was read");
+      done += static_cast<std::size_t>(got);
+    }
+  }
+
+  /// The whole file.
+  /// @throws FormatError  where it has more than `max_bytes`, before any memory is taken
+  [[nodiscard]] std::string read_text(std::uint64_t max_bytes) const {
+    detail::expect<FormatError>(size_ <= max_bytes, path_.string(), ": has ", size_,
+                                " bytes, expected at most ", max_bytes);
+    std::string text(static_cast<std::size_t>(size_), '\0');
+    read(0, std::as_writable_bytes(std::span(text)));
+    return text;
+  }
+
+ private:
+  /// A path that leads nowhere passes: opening it gives the reason.
+  void expect_regular() const {
+    std::error_code ignored;
+    const std::filesystem::file_status status = std::filesystem::status(path_, ignored);
+    if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) return;
+    detail::raise<FormatError>(
+        path_.string(), ": is ",
+        std::filesystem::is_directory(status) ? "a folder" : "a pipe, a socket or a device",
+        ", expected a regular file");
+  }
+
+  std::filesystem::path path_;
+  detail::FileDescriptor file_;
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace anyssr::inline v0

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Well-formed UTF-8 (Unicode 15, table 3-7): no overlong forms, no surrogates, nothing above
+/// U+10FFFF.
+///
+///   00..7F | C2..DF c | E0 A0..BF c | E1..EC c c | ED 80..9F c | EE..EF c c
+///   | F0 90..BF c c | F1..F3 c c c | F4 80..8F c c        c = 80..BF
+
+#include <cstddef>
+#include <string_view>
+
+namespace anyssr::inline v0 {
+namespace detail {
+
+/// Bytes of the well-formed sequence at the start of `text`, which is not empty; 0 where there is
+/// none.
+[[nodiscard]] inline std::size_t utf8_length(std::string_view text) noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  const std::size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  if (text.size() < length) return 0;
+  const unsigned lowest = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+  const unsigned highest = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  if (byte(1) < lowest || byte(1) > highest) return 0;
+  for (std::size_t i = 2; i < length; ++i) {
+    if ((byte(i) & 0xC0U) != 0x80U) return 0;
+  }
+  return length;
+}
+
+/// Where the first sequence begins that is not well-formed; npos where all are.
+/// Cost: O(text.size()) time.
+[[nodiscard]] inline std::size_t find_invalid_utf8(std::string_view text) noexcept {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = utf8_length(text.substr(at));
+    if (length == 0) return at;
+    at += length;
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace detail
+}  // namespace anyssr::inline v0
