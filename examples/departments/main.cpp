@@ -13,10 +13,10 @@
 #include <CLI/CLI.hpp>
 #include <anyssr/core/error.hpp>
 #include <anyssr/core/version.hpp>
-#include <fstream>
 #include <iostream>
 
 #include "departments/report.hpp"
+#include "support/command_line.hpp"
 
 namespace {
 
@@ -68,15 +68,6 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_flag("--quiet", options.quiet, "print no progress and no tables");
 }
 
-void expect_writable(const std::string& path) {
-  const std::string probe = path + ".part";
-  if (!std::ofstream(probe)) {
-    throw anyssr::FormatError(path +
-                              ": cannot be written; does the folder exist, may you write there?");
-  }
-  std::remove(probe.c_str());
-}
-
 void run(const Arguments& arguments, const CLI::App& app) {
   departments::Options options = arguments.options;
   if (app.count("--dim") > 0) {
@@ -87,10 +78,8 @@ void run(const Arguments& arguments, const CLI::App& app) {
   if (options.measured != "test" && options.measured != "val") {
     throw anyssr::ArgumentError("--measure is '" + options.measured + "', expected test or val");
   }
-  if (options.scalar != "float" && options.scalar != "double") {
-    throw anyssr::ArgumentError("--scalar is '" + options.scalar + "', expected float or double");
-  }
-  if (!arguments.json.empty()) expect_writable(arguments.json);
+  support::expect_scalar(options.scalar);
+  support::expect_writable(arguments.json);
   departments::Questions questions = arguments.clinc.empty()
                                          ? departments::read_jsonl(arguments.data)
                                          : departments::read_clinc(arguments.clinc);

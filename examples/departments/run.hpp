@@ -4,9 +4,6 @@
 /// @file
 /// One run in one scalar. Each scalar is compiled in a file of its own, side by side.
 
-#include "departments/experiment.hpp"
-
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,25 +15,12 @@
 #include <memory>
 #include <sstream>
 
+#include "departments/experiment.hpp"
+#include "support/command_line.hpp"
+
 namespace departments {
 
 using namespace anyssr;
-
-/// "dense:8192" and the like.
-inline ExpansionOptions parse_expansion(const Options& options) {
-  ExpansionOptions result{.kind = ExpansionKind::identity};
-  result.activation = parse_activation(options.activation);
-  result.seed = options.seed;
-  if (options.expansion == "none") return result;
-  const std::size_t colon = options.expansion.find(':');
-  std::istringstream number(colon == std::string::npos ? "" : options.expansion.substr(colon + 1));
-  if (!(number >> result.dim) || !number.eof()) {
-    throw ArgumentError("--expansion is '" + options.expansion +
-                        "', expected none, dense:D or hadamard:D");
-  }
-  result.kind = parse_expansion_kind(options.expansion.substr(0, colon));
-  return result;
-}
 
 inline SubspaceChoice parse_subspace(const std::string& name) {
   if (name == "none") return SubspaceChoice::none;
@@ -47,7 +31,8 @@ inline SubspaceChoice parse_subspace(const std::string& name) {
 
 inline LearnerOptions learner_options(const Options& options) {
   LearnerOptions result;
-  result.router.expansion = parse_expansion(options);
+  result.router.expansion =
+      support::parse_expansion(options.expansion, options.activation, options.seed);
   result.router.rls.ridge = options.ridge;
   result.router.rls.ridge_scale = RidgeScale::absolute;  // hashed rows have norm 1
   result.router.rls.threads = options.threads;
@@ -94,9 +79,7 @@ class Run {
     results.adapter_bytes = storage.adapter_bytes;
     results.router_bytes = storage.router_bytes;
     results.total_seconds = clock.seconds();
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    results.peak_bytes = static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+    results.peak_bytes = support::peak_bytes();
     answer = [learner = learner_, questions = questions_](const std::string& text) {
       return describe(*learner, questions, text);
     };

@@ -12,6 +12,7 @@
 #include "anyssr/core/random.hpp"
 #include "anyssr/core/row_digest.hpp"
 #include "anyssr/core/rows.hpp"
+#include "anyssr/core/stopwatch.hpp"
 #include "anyssr/core/threads.hpp"
 #include "anyssr/core/types.hpp"
 #include "anyssr/core/version.hpp"

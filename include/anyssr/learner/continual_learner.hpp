@@ -11,7 +11,6 @@
 /// Learning a task changes no bit of the backbone and of the adapters of earlier tasks.
 /// Source: Any-SSR, arXiv 2503.13575.
 
-#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/core/stopwatch.hpp"
 #include "anyssr/learner/learner_options.hpp"
 #include "anyssr/learner/snapshot.hpp"
 
@@ -52,16 +52,6 @@ concept ChecksTargets = requires(const B& backbone, std::span<const typename B::
 template <class B>
 concept ChecksAdapter = requires(const B& backbone, const Adapter<typename B::Scalar>& adapter) {
   backbone.check_adapter(adapter);
-};
-
-class Stopwatch {
- public:
-  [[nodiscard]] double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace detail

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/threads.hpp"
@@ -64,6 +65,7 @@ class FactorUpdate {
  private:
   static constexpr Index panel = 256;         // columns that run ahead on one thread
   static constexpr Index column_chunk = 256;  // columns that one thread takes at once
+  static constexpr S eps = std::numeric_limits<S>::epsilon();
 
   /// Reflections of columns k..k+size-1; V at column `at` of v_, T at column `at` of t_.
   void reflect(Index k, Index size, Index at) {
@@ -74,12 +76,16 @@ class FactorUpdate {
     for (Index j = 0; j < size; ++j) {
       const S u = diagonal_(k + j);
       const S square_sum = v.col(j).squaredNorm();
-      if (square_sum == S(0)) continue;  // nothing to empty: the reflection is the identity
+      // Nothing to empty, up to round-off: to be divided by it, v would overflow.
+      if (square_sum <= eps * u * (eps * u)) {
+        v.col(j).setZero();
+        continue;
+      }
       const S length = std::sqrt(u * u + square_sum);
-      const S first = -square_sum / (u + length);  // u - length without cancellation
-      const S tau = 2 * first * first / (square_sum + first * first);
+      const S sum = u + length;
+      const S tau = 2 * square_sum / (sum * sum + square_sum);
       diagonal_(k + j) = length;
-      v.col(j) /= first;
+      v.col(j) *= -sum / square_sum;  // 1 / (u - length) without cancellation
       for (Index c = j + 1; c < size; ++c) {
         S& entry = square_(k + j, k + c);
         const S moved = tau * (entry + v.col(j).dot(v.col(c)));

@@ -47,9 +47,9 @@ class RecursiveLeastSquares<S, Covariance> {
                    "ridge_scale is relative, expected absolute: the covariance form fixes lambda "
                    "before the first row comes");
     options_.threads = resolve_threads(options.threads);
-    inverse_gram_ = Matrix<S>::Zero(dim, dim);
-    inverse_gram_.diagonal().setConstant(static_cast<S>(1 / options.ridge));
+    inverse_gram_.resize(dim, dim);
     weights_.resize(dim, 0);
+    start_over();
     digest_keys_ = detail::RowDigest<S>::digest_keys(dim);
     if (options.keep_sums) sums_.emplace(dim, options_);
   }
@@ -160,7 +160,7 @@ class RecursiveLeastSquares<S, Covariance> {
   /// Whether the state can be trusted.
   [[nodiscard]] RlsStatus status() const {
     Vector<S> diagonal = inverse_gram_.diagonal();
-    diagonal -= waiting_.leftCols(waiting_count_).rowwise().squaredNorm();
+    if (waiting_count_ > 0) diagonal -= waiting_.leftCols(waiting_count_).rowwise().squaredNorm();
     const double most = (1 + 1e-3) / options_.ridge;
     const bool holds = diagonal.allFinite() && weights_.allFinite() && diagonal.minCoeff() > S(0) &&
                        static_cast<double>(diagonal.maxCoeff()) <= most;
@@ -268,11 +268,11 @@ class RecursiveLeastSquares<S, Covariance> {
 
   template <class X, class Y>
   void change_in_place(const X& x, const Y& y, const detail::Batch<S>& batch, Sign sign) {
-    reserve_targets(batch.columns_needed(y.cols()));
+    const Index cols = std::max(targets(), batch.columns_needed(y.cols()));
     for (Index begin = 0; begin < x.rows(); begin += batch_rows) {
       const Index count = std::min(batch_rows, x.rows() - begin);
       Matrix<S> h = x.middleRows(begin, count).transpose();
-      Matrix<S> targets = Matrix<S>::Zero(count, this->targets());
+      Matrix<S> targets = Matrix<S>::Zero(count, cols);
       for (Index i = 0; i < count; ++i) {
         const S root = static_cast<S>(std::sqrt(batch.weight(begin + i)));
         if (batch.weighted()) h.col(i) *= root;
@@ -286,10 +286,22 @@ class RecursiveLeastSquares<S, Covariance> {
     target_energy_ = target_energy_.cwiseMax(0);
     trace_bound_ += sign == Sign::add ? batch.feature_energy() : 0;
     rows_ += static_cast<Index>(sign) * x.rows();
+    if (rows_ == 0) start_over();
+  }
+
+  /// R and W before the first row.
+  void start_over() {
+    inverse_gram_.setZero();
+    inverse_gram_.diagonal().setConstant(static_cast<S>(1 / options_.ridge));
+    weights_.setZero();
+    target_energy_.setZero();
+    waiting_count_ = 0;
+    trace_bound_ = 0;
   }
 
   /// One step of the recursion. Everything that may fail comes before the first change.
-  /// @param h  H^T, d x n
+  /// @param h        H^T, d x n
+  /// @param targets  n x T, T at least as it is now
   void step(const Matrix<S>& h, const Matrix<S>& targets, Sign sign) {
     const Index n = h.cols();
     const auto factor = static_cast<S>(sign);
@@ -302,8 +314,9 @@ class RecursiveLeastSquares<S, Covariance> {
     const auto lower = m.template triangularView<Eigen::Lower>();
     solve_rows(m, k);
     Matrix<S> innovation = targets;
-    innovation.noalias() -= h.transpose() * weights_;
+    innovation.leftCols(this->targets()).noalias() -= h.transpose() * weights_;
     lower.solveInPlace(innovation);
+    reserve_targets(targets.cols());
     make_room(n);
     weights_.noalias() += factor * k * innovation;
     if (sign == Sign::add && n <= most_waiting) {

@@ -124,8 +124,8 @@ class RecursiveLeastSquares<S, Information> {
     } else {
       const detail::Batch<S> batch(x, y, options, dim());
       batch.expect_removable(x, y, rows_, targets(), digest, digest_keys_);
+      flush();  // what is left is judged by S
       RecursiveLeastSquares next = *this;
-      next.flush();
       next.subtract(x, y, batch);
       next.expect_possible(*this);
       *this = std::move(next);
@@ -137,6 +137,7 @@ class RecursiveLeastSquares<S, Information> {
   /// @throws ShapeError, ArgumentError  another dim, wrong columns; NonFiniteError where the sums
   ///         would overflow; before any state changes
   void merge(const RecursiveLeastSquares& other, std::span<const Index> columns = {}) {
+    if (&other == this) return merge(RecursiveLeastSquares(other), columns);
     detail::expect<ShapeError>(other.dim() == dim(), "the regression to merge has dim ",
                                other.dim(), ", expected ", dim());
     detail::expect_distinct_columns(columns, other.targets());

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// One run in one scalar. Each scalar is compiled in a file of its own, side by side.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <anyssr/core/rows.hpp>
+#include <anyssr/core/stopwatch.hpp>
+#include <anyssr/io.hpp>
+#include <anyssr/rls/recursive_least_squares.hpp>
+#include <anyssr/subspace/any_expansion.hpp>
+#include <array>
+#include <cstdio>
+#include <numeric>
+#include <sstream>
+
+#include "route_features/experiment.hpp"
+#include "support/command_line.hpp"
+
+namespace route_features {
+
+using namespace anyssr;
+
+template <RealScalar S>
+struct LabelledRows {
+  RowMajorMatrix<S> features;        // n x D
+  std::vector<std::int64_t> labels;  // n
+
+  explicit LabelledRows(const std::string& path) {
+    const SafetensorsReader reader(path);
+    features = reader.matrix<S>("features");
+    detail::expect<FormatError>(features.rows() > 0 && features.cols() > 0, path,
+                                ": tensor 'features' is ", features.rows(), " x ", features.cols(),
+                                ", expected at least one row and one column");
+    reader.expect_shape("labels", {features.rows()});
+    labels = reader.integers<std::int64_t>("labels");
+    detail::expect_finite(path + ": features", features);
+  }
+};
+
+/// The task of a row: the place of its label among those of the training rows.
+class TaskLabels {
+ public:
+  explicit TaskLabels(std::vector<std::int64_t> labels) : values_(std::move(labels)) {
+    std::sort(values_.begin(), values_.end());
+    values_.erase(std::unique(values_.begin(), values_.end()), values_.end());
+  }
+  [[nodiscard]] Index count() const { return static_cast<Index>(values_.size()); }
+  [[nodiscard]] const std::vector<std::int64_t>& values() const { return values_; }
+  [[nodiscard]] std::vector<Index> tasks_of(const std::vector<std::int64_t>& labels,
+                                            const std::string& path) const {
+    std::vector<Index> tasks;
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      const auto place = std::lower_bound(values_.begin(), values_.end(), labels[i]);
+      detail::expect<FormatError>(place != values_.end() && *place == labels[i], path,
+                                  ": tensor 'labels' holds ", labels[i], " at row ", i,
+                                  ", expected a label of the training file");
+      tasks.push_back(place - values_.begin());
+    }
+    return tasks;
+  }
+
+ private:
+  std::vector<std::int64_t> values_;
+};
+
+/// A bar on the line under way, where a person is looking.
+class ProgressBar {
+ public:
+  ProgressBar(Index total, bool quiet)
+      : total_(total), on_(!quiet && isatty(fileno(stderr)) != 0) {}
+  void show(const char* stage, Index done) const {
+    if (!on_) return;
+    constexpr Index width = 40;
+    const Index filled = done * width / std::max<Index>(1, total_);
+    std::fprintf(stderr, "\r%-8s [%s%s] %ld of %ld rows ", stage,
+                 std::string(static_cast<std::size_t>(filled), '#').c_str(),
+                 std::string(static_cast<std::size_t>(width - filled), '.').c_str(),
+                 static_cast<long>(done), static_cast<long>(total_));
+    if (done == total_) std::fprintf(stderr, "\r%80s\r", "");
+  }
+
+ private:
+  Index total_;
+  bool on_;
+};
+
+/// Candidates of `--ridge auto`, in units of tr(S) / d.
+inline constexpr std::array<double, 8> ridge_grid{1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10};
+
+template <RealScalar S, RlsForm Form>
+class Run {
+ public:
+  explicit Run(const Options& options)
+      : options_(options),
+        train_(options.train),
+        test_(options.test),
+        labels_(train_.labels),
+        expansion_(train_.features.cols(),
+                   support::parse_expansion(options.expansion, options.activation, options.seed)),
+        truth_(labels_.tasks_of(test_.labels, options.test)),
+        rls_(expansion_.out_dim(), rls_options()) {
+    detail::expect<FormatError>(test_.features.cols() == train_.features.cols(), options.test,
+                                ": tensor 'features' is ", test_.features.rows(), " x ",
+                                test_.features.cols(), ", expected n x ", train_.features.cols(),
+                                " as in ", options.train);
+    results_.labels = labels_.values();
+  }
+
+  Results run() {
+    learn();
+    const RowMajorMatrix<S> scores = route();
+    measure();
+    if (!options_.weights.empty()) write(scores);
+    results_.router_bytes = rls_.bytes();
+    results_.peak_bytes = support::peak_bytes();
+    return results_;
+  }
+
+ private:
+  /// n_t and the order in which rows arrive: task after task, each in the order of the file.
+  void arrange() {
+    const std::vector<Index> tasks = labels_.tasks_of(train_.labels, options_.train);
+    order_.resize(tasks.size());
+    std::iota(order_.begin(), order_.end(), Index{0});
+    const auto task_of = [&](Index row) { return tasks[static_cast<std::size_t>(row)]; };
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](Index a, Index b) { return task_of(a) < task_of(b); });
+    results_.task_rows.assign(static_cast<std::size_t>(labels_.count()), 0);
+    for (const Index task : tasks) ++results_.task_rows[static_cast<std::size_t>(task)];
+    results_.balance =
+        options_.balanced ? static_cast<double>(labels_.count()) / static_cast<double>(tasks.size())
+                          : 1;
+  }
+
+  [[nodiscard]] bool chooses_ridge() const { return options_.ridge == "auto"; }
+
+  [[nodiscard]] RlsOptions rls_options() {
+    arrange();
+    // Until the sums are there to choose by, any ridge serves.
+    double ridge = 1;
+    if (!chooses_ridge()) {
+      std::istringstream number(options_.ridge);
+      if (!(number >> ridge) || !number.eof()) {
+        throw ArgumentError("--ridge is '" + options_.ridge +
+                            "', expected a number above 0 or auto");
+      }
+    }
+    return {.ridge = ridge * results_.balance,
+            .ridge_scale = RidgeScale::absolute,
+            .threads = options_.threads,
+            .keep_sums = chooses_ridge()};
+  }
+
+  void learn() {
+    const detail::Stopwatch clock;
+    const auto rows = static_cast<Index>(order_.size());
+    const ProgressBar bar(rows, options_.quiet);
+    double trace = 0;
+    Index begin = 0;
+    for (Index task = 0; task < labels_.count(); ++task) {
+      const Index count = results_.task_rows[static_cast<std::size_t>(task)];
+      const double weight = options_.balanced ? 1 / static_cast<double>(count) : 1;
+      for (Index done = 0; done < count;) {
+        const Index size = std::min<Index>(options_.batch, count - done);
+        trace += weight * learn_batch(begin, size, task, weight);
+        done += size;
+        begin += size;
+        bar.show("learning", begin);
+      }
+    }
+    if (chooses_ridge()) choose_ridge(trace / static_cast<double>(rls_.dim()));
+    (void)rls_.weights();
+    results_.seconds_learn = clock.seconds();
+    results_.ridge = rls_.ridge();
+    results_.rows = rows;
+  }
+
+  /// @return squared norm of the expanded rows
+  double learn_batch(Index begin, Index size, Index task, double weight) {
+    const std::span<const Index> rows =
+        std::span(order_).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(size));
+    const Matrix<S> ones = Matrix<S>::Ones(size, 1);
+    const std::array<Index, 1> column{task};
+    std::vector<double> weights;
+    if (weight != 1) weights.assign(rows.size(), weight);
+    return expansion_.visit_expanded(
+        select_rows(train_.features, rows), workspace_, [&](const RowMajorMatrix<S>& expanded) {
+          rls_.update(expanded, ones, {.columns = column, .row_weights = weights});
+          return expanded.template cast<double>().squaredNorm();
+        });
+  }
+
+  void choose_ridge(double mean_eigenvalue) {
+    std::vector<double> ridges;
+    for (const double share : ridge_grid) {
+      // Rows that are all zero have no scale: the shares stand for themselves.
+      ridges.push_back(mean_eigenvalue > 0 ? share * mean_eigenvalue : share);
+    }
+    rls_.set_ridge(rls_.select_ridge(ridges).ridge);
+  }
+
+  [[nodiscard]] RowMajorMatrix<S> route() {
+    const detail::Stopwatch clock;
+    const Index rows = test_.features.rows();
+    const ProgressBar bar(rows, options_.quiet);
+    RowMajorMatrix<S> scores(rows, labels_.count());
+    predictions_.resize(static_cast<std::size_t>(rows));
+    for (Index begin = 0; begin < rows;) {
+      const Index size = std::min<Index>(1024, rows - begin);
+      const RowMajorMatrix<S> batch = test_.features.middleRows(begin, size);
+      expansion_.visit_expanded(batch, workspace_, [&](const RowMajorMatrix<S>& expanded) {
+        scores.middleRows(begin, size).noalias() = expanded * rls_.weights();
+      });
+      for (Index i = begin; i < begin + size; ++i) {
+        scores.row(i).maxCoeff(&predictions_[static_cast<std::size_t>(i)]);
+      }
+      begin += size;
+      bar.show("routing", begin);
+    }
+    results_.seconds_route = clock.seconds();
+    results_.test_rows = rows;
+    return scores;
+  }
+
+  void measure() {
+    const auto count = static_cast<std::size_t>(labels_.count());
+    std::vector<double> right(count, 0);
+    std::vector<double> asked(count, 0);
+    for (std::size_t i = 0; i < truth_.size(); ++i) {
+      const auto task = static_cast<std::size_t>(truth_[i]);
+      asked[task] += 1;
+      right[task] += predictions_[i] == truth_[i] ? 1 : 0;
+    }
+    double all = 0;
+    double sum = 0;
+    double tasks = 0;
+    for (std::size_t t = 0; t < count; ++t) {
+      results_.task_accuracy.push_back(asked[t] > 0 ? right[t] / asked[t] : 0);
+      all += right[t];
+      sum += results_.task_accuracy.back();
+      tasks += asked[t] > 0 ? 1 : 0;
+    }
+    results_.accuracy = all / static_cast<double>(truth_.size());
+    results_.macro_accuracy = sum / tasks;
+    results_.tasks = labels_.count();
+    results_.feature_dim = expansion_.in_dim();
+    results_.dim = expansion_.out_dim();
+    if constexpr (std::is_same_v<Form, Covariance>) {
+      constexpr std::array<const char*, 3> words{"accurate", "doubtful", "broken"};
+      results_.status = words[static_cast<std::size_t>(rls_.status())];
+      results_.condition = rls_.condition();
+    }
+  }
+
+  void write(const RowMajorMatrix<S>& scores) const {
+    std::vector<std::int64_t> predictions;
+    for (const Index task : predictions_) {
+      predictions.push_back(labels_.values()[static_cast<std::size_t>(task)]);
+    }
+    SafetensorsWriter writer;
+    writer.add_reference("weights", rls_.weights());
+    writer.add_reference("scores", scores);
+    writer.add("predictions", predictions);
+    writer.add("labels", labels_.values());
+    writer.write(options_.weights);
+  }
+
+  const Options& options_;
+  Results results_;
+  LabelledRows<S> train_;
+  LabelledRows<S> test_;
+  TaskLabels labels_;
+  AnyExpansion<S> expansion_;
+  std::vector<Index> truth_;        // task of each test row
+  std::vector<Index> order_;        // of the training rows
+  std::vector<Index> predictions_;  // task of each test row
+  RecursiveLeastSquares<S, Form> rls_;
+  ExpansionWorkspace<S> workspace_;
+};
+
+template <RealScalar S>
+Results run(const Options& options) {
+  if (options.form == "covariance") return Run<S, Covariance>(options).run();
+  return Run<S, Information>(options).run();
+}
+
+}  // namespace route_features
