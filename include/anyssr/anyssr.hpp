@@ -40,6 +40,7 @@
 #include "anyssr/rls/covariance_form.hpp"
 #include "anyssr/rls/information_form.hpp"
 #include "anyssr/rls/recursive_least_squares.hpp"
+#include "anyssr/rls/regression_sums.hpp"
 #include "anyssr/rls/rls_options.hpp"
 #include "anyssr/rls/row_buffer.hpp"
 #include "anyssr/router/analytic_router.hpp"

@@ -252,17 +252,19 @@ class RecursiveLeastSquares<S, Covariance> {
   }
 
   /// Adds or takes out a checked batch, all of it or nothing.
-  /// @param change_sums  does the same to the sums, if they are kept; may throw, so it comes first
+  /// @param change_sums  does the same to the sums, if they are kept. Adding cannot fail after the
+  ///                     checks; taking out can, and so works on a copy.
   template <class X, class Y, class ChangeSums>
   void change(const X& x, const Y& y, const detail::Batch<S>& batch, Sign sign,
               const ChangeSums& change_sums) {
-    if (x.rows() > batch_rows || sums_) {
-      RecursiveLeastSquares next = *this;
-      change_sums(next);
-      next.change_in_place(x, y, batch, sign);
-      *this = std::move(next);
-    } else {
+    if (x.rows() <= batch_rows && (sign == Sign::add || !sums_)) {
       change_in_place(x, y, batch, sign);
+      change_sums(*this);
+    } else {
+      RecursiveLeastSquares next = *this;
+      next.change_in_place(x, y, batch, sign);
+      change_sums(next);
+      *this = std::move(next);
     }
   }
 

@@ -18,12 +18,10 @@
 #include <optional>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "anyssr/linalg/cholesky.hpp"
 #include "anyssr/linalg/factor_update.hpp"
-#include "anyssr/linalg/second_moment.hpp"
-#include "anyssr/rls/row_buffer.hpp"
+#include "anyssr/rls/regression_sums.hpp"
 
 namespace anyssr::inline v0 {
 
@@ -36,18 +34,11 @@ class RecursiveLeastSquares<S, Information> {
   /// @param dim  d, width of a row, at least 1
   /// @throws ArgumentError  for a dimension or option out of range
   explicit RecursiveLeastSquares(Index dim, const RlsOptions& options = {})
-      : options_(options), buffer_(dim) {
-    detail::expect(dim >= 1, "dim is ", dim, ", expected at least 1");
-    detail::expect_positive("ridge", options.ridge);
-    options_.threads = resolve_threads(options.threads);
-    square_ = Matrix<S>::Zero(dim, dim);
-    cross_correlation_.resize(dim, 0);
-    digest_keys_ = detail::RowDigest<S>::digest_keys(dim);
-  }
+      : options_(checked(dim, options)), sums_(dim, options_.threads) {}
 
-  [[nodiscard]] Index dim() const noexcept { return square_.rows(); }
-  [[nodiscard]] Index targets() const noexcept { return cross_correlation_.cols(); }
-  [[nodiscard]] Index rows() const noexcept { return rows_; }
+  [[nodiscard]] Index dim() const noexcept { return sums_.dim(); }
+  [[nodiscard]] Index targets() const noexcept { return sums_.targets(); }
+  [[nodiscard]] Index rows() const noexcept { return sums_.rows(); }
   [[nodiscard]] const RlsOptions& options() const noexcept { return options_; }
 
   /// lambda as the solve uses it. Where every row so far was zero, a relative ridge stands for
@@ -68,13 +59,8 @@ class RecursiveLeastSquares<S, Information> {
 
   /// Adds zero columns on the right until there are `count`.  Cost: O(d count).
   void reserve_targets(Index count) {
-    const Index before = targets();
-    if (count <= before) return;
-    Eigen::VectorXd energy = Eigen::VectorXd::Zero(count);
-    energy.head(before) = target_energy_;
-    cross_correlation_.conservativeResize(Eigen::NoChange, count);
-    cross_correlation_.rightCols(count - before).setZero();
-    target_energy_.swap(energy);
+    if (count <= targets()) return;
+    sums_.reserve_targets(count);
     weights_current_ = false;
   }
 
@@ -95,13 +81,9 @@ class RecursiveLeastSquares<S, Information> {
       return update(x, detail::evaluated(y), options);
     } else {
       const detail::Batch<S> batch(x, y, options, dim());
-      batch.expect_no_overflow(trace_bound_, target_energy_.sum());
-      const std::uint64_t digest = batch.digest(x, y, digest_keys_);
-      reserve_targets(batch.columns_needed(y.cols()));
-      absorb(x, y, batch);
-      trace_bound_ += batch.feature_energy();
-      add_energy(y, batch, Sign::add);
-      rows_ += x.rows();
+      batch.expect_no_overflow(sums_.trace_bound(), target_energy().sum());
+      const std::uint64_t digest = batch.digest(x, y, sums_.digest_keys());
+      sums_.add(x, y, batch);
       weights_current_ = false;
       return digest;
     }
@@ -123,12 +105,14 @@ class RecursiveLeastSquares<S, Information> {
       downdate(x, detail::evaluated(y), options, digest);
     } else {
       const detail::Batch<S> batch(x, y, options, dim());
-      batch.expect_removable(x, y, rows_, targets(), digest, digest_keys_);
-      flush();  // what is left is judged by S
-      RecursiveLeastSquares next = *this;
+      batch.expect_removable(x, y, rows(), targets(), digest, sums_.digest_keys());
+      sums_.flush();  // what is left is judged by S
+      detail::RegressionSums<S> next = sums_;
       next.subtract(x, y, batch);
-      next.expect_possible(*this);
-      *this = std::move(next);
+      next.expect_possible(sums_);
+      sums_ = std::move(next);
+      factor_current_ = false;
+      weights_current_ = false;
     }
   }
 
@@ -142,21 +126,12 @@ class RecursiveLeastSquares<S, Information> {
                                other.dim(), ", expected ", dim());
     detail::expect_distinct_columns(columns, other.targets());
     const double limit = static_cast<double>(std::numeric_limits<S>::max()) / 4;
-    detail::expect<NonFiniteError>(trace_bound_ + other.trace_bound_ < limit &&
-                                       target_energy_.sum() + other.target_energy_.sum() < limit,
+    detail::expect<NonFiniteError>(trace_bound() + other.trace_bound() < limit &&
+                                       target_energy().sum() + other.target_energy().sum() < limit,
                                    "the merged sums would overflow");
-    reserve_targets(detail::columns_needed(columns, other.targets()));
-    flush();
-    other.flush();
-    square_.template triangularView<Eigen::Lower>() += other.square_;
-    for (Index j = 0; j < other.targets(); ++j) {
-      const Index column = columns.empty() ? j : columns[static_cast<std::size_t>(j)];
-      cross_correlation_.col(column) += other.cross_correlation_.col(j);
-      target_energy_(column) += other.target_energy_(j);
-    }
-    trace_bound_ += other.trace_bound_;
-    rows_ += other.rows_;
-    factor_current_ = false;
+    sums_.flush();
+    other.sums_.flush();
+    sums_.merge(other.sums_, columns);
     weights_current_ = false;
   }
 
@@ -166,9 +141,9 @@ class RecursiveLeastSquares<S, Information> {
   [[nodiscard]] const Matrix<S>& weights() const {
     if (!weights_current_) {
       factor();
-      weights_ = cross_correlation_;
-      solve_forward(square_, factor_diagonal_, weights_, options_.threads);
-      solve_backward(square_, factor_diagonal_, weights_, options_.threads);
+      weights_ = sums_.cross_correlation();
+      solve_forward(sums_.square(), factor_diagonal_, weights_, options_.threads);
+      solve_backward(sums_.square(), factor_diagonal_, weights_, options_.threads);
       weights_current_ = true;
     }
     return weights_;
@@ -192,7 +167,7 @@ class RecursiveLeastSquares<S, Information> {
     for (Index begin = 0; begin < x.rows(); begin += chunk) {
       const Index count = std::min(chunk, x.rows() - begin);
       Matrix<S> z = x.middleRows(begin, count).transpose();
-      solve_forward(square_, factor_diagonal_, z, options_.threads);
+      solve_forward(sums_.square(), factor_diagonal_, z, options_.threads);
       result.segment(begin, count) = z.colwise().squaredNorm().transpose();
     }
     return result;
@@ -203,25 +178,23 @@ class RecursiveLeastSquares<S, Information> {
   /// @throws NumericalError  where it is not positive definite in this scalar
   /// Cost: d^3 / 3 flops otherwise.
   void factor() const {
-    if (factor_current_ && buffer_.is_empty()) return;
-    const Index fresh = buffer_.size();
+    if (has_factor() && sums_.buffered() == 0) return;
+    const Index fresh = sums_.buffered();
     // Each update adds round-off of its own to the factor; a new one is due after d / 2 rows.
-    if (factor_current_ && options_.ridge_scale == RidgeScale::absolute && 8 * fresh <= dim() &&
+    if (has_factor() && options_.ridge_scale == RidgeScale::absolute && 8 * fresh <= dim() &&
         2 * (rows_since_factor_ + fresh) <= dim()) {
-      add_block(Sign::add, buffer_);
-      update_factor<S>(square_, factor_diagonal_, buffer_.rows(), options_.threads);
-      buffer_.clear();
+      sums_.flush_through([this](auto rows) {
+        update_factor<S>(sums_.square(), factor_diagonal_, rows, options_.threads);
+      });
       rows_since_factor_ += fresh;
-      return;
+    } else {
+      sums_.flush();
+      factor_current_ = factor_shifted(sums_.square(), static_cast<S>(ridge()), factor_diagonal_,
+                                       options_.threads);
+      if (!factor_current_) raise_indefinite();
+      rows_since_factor_ = 0;
     }
-    flush();
-    if (!factor_shifted(square_, static_cast<S>(ridge()), factor_diagonal_, options_.threads)) {
-      detail::raise<NumericalError>("the Gram matrix is not positive definite at ridge ", ridge(),
-                                    " in ", sizeof(S) == 4 ? "float" : "double",
-                                    ": raise the ridge", sizeof(S) == 4 ? " or use double" : "");
-    }
-    factor_current_ = true;
-    rows_since_factor_ = 0;
+    factor_version_ = sums_.version();
   }
 
   /// Generalised cross-validation from the sums alone, over all columns:
@@ -234,8 +207,8 @@ class RecursiveLeastSquares<S, Information> {
   [[nodiscard]] RidgeSelection select_ridge(std::span<const double> ridges) const {
     detail::expect(!ridges.empty(), "ridges are empty, expected at least one candidate");
     for (const double ridge : ridges) detail::expect_positive("ridge", ridge);
-    detail::expect(rows_ > 0, "no rows are learned yet, expected some to select a ridge by");
-    flush();
+    detail::expect(rows() > 0, "no rows are learned yet, expected some to select a ridge by");
+    sums_.flush();
     factor_current_ = false;  // its place serves the candidates
     RidgeSelection selection;
     double best = std::numeric_limits<double>::infinity();
@@ -249,19 +222,19 @@ class RecursiveLeastSquares<S, Information> {
     detail::expect<NumericalError>(std::isfinite(best),
                                    "no candidate ridge can be judged: all of them leave fewer than "
                                    "2 % of ",
-                                   rows_, " rows as degrees of freedom; add larger ones");
+                                   rows(), " rows as degrees of freedom; add larger ones");
     return selection;
   }
 
   /// S as a full symmetric d x d matrix (a copy).
   [[nodiscard]] Matrix<S> second_moment() const {
-    flush();
-    return square_.template selfadjointView<Eigen::Lower>();
+    sums_.flush();
+    return sums_.square().template selfadjointView<Eigen::Lower>();
   }
   /// C, d x T.
   [[nodiscard]] const Matrix<S>& cross_correlation() const {
-    flush();
-    return cross_correlation_;
+    sums_.flush();
+    return sums_.cross_correlation();
   }
 
   /// (S + lambda I)^-1, lower triangle with diagonal; the rest of `inverse` is not touched.
@@ -274,8 +247,8 @@ class RecursiveLeastSquares<S, Information> {
     for (Index begin = 0; begin < dim(); begin += chunk) {
       Matrix<S> z = Matrix<S>::Zero(dim(), std::min(chunk, dim() - begin));
       z.middleRows(begin, z.cols()).setIdentity();
-      solve_forward(square_, factor_diagonal_, z, options_.threads);
-      solve_backward(square_, factor_diagonal_, z, options_.threads);
+      solve_forward(sums_.square(), factor_diagonal_, z, options_.threads);
+      solve_backward(sums_.square(), factor_diagonal_, z, options_.threads);
       for (Index j = 0; j < z.cols(); ++j) {
         inverse.col(begin + j).tail(dim() - begin - j) = z.col(j).tail(dim() - begin - j);
       }
@@ -284,175 +257,67 @@ class RecursiveLeastSquares<S, Information> {
 
   /// sum_i s_i y_i^2, one number a column, in double: with W and C it gives the residual sum of
   /// squares.
-  [[nodiscard]] const Eigen::VectorXd& target_energy() const noexcept { return target_energy_; }
+  [[nodiscard]] const Eigen::VectorXd& target_energy() const noexcept {
+    return sums_.target_energy();
+  }
 
   /// At least tr(S), in double.
-  [[nodiscard]] double trace_bound() const noexcept { return trace_bound_; }
+  [[nodiscard]] double trace_bound() const noexcept { return sums_.trace_bound(); }
 
   /// Bytes of the state: S and the factor in one square, C, W, the diagonals and the buffer.
   [[nodiscard]] std::size_t bytes() const noexcept {
-    const Index numbers =
-        square_.size() + factor_diagonal_.size() + cross_correlation_.size() + weights_.size();
-    return static_cast<std::size_t>(numbers) * sizeof(S) + buffer_.bytes() +
-           static_cast<std::size_t>(target_energy_.size()) * sizeof(double) +
-           digest_keys_.size() * sizeof(std::uint64_t);
+    return sums_.bytes() +
+           static_cast<std::size_t>(factor_diagonal_.size() + weights_.size()) * sizeof(S);
   }
 
  private:
+  [[nodiscard]] static RlsOptions checked(Index dim, RlsOptions options) {
+    detail::expect(dim >= 1, "dim is ", dim, ", expected at least 1");
+    detail::expect_positive("ridge", options.ridge);
+    options.threads = resolve_threads(options.threads);
+    return options;
+  }
+
   [[nodiscard]] double lambda_of(double ridge) const {
     if (options_.ridge_scale == RidgeScale::absolute) return ridge;
-    flush();
-    const double trace = square_.diagonal().template cast<double>().sum();
+    sums_.flush();
+    const double trace = sums_.trace();
     return trace <= 0 ? ridge : ridge * trace / static_cast<double>(dim());
   }
 
-  /// Adds the rows of a checked batch, at once or by way of the buffer.
-  template <class X, class Y>
-  void absorb(const X& x, const Y& y, const detail::Batch<S>& batch) {
-    if constexpr (SparseFeatures<X>) {
-      add_sparse(x, y, batch, Sign::add);
-      factor_current_ = false;
-    } else {
-      if constexpr (DenseFeatures<Y>) {
-        if (x.rows() >= buffer_.capacity() && !batch.weighted()) {
-          accumulate_second_moment(x, square_, options_.threads);
-          add_products(
-              x, y, [&](Index j) { return batch.column(j); }, Sign::add);
-          factor_current_ = false;
-          return;
-        }
-      }
-      buffer_.reserve(static_cast<std::size_t>(detail::stored_entries(y)));
-      buffer_.gather(x, y, batch, [this] { flush(); });
-    }
+  /// Whether U is of S, the buffer aside.
+  [[nodiscard]] bool has_factor() const noexcept {
+    return factor_current_ && factor_version_ == sums_.version();
   }
 
-  /// The buffered rows enter S and C: readers call it first.
-  void flush() const {
-    if (buffer_.is_empty()) return;
-    add_block(Sign::add, buffer_);
-    buffer_.clear();
-    factor_current_ = false;
-  }
-
-  void add_block(Sign sign, detail::RowBuffer<S>& block) const {
-    const detail::CompactTargets<S> compact(block.size(), targets(), block.entries());
-    accumulate_second_moment(block.rows(), square_, options_.threads, sign);
-    add_products(
-        block.rows(), compact.values,
-        [&](Index j) { return compact.columns[static_cast<std::size_t>(j)]; }, sign);
-  }
-
-  /// C.col(column(j)) += sign X^T y_j
-  template <class X, class Y, class Column>
-  void add_products(const X& x, const Y& y, const Column& column, Sign sign) const {
-    if (y.cols() == 0) return;
-    const double flops = 2 * static_cast<double>(x.size()) * static_cast<double>(y.cols());
-    const Index tile = detail::use_blas ? dim() : 256;
-    parallel_for(detail::team_for(flops, options_.threads), (dim() + tile - 1) / tile,
-                 [&](Index t) {
-                   const Index begin = t * tile;
-                   const Index count = std::min(tile, dim() - begin);
-                   const Matrix<S> products = x.middleCols(begin, count).transpose() * y;
-                   for (Index j = 0; j < y.cols(); ++j) {
-                     cross_correlation_.col(column(j)).segment(begin, count) +=
-                         static_cast<S>(sign) * products.col(j);
-                   }
-                 });
-  }
-
-  template <class Y>
-  void add_sparse(const SparseRows<S>& x, const Y& y, const detail::Batch<S>& batch, Sign sign) {
-    Vector<S> weights;
-    if (batch.weighted()) weights = batch.root_weights().cwiseAbs2();
-    accumulate_second_moment(x, batch.weighted() ? weights.data() : nullptr, square_, sign);
-    for (Index i = 0; i < x.rows(); ++i) {
-      const S weight = static_cast<S>(sign) * (batch.weighted() ? weights(i) : S(1));
-      detail::for_each_target(y, i, [&](Index j, S value) {
-        auto column = cross_correlation_.col(batch.column(j));
-        for (typename SparseRows<S>::InnerIterator it(x, i); it; ++it) {
-          column(it.index()) += weight * value * it.value();
-        }
-      });
-    }
-  }
-
-  template <class X, class Y>
-  void subtract(const X& x, const Y& y, const detail::Batch<S>& batch) {
-    if constexpr (SparseFeatures<X>) {
-      add_sparse(x, y, batch, Sign::subtract);
-    } else {
-      const auto take_out = [this] {
-        add_block(Sign::subtract, buffer_);
-        buffer_.clear();
-      };
-      buffer_.reserve(static_cast<std::size_t>(detail::stored_entries(y)));
-      buffer_.gather(x, y, batch, take_out);
-      if (!buffer_.is_empty()) take_out();
-    }
-    add_energy(y, batch, Sign::subtract);
-    rows_ -= x.rows();
-    factor_current_ = false;
-    weights_current_ = false;
-  }
-
-  /// Refuses sums that no rows can have, and clears what is left where no row is.
-  void expect_possible(const RecursiveLeastSquares& before) {
-    if (rows_ == 0) {
-      square_.setZero();
-      cross_correlation_.setZero();
-      target_energy_.setZero();
-      trace_bound_ = 0;
-      return;
-    }
-    const double eps = static_cast<double>(std::numeric_limits<S>::epsilon());
-    const double old_trace = before.square_.diagonal().template cast<double>().sum();
-    const bool energies_hold =
-        (target_energy_.array() >= -1024 * eps * before.target_energy_.array()).all();
-    // Above what rounding leaves of eigenvalues that are 0.
-    const double slack = 64 * eps * old_trace;
-    detail::expect(energies_hold && factor_shifted(square_, static_cast<S>(slack), factor_diagonal_,
-                                                   options_.threads),
-                   "the rows to remove were never learned: what is left without them is ",
-                   energies_hold ? "no second moment of rows (it has a negative eigenvalue)"
-                                 : "a negative sum of squared targets",
-                   "; nothing was removed");
-    target_energy_ = target_energy_.cwiseMax(0);
-    trace_bound_ = square_.diagonal().template cast<double>().sum() + slack;
-  }
-
-  template <class Y>
-  void add_energy(const Y& y, const detail::Batch<S>& batch, Sign sign) {
-    for (Index i = 0; i < y.rows(); ++i) {
-      const double weight = static_cast<double>(sign) * batch.weight(i);
-      detail::for_each_target(y, i, [&](Index j, S value) {
-        target_energy_(batch.column(j)) +=
-            weight * static_cast<double>(value) * static_cast<double>(value);
-      });
-    }
+  [[noreturn]] void raise_indefinite() const {
+    detail::raise<NumericalError>("the Gram matrix is not positive definite at ridge ", ridge(),
+                                  " in ", sizeof(S) == 4 ? "float" : "double", ": raise the ridge",
+                                  sizeof(S) == 4 ? " or use double" : "");
   }
 
   [[nodiscard]] RidgeCandidate cross_validate(double ridge) const {
     RidgeCandidate result{
         .ridge = ridge, .lambda = lambda_of(ridge), .gcv = std::numeric_limits<double>::infinity()};
-    if (!factor_shifted(square_, static_cast<S>(result.lambda), factor_diagonal_,
+    if (!factor_shifted(sums_.square(), static_cast<S>(result.lambda), factor_diagonal_,
                         options_.threads)) {
       return result;
     }
-    Matrix<S> w = cross_correlation_;
-    solve_forward(square_, factor_diagonal_, w, options_.threads);
-    solve_backward(square_, factor_diagonal_, w, options_.threads);
+    const Matrix<S>& c = sums_.cross_correlation();
+    Matrix<S> w = c;
+    solve_forward(sums_.square(), factor_diagonal_, w, options_.threads);
+    solve_backward(sums_.square(), factor_diagonal_, w, options_.threads);
     double explained = 0;  // tr W^T C
     double norm = 0;       // |W|^2
     for (Index j = 0; j < w.cols(); ++j) {
       const Vector<double> column = w.col(j).template cast<double>();
-      explained += column.dot(cross_correlation_.col(j).template cast<double>());
+      explained += column.dot(c.col(j).template cast<double>());
       norm += column.squaredNorm();
     }
-    const auto n = static_cast<double>(rows_);
-    result.residual = std::max(0.0, target_energy_.sum() - explained - result.lambda * norm);
+    const auto n = static_cast<double>(rows());
+    result.residual = std::max(0.0, target_energy().sum() - explained - result.lambda * norm);
     const double shrunk =
-        result.lambda * trace_of_inverse(square_, factor_diagonal_, options_.threads);
+        result.lambda * trace_of_inverse(sums_.square(), factor_diagonal_, options_.threads);
     result.degrees_of_freedom = static_cast<double>(dim()) - shrunk;
     const double left = n - result.degrees_of_freedom;
     if (left >= 0.02 * n) result.gcv = n * result.residual / (left * left);
@@ -460,17 +325,12 @@ class RecursiveLeastSquares<S, Information> {
   }
 
   RlsOptions options_;
-  mutable Matrix<S> square_;  // lower: S with its diagonal; strict upper: U, S + lambda I = U^T U
-  mutable Vector<S> factor_diagonal_;       // diagonal of U
-  mutable Matrix<S> cross_correlation_;     // C, d x T
-  mutable detail::RowBuffer<S> buffer_;     // rows that S and C do not hold yet
-  Eigen::VectorXd target_energy_;           // T
-  mutable Matrix<S> weights_;               // d x T while weights_current_
-  std::vector<std::uint64_t> digest_keys_;  // d
-  double trace_bound_ = 0;                  // of all rows, those in the buffer too
-  Index rows_ = 0;
-  mutable Index rows_since_factor_ = 0;  // rows that updated U since it was made
-  mutable bool factor_current_ = false;  // U is of S, the buffer aside
+  mutable detail::RegressionSums<S> sums_;    // its strict upper triangle: U, S + lambda I = U^T U
+  mutable Vector<S> factor_diagonal_;         // diagonal of U
+  mutable Matrix<S> weights_;                 // d x T while weights_current_
+  mutable Index rows_since_factor_ = 0;       // rows that updated U since it was made
+  mutable std::uint64_t factor_version_ = 0;  // of the sums that U is of
+  mutable bool factor_current_ = false;       // U is whole, and of the present ridge
   mutable bool weights_current_ = false;
 };
 

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// The sums of ridge regression and how rows enter and leave them:
+///
+///   S = sum_i s_i x_i^T x_i        C = sum_i s_i x_i^T y_i        E = sum_i s_i y_i^2
+///
+/// Small batches are gathered in a buffer and enter as blocks; whoever reads S or C flushes first.
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "anyssr/linalg/cholesky.hpp"
+#include "anyssr/linalg/second_moment.hpp"
+#include "anyssr/rls/row_buffer.hpp"
+
+namespace anyssr::inline v0::detail {
+
+/// S in the lower triangle of a square whose strict upper triangle is free for others.
+template <RealScalar S>
+class RegressionSums {
+ public:
+  RegressionSums(Index dim, int threads)
+      : square_(Matrix<S>::Zero(dim, dim)),
+        cross_correlation_(dim, 0),
+        buffer_(dim),
+        digest_keys_(RowDigest<S>::digest_keys(dim)),
+        threads_(threads) {}
+
+  [[nodiscard]] Index dim() const noexcept { return square_.rows(); }
+  [[nodiscard]] Index targets() const noexcept { return cross_correlation_.cols(); }
+  [[nodiscard]] Index rows() const noexcept { return rows_; }
+  [[nodiscard]] const Eigen::VectorXd& target_energy() const noexcept { return target_energy_; }
+  [[nodiscard]] const std::vector<std::uint64_t>& digest_keys() const noexcept {
+    return digest_keys_;
+  }
+  /// At least tr(S).
+  [[nodiscard]] double trace_bound() const noexcept { return trace_bound_; }
+  /// Rows that S and C do not hold yet.
+  [[nodiscard]] Index buffered() const noexcept { return buffer_.size(); }
+  /// Changes whenever S does.
+  [[nodiscard]] std::uint64_t version() const noexcept { return version_; }
+
+  /// Without the buffered rows: flush first.
+  [[nodiscard]] Matrix<S>& square() noexcept { return square_; }
+  [[nodiscard]] const Matrix<S>& square() const noexcept { return square_; }
+  [[nodiscard]] const Matrix<S>& cross_correlation() const noexcept { return cross_correlation_; }
+
+  [[nodiscard]] double trace() const { return square_.diagonal().template cast<double>().sum(); }
+
+  void reserve_targets(Index count) {
+    const Index before = targets();
+    if (count <= before) return;
+    Eigen::VectorXd energy = Eigen::VectorXd::Zero(count);
+    energy.head(before) = target_energy_;
+    cross_correlation_.conservativeResize(Eigen::NoChange, count);
+    cross_correlation_.rightCols(count - before).setZero();
+    target_energy_.swap(energy);
+  }
+
+  /// Adds a checked batch.
+  template <class X, class Y>
+  void add(const X& x, const Y& y, const Batch<S>& batch) {
+    reserve_targets(batch.columns_needed(y.cols()));
+    if constexpr (SparseFeatures<X>) {
+      add_sparse(x, y, batch, Sign::add);
+    } else if (takes_whole<Y>(x, batch)) {
+      if constexpr (DenseFeatures<Y>) {
+        accumulate_second_moment(x, square_, threads_);
+        add_products(
+            x, y, [&](Index j) { return batch.column(j); }, Sign::add);
+        ++version_;
+      }
+    } else {
+      buffer_.reserve(static_cast<std::size_t>(stored_entries(y)));
+      buffer_.gather(x, y, batch, [this] { flush(); });
+    }
+    trace_bound_ += batch.feature_energy();
+    add_energy(y, batch, Sign::add);
+    rows_ += x.rows();
+  }
+
+  /// Takes a checked batch out. The buffer must be empty.
+  template <class X, class Y>
+  void subtract(const X& x, const Y& y, const Batch<S>& batch) {
+    if constexpr (SparseFeatures<X>) {
+      add_sparse(x, y, batch, Sign::subtract);
+    } else {
+      const auto take_out = [this] { move_block(Sign::subtract, [](const auto&) {}); };
+      buffer_.reserve(static_cast<std::size_t>(stored_entries(y)));
+      buffer_.gather(x, y, batch, take_out);
+      if (!buffer_.is_empty()) take_out();
+    }
+    add_energy(y, batch, Sign::subtract);
+    rows_ -= x.rows();
+  }
+
+  /// Refuses sums that no rows can have after a subtraction, and clears what is left where no row
+  /// is. Uses the strict upper triangle.
+  void expect_possible(const RegressionSums& before) {
+    if (rows_ == 0) {
+      square_.setZero();
+      cross_correlation_.setZero();
+      target_energy_.setZero();
+      trace_bound_ = 0;
+      return;
+    }
+    const double eps = static_cast<double>(std::numeric_limits<S>::epsilon());
+    const bool energies_hold =
+        (target_energy_.array() >= -1024 * eps * before.target_energy_.array()).all();
+    // Above what rounding leaves of eigenvalues that are 0.
+    const double slack = 64 * eps * before.trace();
+    Vector<S> diagonal;
+    expect(energies_hold && factor_shifted(square_, static_cast<S>(slack), diagonal, threads_),
+           "the rows to remove were never learned: what is left without them is ",
+           energies_hold ? "no second moment of rows (it has a negative eigenvalue)"
+                         : "a negative sum of squared targets",
+           "; nothing was removed");
+    target_energy_ = target_energy_.cwiseMax(0);
+    trace_bound_ = trace() + slack;
+  }
+
+  /// Adds the sums of other rows. Both buffers must be empty.
+  /// @param columns  target column here of each of its columns; empty: 0, 1, 2, ...
+  void merge(const RegressionSums& other, std::span<const Index> columns) {
+    reserve_targets(columns_needed(columns, other.targets()));
+    square_.template triangularView<Eigen::Lower>() += other.square_;
+    for (Index j = 0; j < other.targets(); ++j) {
+      const Index column = columns.empty() ? j : columns[static_cast<std::size_t>(j)];
+      cross_correlation_.col(column) += other.cross_correlation_.col(j);
+      target_energy_(column) += other.target_energy_(j);
+    }
+    trace_bound_ += other.trace_bound_;
+    rows_ += other.rows_;
+    ++version_;
+  }
+
+  /// The buffered rows enter S and C.
+  void flush() {
+    if (!buffer_.is_empty()) move_block(Sign::add, [](const auto&) {});
+  }
+
+  /// The same; then calls f with the rows, k x d, which it may overwrite.
+  template <class F>
+  void flush_through(const F& f) {
+    move_block(Sign::add, f);
+  }
+
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return static_cast<std::size_t>(square_.size() + cross_correlation_.size()) * sizeof(S) +
+           buffer_.bytes() + static_cast<std::size_t>(target_energy_.size()) * sizeof(double) +
+           digest_keys_.size() * sizeof(std::uint64_t);
+  }
+
+ private:
+  /// Large dense batches need no copy.
+  template <class Y, class X>
+  [[nodiscard]] bool takes_whole(const X& x, const Batch<S>& batch) const {
+    return DenseFeatures<Y> && x.rows() >= buffer_.capacity() && !batch.weighted();
+  }
+
+  template <class F>
+  void move_block(Sign sign, const F& f) {
+    const CompactTargets<S> compact(buffer_.size(), targets(), buffer_.entries());
+    accumulate_second_moment(buffer_.rows(), square_, threads_, sign);
+    add_products(
+        buffer_.rows(), compact.values,
+        [&](Index j) { return compact.columns[static_cast<std::size_t>(j)]; }, sign);
+    ++version_;
+    f(buffer_.rows());
+    buffer_.clear();
+  }
+
+  /// C.col(column(j)) += sign X^T y_j
+  template <class X, class Y, class Column>
+  void add_products(const X& x, const Y& y, const Column& column, Sign sign) {
+    if (y.cols() == 0) return;
+    const double flops = 2 * static_cast<double>(x.size()) * static_cast<double>(y.cols());
+    const Index tile = use_blas ? dim() : 256;
+    parallel_for(team_for(flops, threads_), (dim() + tile - 1) / tile, [&](Index t) {
+      const Index begin = t * tile;
+      const Index count = std::min(tile, dim() - begin);
+      const Matrix<S> products = x.middleCols(begin, count).transpose() * y;
+      for (Index j = 0; j < y.cols(); ++j) {
+        cross_correlation_.col(column(j)).segment(begin, count) +=
+            static_cast<S>(sign) * products.col(j);
+      }
+    });
+  }
+
+  template <class Y>
+  void add_sparse(const SparseRows<S>& x, const Y& y, const Batch<S>& batch, Sign sign) {
+    Vector<S> weights;
+    if (batch.weighted()) weights = batch.root_weights().cwiseAbs2();
+    accumulate_second_moment(x, batch.weighted() ? weights.data() : nullptr, square_, sign);
+    for (Index i = 0; i < x.rows(); ++i) {
+      const S weight = static_cast<S>(sign) * (batch.weighted() ? weights(i) : S(1));
+      for_each_target(y, i, [&](Index j, S value) {
+        auto column = cross_correlation_.col(batch.column(j));
+        for (typename SparseRows<S>::InnerIterator it(x, i); it; ++it) {
+          column(it.index()) += weight * value * it.value();
+        }
+      });
+    }
+    ++version_;
+  }
+
+  template <class Y>
+  void add_energy(const Y& y, const Batch<S>& batch, Sign sign) {
+    for (Index i = 0; i < y.rows(); ++i) {
+      const double weight = static_cast<double>(sign) * batch.weight(i);
+      for_each_target(y, i, [&](Index j, S value) {
+        target_energy_(batch.column(j)) +=
+            weight * static_cast<double>(value) * static_cast<double>(value);
+      });
+    }
+  }
+
+  Matrix<S> square_;                        // lower: S with its diagonal
+  Matrix<S> cross_correlation_;             // C, d x T
+  Eigen::VectorXd target_energy_;           // E, T, in double
+  RowBuffer<S> buffer_;                     // rows that S and C do not hold yet
+  std::vector<std::uint64_t> digest_keys_;  // d
+  int threads_;
+  double trace_bound_ = 0;  // of all rows, those in the buffer too
+  Index rows_ = 0;
+  std::uint64_t version_ = 0;
+};
+
+}  // namespace anyssr::inline v0::detail
