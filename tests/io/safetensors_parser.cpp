@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The rules of FORMATS.md, section 1, that a header can break: 4 to 20. (1 to 3: the reader.)
+// The rules that a header can break: 4 to 20. (1 to 3: the reader.)
 #include "anyssr/io/safetensors_parser.hpp"
 
 #include <sys/resource.h>

@@ -1,279 +1,238 @@
 // SPDX-License-Identifier: MIT
+// What holds for both forms.
 #include "anyssr/rls/recursive_least_squares.hpp"
 
 #include <Eigen/LU>
-#include <cmath>
-#include <limits>
-#include <vector>
 
 #include "support/catch.hpp"
-#include "support/numeric.hpp"
+#include "support/regression.hpp"
 
 using namespace anyssr;
 using namespace anyssr::test;
 
 namespace {
 
-const RlsOptions absolute_half{.ridge = 0.5, .ridge_scale = RidgeScale::absolute, .threads = 1};
-
-/// State of a regression that a failed call must leave as it was.
+/// The rows in random order.
 template <class S>
-struct State {
-  explicit State(const RecursiveLeastSquares<S>& rls)
-      : second_moment(rls.second_moment()),
-        cross(rls.cross_correlation()),
-        energy(rls.target_energy()),
-        rows(rls.rows()) {}
-  bool operator==(const State& other) const {
-    return second_moment == other.second_moment && cross.cols() == other.cross.cols() &&
-           cross == other.cross && energy == other.energy && rows == other.rows;
-  }
-  Matrix<S> second_moment;
-  Matrix<S> cross;
-  Eigen::VectorXd energy;
-  Index rows;
-};
-
-/// Feeds the rows of x and y in the given order, cut into batches of random sizes.
-template <class S>
-void feed(RecursiveLeastSquares<S>& rls, const Matrix<S>& x, const Matrix<S>& y,
-          const std::vector<Index>& order, RandomStream& random) {
-  const Index n = x.rows();
-  for (Index begin = 0; begin < n;) {
-    const Index count = std::min<Index>(n - begin, 1 + random.below(17));
-    Matrix<S> xs(count, x.cols());
-    Matrix<S> ys(count, y.cols());
-    for (Index i = 0; i < count; ++i) {
-      xs.row(i) = x.row(order[static_cast<std::size_t>(begin + i)]);
-      ys.row(i) = y.row(order[static_cast<std::size_t>(begin + i)]);
-    }
-    rls.update(xs, ys);
-    begin += count;
-  }
+Rows<S> shuffled(const Rows<S>& rows, std::uint64_t seed) {
+  RandomStream random(seed, 21);
+  return rows.select(random_permutation(rows.size(), random));
 }
 
 }  // namespace
 
 TEMPLATE_TEST_CASE("learning in any order and batches equals one joint fit", "[rls][property]",
-                   float, double) {
-  using S = TestType;
-  const unsigned seed = GENERATE(range(1U, 13U));
-  CAPTURE(seed);
-  RandomStream random(seed);
-  const Index n = 40 + random.below(100);
-  const Index d = 5 + random.below(40);
-  const auto [x, y] = random_regression<S>(n, d, 3, seed);
-  RecursiveLeastSquares<S> rls(d, absolute_half);
-  feed<S>(rls, x, y, random_permutation(n, random), random);
-  CHECK(rls.rows() == n);
-  // The condition number of X^T X + 0.5 I stays below about 1e4 here.
-  const double tolerance = std::is_same_v<S, double> ? 1e-9 : round_off<S>(2e3);
-  CHECK(relative_error(rls.weights(), joint_fit(x, y, 0.5)) < tolerance);
-  const Eigen::MatrixXd wide = x.template cast<double>();
-  CHECK(relative_error(rls.predict(x), wide * joint_fit(x, y, 0.5)) < tolerance);
+                   InformationFloat, InformationDouble, CovarianceFloat, CovarianceDouble) {
+  using S = typename TestType::Scalar;
+  const unsigned seed = GENERATE(range(1U, 9U));
+  const Index size = GENERATE(1, 7, 64, 300, 1000);  // the buffer holds 256 rows
+  const double ridge = GENERATE(0.5, 20.0);
+  CAPTURE(seed, size, ridge);
+  const auto rows = random_shape<S>(700, seed);
+  TestType rls(rows.x.cols(), absolute(ridge));
+  const auto storage = static_cast<Storage>((seed + static_cast<unsigned>(size)) % 5);
+  feed(rls, shuffled(rows, seed), size, storage);
+  REQUIRE(rls.rows() == rows.size());
+  REQUIRE(rls.targets() == rows.y.cols());
+  const Eigen::MatrixXd joint = rows.joint(ridge);
+  const double most = tolerance<TestType>(rows, ridge);
+  CHECK(relative_error(rls.weights(), joint) < most);
+  CHECK(relative_error(rls.predict(rows.x), rows.x.template cast<double>() * joint) < most);
+  const Eigen::VectorXd energy = rows.scaled(rows.y).colwise().squaredNorm();
+  CHECK(relative_error(rls.target_energy(), energy) < round_off<S>(100));
 }
 
-TEMPLATE_TEST_CASE("sparse rows and both storage orders give what dense rows give",
-                   "[rls][property]", float, double) {
-  using S = TestType;
-  const SparseRows<S> sparse = random_sparse<S>(60, 30, 0.2, 7);
-  const Matrix<S> dense = sparse;
-  const RowMajorMatrix<S> row_major = dense;
-  const Matrix<S> y = random_normal<S>(60, 4, 8);
-  const RowMajorMatrix<S> y_row_major = y;
-  RecursiveLeastSquares<S> a(30, absolute_half);
-  RecursiveLeastSquares<S> b(30, absolute_half);
-  RecursiveLeastSquares<S> c(30, absolute_half);
-  a.update(sparse, y);
-  b.update(row_major, y_row_major);
-  c.update(S(2) * dense.topRows(25) - dense.topRows(25), y.topRows(25));
-  c.update(dense.bottomRows(35), y_row_major.bottomRows(35));
-  const Eigen::MatrixXd joint = joint_fit(dense, y, 0.5);
-  CHECK(relative_error(a.weights(), joint) < round_off<S>(500));
-  CHECK(relative_error(b.weights(), joint) < round_off<S>(500));
-  CHECK(relative_error(c.weights(), joint) < round_off<S>(500));
-  CHECK(relative_error(a.leverage(sparse), b.leverage(dense)) < round_off<S>(500));
-  CHECK(relative_error(a.predict(sparse), b.predict(row_major)) < round_off<S>(500));
-}
-
-TEMPLATE_TEST_CASE("a column that comes later counts as zero before", "[rls][property]", float,
-                   double) {
-  using S = TestType;
-  const auto [x, y] = random_regression<S>(50, 12, 3, 11);
-  Matrix<S> late = y;
-  late.col(2).head(20).setZero();
-  RecursiveLeastSquares<S> rls(12, absolute_half);
-  rls.update(x.topRows(20), y.topRows(20).leftCols(2));
-  rls.update(x.bottomRows(30), y.bottomRows(30));
-  CHECK(relative_error(rls.weights(), joint_fit(x, late, 0.5)) < round_off<S>(1e3));
-}
-
-TEMPLATE_TEST_CASE("targets go to the columns that the batch names", "[rls]", float, double) {
-  using S = TestType;
-  const auto [x, y] = random_regression<S>(50, 12, 2, 12);
-  Matrix<S> expected = Matrix<S>::Zero(50, 5);
-  expected.col(4) = y.col(0);
-  expected.col(1) = y.col(1);
-  const std::vector<Index> columns{4, 1};
-  const SparseRows<S> sparse = to_sparse<S>(x);
-  RecursiveLeastSquares<S> dense_rls(12, absolute_half);
-  RecursiveLeastSquares<S> sparse_rls(12, absolute_half);
-  dense_rls.update(x, y, {.columns = columns, .row_weights = {}});
-  sparse_rls.update(sparse, y, {.columns = columns, .row_weights = {}});
-  REQUIRE(dense_rls.targets() == 5);
-  CHECK(relative_error(dense_rls.weights(), joint_fit(x, expected, 0.5)) < round_off<S>(1e3));
-  CHECK(relative_error(sparse_rls.weights(), joint_fit(x, expected, 0.5)) < round_off<S>(1e3));
-  CHECK(
-      relative_error(dense_rls.target_energy(),
-                     expected.template cast<double>().colwise().squaredNorm().transpose().eval()) <
-      round_off<double>(1e3));
-}
-
-TEMPLATE_TEST_CASE("a row weight of k equals the row given k times", "[rls][property]", float,
-                   double) {
-  using S = TestType;
-  const auto [x, y] = random_regression<S>(30, 8, 2, 13);
-  std::vector<double> weights(30);
-  Matrix<S> repeated_x(0, 8);
-  Matrix<S> repeated_y(0, 2);
-  for (Index i = 0; i < 30; ++i) {
-    const Index times = 1 + i % 3;
-    weights[static_cast<std::size_t>(i)] = static_cast<double>(times);
-    const Index at = repeated_x.rows();
-    repeated_x.conservativeResize(at + times, 8);
-    repeated_y.conservativeResize(at + times, 2);
-    repeated_x.bottomRows(times).rowwise() = x.row(i);
-    repeated_y.bottomRows(times).rowwise() = y.row(i);
+TEMPLATE_TEST_CASE("any storage and any expression gives what dense columns give",
+                   "[rls][property]", InformationFloat, InformationDouble, CovarianceFloat,
+                   CovarianceDouble) {
+  using S = typename TestType::Scalar;
+  Rows<S> rows{Matrix<S>(random_sparse<S>(60, 30, 0.2, 7)), random_normal<S>(60, 4, 8)};
+  rows.y = (rows.y.array() > S(0)).template cast<S>() * rows.y.array();  // sparse targets
+  const Eigen::MatrixXd joint = rows.joint(0.5);
+  const double most = tolerance<TestType>(rows, 0.5);
+  for (const Storage storage :
+       {Storage::columns, Storage::rows, Storage::sparse_features, Storage::sparse_both}) {
+    TestType rls(30, absolute(0.5));
+    feed(rls, rows, 60, storage);
+    CHECK(relative_error(rls.weights(), joint) < most);
   }
-  const Eigen::MatrixXd joint = joint_fit(repeated_x, repeated_y, 0.5);
-  RecursiveLeastSquares<S> dense(8, absolute_half);
-  RecursiveLeastSquares<S> sparse(8, absolute_half);
-  dense.update(x, y, {.columns = {}, .row_weights = weights});
-  sparse.update(to_sparse<S>(x), y, {.columns = {}, .row_weights = weights});
-  CHECK(relative_error(dense.weights(), joint) < round_off<S>(1e3));
-  CHECK(relative_error(sparse.weights(), joint) < round_off<S>(1e3));
-  const double energy = repeated_y.col(0).template cast<double>().squaredNorm();
-  CHECK(std::abs(dense.target_energy()(0) - energy) < round_off<S>(100) * energy);
-  CHECK(std::abs(sparse.target_energy()(0) - energy) < round_off<S>(100) * energy);
+  TestType expressions(30, absolute(0.5));
+  expressions.update(S(2) * rows.x.topRows(25) - rows.x.topRows(25), S(1) * rows.y.topRows(25));
+  const SparseRows<S> sparse = to_sparse<S>(rows.x);
+  expressions.update(sparse.middleRows(25, 20), rows.y.middleRows(25, 20));
+  const Matrix<S> turned = rows.x.bottomRows(15).transpose();
+  expressions.update(turned.transpose(), RowMajorMatrix<S>(rows.y.bottomRows(15)));
+  CHECK(relative_error(expressions.weights(), joint) < most);
+  CHECK(relative_error(expressions.predict(sparse), expressions.predict(rows.x)) < most);
+  CHECK(relative_error(expressions.leverage(sparse), expressions.leverage(rows.x)) < most);
 }
 
-TEMPLATE_TEST_CASE("leverage is the diagonal of the hat matrix", "[rls]", float, double) {
-  using S = TestType;
-  const auto [x, y] = random_regression<S>(300, 20, 1, 14);
-  RecursiveLeastSquares<S> rls(20, absolute_half);
-  rls.update(x, y);
-  const Eigen::MatrixXd wide = x.template cast<double>();
+TEMPLATE_TEST_CASE("a column that comes later counts as zero before", "[rls][property]",
+                   InformationFloat, InformationDouble, CovarianceFloat, CovarianceDouble) {
+  using S = typename TestType::Scalar;
+  const Index first = GENERATE(20, 270);  // below and above what the buffer holds
+  CAPTURE(first);
+  const auto rows = random_rows<S>(300, 12, 3, 11);
+  Rows<S> late = rows;
+  late.y.col(2).head(first).setZero();
+  TestType rls(12, absolute(0.5));
+  rls.update(rows.x.topRows(first), rows.y.topRows(first).leftCols(2));
+  CHECK(rls.targets() == 2);
+  rls.update(rows.x.bottomRows(300 - first), rows.y.bottomRows(300 - first));
+  CHECK(relative_error(rls.weights(), late.joint(0.5)) < tolerance<TestType>(late, 0.5));
+  rls.reserve_targets(5);
+  rls.reserve_targets(4);  // fewer than there are: nothing happens
+  CHECK(rls.targets() == 5);
+  CHECK(rls.weights().cols() == 5);
+  CHECK((rls.weights().rightCols(2).array() == S(0)).all());
+  CHECK(rls.target_energy().tail(2).isZero(0));
+}
+
+TEMPLATE_TEST_CASE("targets go to the columns that the batch names", "[rls]", InformationFloat,
+                   InformationDouble, CovarianceFloat, CovarianceDouble) {
+  using S = typename TestType::Scalar;
+  const Index n = GENERATE(50, 300);
+  const auto rows = random_rows<S>(n, 12, 2, 12);
+  Rows<S> expected{rows.x, Matrix<S>::Zero(n, 5)};
+  expected.y.col(4) = rows.y.col(0);
+  expected.y.col(1) = rows.y.col(1);
+  const std::vector<Index> columns{4, 1};
+  const BatchOptions options{.columns = columns, .row_weights = {}};
+  TestType dense(12, absolute(0.5));
+  TestType sparse(12, absolute(0.5));
+  TestType plain(12, absolute(0.5));
+  const std::uint64_t digest = dense.update(rows.x, rows.y, options);
+  CHECK(sparse.update(to_sparse<S>(rows.x), to_sparse<S>(rows.y), options) == digest);
+  CHECK(plain.update(expected.x, expected.y) == digest);
+  REQUIRE(dense.targets() == 5);
+  const Eigen::MatrixXd joint = expected.joint(0.5);
+  const double most = tolerance<TestType>(expected, 0.5);
+  CHECK(relative_error(dense.weights(), joint) < most);
+  CHECK(relative_error(sparse.weights(), joint) < most);
+  const Eigen::VectorXd energy = expected.scaled(expected.y).colwise().squaredNorm();
+  CHECK(relative_error(dense.target_energy(), energy) < round_off<S>(100));
+}
+
+TEMPLATE_TEST_CASE("a row weight of k equals the row given k times", "[rls][property]",
+                   InformationFloat, InformationDouble, CovarianceFloat, CovarianceDouble) {
+  using S = typename TestType::Scalar;
+  Rows<S> rows = random_rows<S>(30, 8, 2, 13);
+  std::vector<Index> repeated;
+  for (Index i = 0; i < 30; ++i) {
+    rows.weights.push_back(static_cast<double>(1 + i % 3));
+    for (Index k = 0; k < 1 + i % 3; ++k) repeated.push_back(i);
+  }
+  Rows<S> unweighted = rows.select(repeated);
+  unweighted.weights.clear();
+  const Eigen::MatrixXd joint = unweighted.joint(0.5);
+  for (const Storage storage : {Storage::columns, Storage::sparse_both}) {
+    TestType rls(8, absolute(0.5));
+    update(rls, rows, storage);
+    CHECK(relative_error(rls.weights(), joint) < tolerance<TestType>(rows, 0.5));
+    const Eigen::VectorXd energy = unweighted.scaled(unweighted.y).colwise().squaredNorm();
+    CHECK(relative_error(rls.target_energy(), energy) < round_off<S>(100));
+  }
+}
+
+TEMPLATE_TEST_CASE("rows taken out again leave what was before", "[rls][property]",
+                   InformationFloat, InformationDouble, CovarianceFloat, CovarianceDouble) {
+  using S = typename TestType::Scalar;
+  const unsigned seed = GENERATE(range(30U, 36U));
+  const Index removed = GENERATE(1, 20, 300);  // 300: more than a buffer and than one step holds
+  CAPTURE(seed, removed);
+  Rows<S> rows = random_shape<S>(40, seed);
+  const Rows<S> all = random_rows<S>(rows.size() + removed, rows.x.cols(), rows.y.cols(), seed);
+  Rows<S> more = all.middle(0, removed);
+  if (!rows.weights.empty()) more.weights.assign(static_cast<std::size_t>(removed), 0.75);
+  TestType rls(rows.x.cols(), absolute(2));
+  std::uint64_t digest = feed(rls, more.middle(0, removed / 2), 1000);
+  update(rls, rows);
+  digest += feed(rls, more.middle(removed / 2, removed - removed / 2), 8);
+  const BatchOptions options = more.options();
+  switch (seed % 3) {
+    case 0:
+      rls.downdate(more.x, more.y, options, digest);
+      break;
+    case 1:
+      rls.downdate(to_sparse<S>(more.x), more.y, options, digest);
+      break;
+    default:
+      rls.downdate(S(1) * more.x, to_sparse<S>(more.y), options);
+      break;
+  }
+  CHECK(rls.rows() == rows.size());
+  // The error is that of all the rows.
+  Rows<S> both = all;
+  both.weights.clear();
+  const double most = 4 * tolerance<TestType>(both, 2);
+  CHECK(relative_error(rls.weights(), rows.joint(2)) < most);
+  const Eigen::VectorXd energy = rows.scaled(rows.y).colwise().squaredNorm();
+  CHECK((rls.target_energy() - energy).norm() < round_off<S>(100) * both.y.squaredNorm());
+}
+
+TEMPLATE_TEST_CASE("taking out every row leaves exactly nothing", "[rls]", InformationFloat,
+                   InformationDouble, CovarianceFloat, CovarianceDouble) {
+  using S = typename TestType::Scalar;
+  const bool keep_sums = GENERATE(false, true);
+  Rows<S> rows = random_rows<S>(40, 9, 2, 16);
+  rows.weights.assign(40, 0.3);
+  TestType rls(9, absolute(0.5, keep_sums));
+  const std::uint64_t digest = feed(rls, rows, 17);
+  rls.downdate(rows.x, rows.y, rows.options(), digest);
+  TestType fresh(9, absolute(0.5, keep_sums));
+  fresh.reserve_targets(2);
+  CHECK((State<S>(rls) == State<S>(fresh)));
+  update(rls, rows);
+  CHECK(relative_error(rls.weights(), rows.joint(0.5)) < tolerance<TestType>(rows, 0.5));
+}
+
+TEMPLATE_TEST_CASE("leverage is the diagonal of the hat matrix", "[rls]", InformationFloat,
+                   InformationDouble, CovarianceFloat, CovarianceDouble) {
+  using S = typename TestType::Scalar;
+  const auto rows = random_rows<S>(600, 20, 1, 14);  // more than one chunk of 512 or 256
+  TestType rls(20, absolute(0.5));
+  feed(rls, rows, 90);
+  const Eigen::MatrixXd wide = rows.x.template cast<double>();
   Eigen::MatrixXd gram = wide.transpose() * wide;
   gram.diagonal().array() += 0.5;
   const Eigen::VectorXd hat = (wide * gram.inverse() * wide.transpose()).diagonal();
-  CHECK(relative_error(rls.leverage(x), hat) < round_off<S>(1e3));
+  CHECK(relative_error(rls.leverage(rows.x), hat) < tolerance<TestType>(rows, 0.5));
 }
 
-TEST_CASE("a relative ridge is a share of the mean diagonal of the second moment", "[rls]") {
-  const auto [x, y] = random_regression<double>(40, 10, 2, 15);
-  RecursiveLeastSquares<double> rls(10, {.ridge = 0.01});
-  CHECK(rls.ridge() == 0.01);  // nothing seen: stands for itself
-  rls.update(x, y);
-  const double lambda = 0.01 * x.squaredNorm() / 10;
-  CHECK(std::abs(rls.ridge() - lambda) < 1e-12 * lambda);
-  CHECK(relative_error(rls.weights(), joint_fit(x, y, lambda)) < 1e-9);
+TEMPLATE_TEST_CASE("any number of threads gives the same bits", "[rls]", InformationFloat,
+                   CovarianceFloat) {
+  const auto rows = random_rows<float>(300, 600, 3, 16);  // enough work to be shared out
+  TestType one(600, absolute(0.5));
+  RlsOptions options = absolute(0.5);
+  options.threads = 3;
+  TestType three(600, options);
+  update(one, rows);
+  update(three, rows);
+  CHECK((State<float>(one) == State<float>(three)));
+  CHECK((one.leverage(rows.x) == three.leverage(rows.x)));
 }
 
-TEST_CASE("any number of threads gives the same bits", "[rls]") {
-  const auto [x, y] = random_regression<float>(900, 1100, 3, 16);
-  RecursiveLeastSquares<float> one(1100, {.ridge = 0.1, .threads = 1});
-  RecursiveLeastSquares<float> three(1100, {.ridge = 0.1, .threads = 3});
-  one.update(x, y);
-  three.update(x, y);
-  CHECK((one.second_moment() == three.second_moment()));
-  CHECK((one.weights() == three.weights()));
+TEMPLATE_TEST_CASE("a copy is a regression of its own", "[rls]", InformationFloat,
+                   CovarianceFloat) {
+  const auto rows = random_rows<float>(300, 10, 2, 18);
+  TestType rls(10, absolute(0.5, true));
+  feed(rls, rows.middle(0, 280), 40);
+  TestType copy = rls;
+  const State<float> before(rls);
+  update(copy, rows.middle(280, 20));
+  CHECK((State<float>(rls) == before));
+  update(rls, rows.middle(280, 20));
+  CHECK((State<float>(rls) == State<float>(copy)));
+  const TestType moved = std::move(copy);
+  CHECK((State<float>(rls) == State<float>(moved)));
 }
 
-TEST_CASE("many block columns still give the joint fit", "[rls]") {
-  const auto [x, y] =
-      random_regression<double>(500, 421, 2, 17);  // 421 = 3 tiles of 128 and a rest
-  RecursiveLeastSquares<double> rls(421, absolute_half);
-  rls.update(x, y);
-  const Eigen::MatrixXd gram = x.transpose() * x + 0.5 * Eigen::MatrixXd::Identity(421, 421);
-  const Eigen::MatrixXd joint = gram.partialPivLu().solve(x.transpose() * y);
-  CHECK(relative_error(rls.weights(), joint) < 1e-9);
-}
-
-TEST_CASE("asking twice changes no bit and asking between batches only round-off", "[rls]") {
-  const auto [x, y] = random_regression<double>(60, 10, 2, 18);
-  RecursiveLeastSquares<double> asked(10, absolute_half);
-  RecursiveLeastSquares<double> quiet(10, absolute_half);
-  for (Index i = 0; i < 60; i += 20) {
-    asked.update(x.middleRows(i, 20), y.middleRows(i, 20));
-    quiet.update(x.middleRows(i, 20), y.middleRows(i, 20));
-    const Eigen::MatrixXd first = asked.weights();
-    CHECK((asked.weights() == first));
-  }
-  CHECK(relative_error(asked.weights(), quiet.weights()) < round_off<double>(1e3));
-  CHECK(asked.bytes() >= sizeof(double) * (100 + 2 * 20));
-}
-
-TEMPLATE_TEST_CASE("bad input is refused by name and leaves the state as it was", "[rls][error]",
-                   float, double) {
+TEMPLATE_TEST_CASE("no digest depends on the form or the batches", "[rls]", float, double) {
   using S = TestType;
-  const auto [x, y] = random_regression<S>(10, 4, 2, 19);
-  RecursiveLeastSquares<S> rls(4, absolute_half);
-  rls.update(x, y);
-  const State<S> before(rls);
-  const auto refused = [&](const Matrix<S>& xs, const Matrix<S>& ys,
-                           const BatchOptions& batch = {}) {
-    const std::string dense = message_of<Error>([&] { rls.update(xs, ys, batch); });
-    const std::string sparse = message_of<Error>([&] {
-      const SparseRows<S> rows = xs.sparseView();
-      rls.update(rows, ys, batch);
-    });
-    CHECK(dense == sparse);
-    CHECK((State<S>(rls) == before));
-    return dense;
-  };
-  CHECK(refused(Matrix<S>::Ones(10, 3), y) == "features are 10 x 3, expected n x 4");
-  CHECK(refused(Matrix<S>(0, 4), Matrix<S>(0, 2)) == "features have no rows, expected at least 1");
-  CHECK(refused(x, y.topRows(9)) == "targets are 9 x 2, expected 10 rows");
-  Matrix<S> bad = x;
-  bad(3, 2) = std::numeric_limits<S>::quiet_NaN();
-  CHECK(refused(bad, y) ==
-        "features hold NaN or infinity at row 3, column 2, expected finite numbers");
-  bad(3, 2) = std::numeric_limits<S>::max();
-  CHECK(contains(refused(bad, y), "so large that their sums overflow"));
-  bad = y;
-  bad(9, 1) = std::numeric_limits<S>::infinity();
-  CHECK(refused(x, bad) ==
-        "targets hold NaN or infinity at row 9, column 1, expected finite numbers");
-  const std::vector<Index> twice{1, 1};
-  CHECK(refused(x, y, {.columns = twice, .row_weights = {}}) ==
-        "columns hold 1 twice, expected each once");
-  const std::vector<Index> three{0, 1, 2};
-  CHECK(contains(refused(x, y, {.columns = three, .row_weights = {}}), "columns have 3 entries"));
-  std::vector<double> weights(10, 1.0);
-  weights[4] = 0;
-  CHECK(contains(refused(x, y, {.columns = {}, .row_weights = weights}), "row weight is 0"));
-  weights.pop_back();
-  CHECK(contains(refused(x, y, {.columns = {}, .row_weights = weights}),
-                 "row weights have 9 entries"));
-  CHECK(contains(message_of<ShapeError>([&] { (void)rls.predict(Matrix<S>(2, 5)); }), "2 x 5"));
-  CHECK(contains(message_of<ShapeError>([&] { (void)rls.leverage(Matrix<S>(2, 5)); }), "2 x 5"));
-}
-
-TEST_CASE("options out of range are refused", "[rls][error]") {
-  using Rls = RecursiveLeastSquares<float>;
-  CHECK(message_of<ArgumentError>([] { Rls(0); }) == "dim is 0, expected at least 1");
-  CHECK(message_of<ArgumentError>([] { Rls(3, {.ridge = 0}); }) ==
-        "ridge is 0, expected a finite number above 0");
-  CHECK(
-      contains(message_of<ArgumentError>([] { Rls(3, {.ridge = std::nan("")}); }), "ridge is nan"));
-  CHECK(contains(message_of<ArgumentError>([] { Rls(3, {.threads = -1}); }), "threads is -1"));
-}
-
-TEST_CASE("a ridge too small for float is reported and a larger one is advised", "[rls][error]") {
-  Matrix<float> x = random_normal<float>(3, 60, 20);
-  x *= 100.0F;
-  RecursiveLeastSquares<float> rls(60, {.ridge = 1e-30, .ridge_scale = RidgeScale::absolute});
-  rls.update(x, Matrix<float>::Ones(3, 1));
-  CHECK(contains(message_of<NumericalError>([&] { (void)rls.weights(); }),
-                 "raise the ridge or use double"));
+  const auto rows = random_shape<S>(400, 22);
+  RecursiveLeastSquares<S> information(rows.x.cols(), absolute(0.5));
+  RecursiveLeastSquares<S, Covariance> covariance(rows.x.cols(), absolute(0.5));
+  const std::uint64_t digest = feed(information, rows, 1000);
+  CHECK(feed(information, shuffled(rows, 22), 13, Storage::mixed) == digest);
+  CHECK(feed(covariance, rows, 50, Storage::mixed) == digest);
 }

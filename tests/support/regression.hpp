@@ -154,9 +154,7 @@ double tolerance(const Rows<S>& rows, double ridge) {
 template <class S>
 struct State {
   template <class Rls>
-  explicit State(const Rls& original)
-      : energy(original.target_energy()), rows(original.rows()), ridge(original.ridge()) {
-    Rls rls = original;
+  explicit State(Rls rls) : energy(rls.target_energy()), rows(rls.rows()), ridge(rls.ridge()) {
     if constexpr (is_covariance<Rls>) {
       parts.push_back(rls.inverse_gram());
       if (rls.options().keep_sums) {

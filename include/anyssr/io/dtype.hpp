@@ -2,7 +2,7 @@
 #pragma once
 
 /// @file
-/// The element types of safetensors files, and which C++ type reads each. FORMATS.md, section 1:
+/// The element types of safetensors files, and which C++ type reads each.
 ///
 ///   number   F64 F32 F16 BF16                     converted to float or double
 ///   integer  I64 U64 I32 U32 I16 U16 I8 U8 BOOL   integer access only

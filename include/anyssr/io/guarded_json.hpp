@@ -5,7 +5,7 @@
 /// JSON from foreign hands. nlohmann/json alone lets pass in silence: a NUL byte, which ends the
 /// input; a byte order mark; a key given twice, of which the last wins. It takes any depth, and a
 /// deep value overflows the stack when it is copied or dumped. Here the bytes are checked first,
-/// and one guarded pass of events builds the document. FORMATS.md, section 1.
+/// and one guarded pass of events builds the document.
 ///
 /// A number keeps its kind and is to be asked for it before it is converted: `is_number_unsigned`
 /// is false for -0 and -1, 1.0 and 1e2, and for 2^64 and more.

@@ -3,8 +3,7 @@
 
 /// @file
 /// Reads the header of a safetensors file event by event, with no document in between: depth, kinds
-/// of values, names and numbers are judged where they come. The numbers of the rules are those of
-/// FORMATS.md, section 1.
+/// of values, names and numbers are judged where they come.
 
 #include <cstddef>
 #include <cstdint>
@@ -54,7 +53,7 @@ class SafetensorsEvents {
     }
     if (place_ != Place::entry || field_ != dtype) refuse_value(in_quotes(value));
     const std::optional<Dtype> found = find_dtype(value);
-    if (!found) {  // rule 12
+    if (!found) {
       refuse_entry("dtype is " + in_quotes(value) + ", expected one of " + dtype_names());
     }
     entry_.dtype = *found;
@@ -108,14 +107,14 @@ class SafetensorsEvents {
   bool end_array() {
     place_ = Place::entry;
     if (field_ == shape) {
-      if (count_ > max_dimensions) {  // rule 14
+      if (count_ > max_dimensions) {
         refuse_entry(
             concat("shape has ", count_, " dimensions, expected at most ", max_dimensions));
       }
       entry_.shape = numbers_;
       return true;
     }
-    if (count_ != 2) {  // rule 14
+    if (count_ != 2) {
       refuse_entry(concat("data_offsets has ", count_, " numbers, expected 2"));
     }
     entry_.begin = numbers_[0];
@@ -128,7 +127,7 @@ class SafetensorsEvents {
     constexpr int number_too_large = 406;
     if (error.id == number_too_large) refuse_value(start_of(token));
     if (is_closed_) refuse_tail();
-    raise<FormatError>(file_, ": broken JSON at byte ", position, " of the header");  // rule 7
+    raise<FormatError>(file_, ": broken JSON at byte ", position, " of the header");
   }
 
  private:
@@ -139,7 +138,7 @@ class SafetensorsEvents {
   [[noreturn]] void refuse_entry(std::string_view what) const {
     raise<FormatError>(file_, ": entry ", in_quotes(entry_.name), ": ", what);
   }
-  [[noreturn]] void refuse_twice(std::string_view where, std::string_view name) const {  // rule 9
+  [[noreturn]] void refuse_twice(std::string_view where, std::string_view name) const {
     raise<FormatError>(file_, ": ", where, ": the key ", in_quotes(name), " stands there twice");
   }
 
@@ -147,36 +146,36 @@ class SafetensorsEvents {
   [[noreturn]] void refuse_value(std::string_view found) const {
     if (place_ == Place::array) {
       refuse_entry(concat(text_of(field_), " holds ", found, ", expected whole numbers from 0 to ",
-                          std::numeric_limits<std::uint64_t>::max()));  // rule 13
+                          std::numeric_limits<std::uint64_t>::max()));
     }
-    if (place_ == Place::entry) {  // rules 12, 14
+    if (place_ == Place::entry) {
       refuse_entry(concat(text_of(field_), " is ", found, ", expected ",
                           field_ == dtype   ? "a string"
                           : field_ == shape ? "an array of at most 64 numbers"
                                             : "an array of 2 numbers"));
     }
-    if (place_ == Place::metadata) {  // rule 10
+    if (place_ == Place::metadata) {
       raise<FormatError>(file_, ": ", metadata_key, ": the value of ", in_quotes(*metadata_name_),
                          " is ", found, ", expected a string");
     }
     if (place_ == Place::outside) raise<FormatError>(file_, ": the header is ", found);
-    if (is_metadata_) {  // rule 10
+    if (is_metadata_) {
       raise<FormatError>(file_, ": ", metadata_key, " is ", found, ", expected an object");
     }
     raise<FormatError>(file_, ": entry ", in_quotes(entry_.name), " is ", found,
-                       ", expected an object with ", fields_text);  // rule 11
+                       ", expected an object with ", fields_text);
   }
 
   /// An array or object where none may begin.
   [[noreturn]] void refuse_nested(std::string_view found) const {
-    if (place_ == Place::array) {  // rule 8
+    if (place_ == Place::array) {
       refuse_entry(concat(text_of(field_), " holds ", found,
                           ", expected no more than 3 levels: object, entry, array"));
     }
     refuse_value(found);
   }
 
-  /// Rule 6: something after the closing brace. What stands before it is known to be JSON.
+  /// Something after the closing brace. What stands before it is known to be JSON.
   [[noreturn]] void refuse_tail() const {
     bool in_string = false;
     std::size_t depth = 0;
@@ -212,7 +211,7 @@ class SafetensorsEvents {
     entry_ = {};
     entry_.name = std::move(name);
     fields_ = 0;
-    if (entry_.name.find('\0') != std::string::npos) {  // rule 20
+    if (entry_.name.find('\0') != std::string::npos) {
       refuse_entry("a NUL byte in its name");
     }
   }
@@ -222,7 +221,7 @@ class SafetensorsEvents {
                         : name == "shape"        ? shape
                         : name == "data_offsets" ? data_offsets
                                                  : Field{};
-    if (field == 0) {  // rule 11
+    if (field == 0) {
       refuse_entry(concat("unknown key ", in_quotes(name), ", expected ", fields_text));
     }
     if ((fields_ & field) != 0) {
@@ -235,17 +234,17 @@ class SafetensorsEvents {
   void finish_entry() {
     for (const Field field : {dtype, shape, data_offsets}) {
       if ((fields_ & field) != 0) continue;
-      refuse_entry(concat(text_of(field), " is missing, expected ", fields_text));  // rule 11
+      refuse_entry(concat(text_of(field), " is missing, expected ", fields_text));
     }
     const auto what = [&] {
       return concat("shape ", shape_text(entry_.shape), " of ", name_of(entry_.dtype));
     };
     const std::optional<TensorSize> size = tensor_size(entry_.dtype, entry_.shape);
-    if (!size) refuse_entry(what() + " has more than 2^64 - 1 bits");  // rule 15
-    if (size->bits % 8 != 0) {                                         // rule 16
+    if (!size) refuse_entry(what() + " has more than 2^64 - 1 bits");
+    if (size->bits % 8 != 0) {
       refuse_entry(concat(what(), " has ", size->bits, " bits, expected a multiple of 8"));
     }
-    if (entry_.end < entry_.begin || entry_.bytes() != size->bits / 8) {  // rule 17
+    if (entry_.end < entry_.begin || entry_.bytes() != size->bits / 8) {
       refuse_entry(concat(what(), " has ", size->bits / 8, " bytes, data_offsets are [",
                           entry_.begin, ", ", entry_.end, "]"));
     }

@@ -3,7 +3,7 @@
 
 /// @file
 /// From the bytes of a safetensors header to what it says. What passes describes the data without a
-/// gap, an overlap or a byte too many. The numbers of the rules are those of FORMATS.md, section 1.
+/// gap, an overlap or a byte too many.
 
 #include <algorithm>
 #include <cstddef>
@@ -22,7 +22,7 @@
 namespace anyssr::inline v0 {
 namespace detail {
 
-/// Rules 4, 5 and 6, as far as the parser would not see them. Positions count from 1.
+/// UTF-8, the first byte and NUL: what the parser would not see. Positions count from 1.
 inline void expect_header_bytes(std::string_view text, std::string_view file) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   expect<FormatError>(first != std::string_view::npos, file, ": the header has ", text.size(),
@@ -40,7 +40,7 @@ inline void expect_header_bytes(std::string_view text, std::string_view file) {
                      " of the header, expected UTF-8");
 }
 
-/// Fills by_name.  Rule 9: no name twice.
+/// Fills by_name and refuses a name that stands there twice.
 inline void index_names(SafetensorsHeader& header, std::string_view file) {
   const std::vector<TensorInfo>& tensors = header.tensors;
   std::vector<std::size_t>& order = header.by_name;
@@ -56,7 +56,7 @@ inline void index_names(SafetensorsHeader& header, std::string_view file) {
                      " stands there twice");
 }
 
-/// Rules 18 and 19, of tensors in the order of their bytes.
+/// Refuses holes, overlaps and bytes of no tensor. Tensors come in the order of their bytes.
 inline void expect_no_gap(const std::vector<TensorInfo>& tensors, std::uint64_t data_bytes,
                           std::string_view file) {
   const auto place = [](const TensorInfo& tensor) {
@@ -80,7 +80,7 @@ inline void expect_no_gap(const std::vector<TensorInfo>& tensors, std::uint64_t 
 /// @param text        the header, padding included
 /// @param data_bytes  bytes of the file behind the header
 /// @param file        for the messages
-/// @throws FormatError  by rules 4 to 20
+/// @throws FormatError  where it breaks a rule of the format
 /// Cost: O(n log n) time in the bytes of the header, memory in proportion to them.
 [[nodiscard]] inline SafetensorsHeader parse_safetensors_header(std::string_view text,
                                                                 std::uint64_t data_bytes,

@@ -8,9 +8,10 @@
 ///   N bytes        header, JSON (safetensors_header.hpp)
 ///   the rest       the tensors, row-major, little-endian, without gaps
 ///
-/// Opening reads and checks the header alone, by all rules of FORMATS.md section 1. A tensor is
-/// read into memory of its own when it is asked for, so the peak is that tensor and not the file.
-/// NaN and infinity are legal in the format: whoever takes a tensor into state checks for them.
+/// Opening reads and checks the header alone, by all rules of the format (safetensors_parser.hpp).
+/// A tensor is read into memory of its own when it is asked for, so the peak is that tensor and not
+/// the file. NaN and infinity are legal in the format: whoever takes a tensor into state checks for
+/// them.
 
 #include <algorithm>
 #include <concepts>
@@ -145,7 +146,7 @@ class SafetensorsReader {
  private:
   static constexpr std::size_t block_elements = std::size_t{1} << 15;
 
-  /// Rules 1 and 2: checked before a byte is allocated, by subtraction, since 8 + N may overflow.
+  /// Sizes are checked before a byte is allocated, by subtraction, since 8 + N may overflow.
   [[nodiscard]] std::uint64_t read_header_size(std::uint64_t max_header_bytes) const {
     const std::string file = file_.path().string();
     detail::expect<FormatError>(file_.size() >= 10, file, ": has ", file_.size(),

@@ -3,7 +3,7 @@
 
 /// @file
 /// Writes safetensors files: the same bytes for the same tensors and metadata, in whatever order
-/// they were added. FORMATS.md, section 1:
+/// they were added:
 ///
 ///   metadata first, its keys sorted; tensors by the size of their elements, largest first, then by
 ///   name; no gaps; the header padded with spaces so that the data begin at a multiple of 8
