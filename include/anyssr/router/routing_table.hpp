@@ -62,6 +62,25 @@ void task_score_parts(const std::vector<RoutedTask>& tasks, const Raw& raw, Own&
   }
 }
 
+namespace detail {
+
+/// A copy in the other storage order, by tiles that fit in cache.
+template <RealScalar S>
+[[nodiscard]] RowMajorMatrix<S> to_row_major(const Matrix<S>& x) {
+  constexpr Index tile = 32;
+  RowMajorMatrix<S> copy(x.rows(), x.cols());
+  for (Index i = 0; i < x.rows(); i += tile) {
+    const Index rows = std::min(tile, x.rows() - i);
+    for (Index j = 0; j < x.cols(); j += tile) {
+      const Index cols = std::min(tile, x.cols() - j);
+      copy.block(i, j, rows, cols) = x.block(i, j, rows, cols);
+    }
+  }
+  return copy;
+}
+
+}  // namespace detail
+
 template <RealScalar S>
 class RoutingTable {
  public:
@@ -70,7 +89,7 @@ class RoutingTable {
   RoutingTable(std::shared_ptr<const AnyExpansion<S>> expansion, const Matrix<S>& weights,
                std::vector<RoutedTask> tasks, double label_weight, double temperature)
       : expansion_(std::move(expansion)),
-        weights_(weights),
+        weights_(detail::to_row_major(weights)),
         tasks_(std::move(tasks)),
         label_weight_(label_weight),
         temperature_(temperature) {}
