@@ -19,12 +19,43 @@ Rows<S> shuffled(const Rows<S>& rows, std::uint64_t seed) {
   return rows.select(random_permutation(rows.size(), random));
 }
 
+/// How a batch stands in memory.
+enum class Storage { columns, rows, sparse_features, sparse_both, mixed };
+
+template <class Rls, class S = typename Rls::Scalar>
+std::uint64_t update(Rls& rls, const Rows<S>& batch, Storage storage) {
+  const BatchOptions options = batch.options();
+  if (storage == Storage::rows) {
+    return rls.update(RowMajorMatrix<S>(batch.x), RowMajorMatrix<S>(batch.y), options);
+  }
+  if (storage == Storage::sparse_features) {
+    return rls.update(to_sparse<S>(batch.x), batch.y, options);
+  }
+  if (storage == Storage::sparse_both) {
+    return rls.update(to_sparse<S>(batch.x), to_sparse<S>(batch.y), options);
+  }
+  return update(rls, batch);
+}
+
+/// Learns all rows, in one storage or each in turn.
+/// @return the sum of the digests
+template <class Rls, class S = typename Rls::Scalar>
+std::uint64_t feed(Rls& rls, const Rows<S>& rows, Index size, Storage storage) {
+  std::uint64_t digest = 0;
+  int number = 0;
+  for_each_batch(rows, size, [&](const Rows<S>& batch) {
+    const Storage now = storage == Storage::mixed ? static_cast<Storage>(number++ % 4) : storage;
+    digest += update(rls, batch, now);
+  });
+  return digest;
+}
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("learning in any order and batches equals one joint fit", "[rls][property]",
                    InformationFloat, InformationDouble, CovarianceFloat, CovarianceDouble) {
   using S = typename TestType::Scalar;
-  const unsigned seed = GENERATE(range(1U, 9U));
+  const unsigned seed = GENERATE(range(1U, 13U));
   const Index size = GENERATE(1, 7, 64, 300, 1000);  // the buffer holds 256 rows
   const double ridge = GENERATE(0.5, 20.0);
   CAPTURE(seed, size, ridge);
@@ -43,8 +74,7 @@ TEMPLATE_TEST_CASE("learning in any order and batches equals one joint fit", "[r
 }
 
 TEMPLATE_TEST_CASE("any storage and any expression gives what dense columns give",
-                   "[rls][property]", InformationFloat, InformationDouble, CovarianceFloat,
-                   CovarianceDouble) {
+                   "[rls][property]", InformationFloat, CovarianceDouble) {
   using S = typename TestType::Scalar;
   Rows<S> rows{Matrix<S>(random_sparse<S>(60, 30, 0.2, 7)), random_normal<S>(60, 4, 8)};
   rows.y = (rows.y.array() > S(0)).template cast<S>() * rows.y.array();  // sparse targets
@@ -76,9 +106,9 @@ TEMPLATE_TEST_CASE("a column that comes later counts as zero before", "[rls][pro
   Rows<S> late = rows;
   late.y.col(2).head(first).setZero();
   TestType rls(12, absolute(0.5));
-  rls.update(rows.x.topRows(first), rows.y.topRows(first).leftCols(2));
+  update(rls, Rows<S>{rows.x.topRows(first), rows.y.topLeftCorner(first, 2)});
   CHECK(rls.targets() == 2);
-  rls.update(rows.x.bottomRows(300 - first), rows.y.bottomRows(300 - first));
+  update(rls, rows.middle(first, 300 - first));
   CHECK(relative_error(rls.weights(), late.joint(0.5)) < tolerance<TestType>(late, 0.5));
   rls.reserve_targets(5);
   rls.reserve_targets(4);  // fewer than there are: nothing happens
@@ -137,7 +167,7 @@ TEMPLATE_TEST_CASE("a row weight of k equals the row given k times", "[rls][prop
 TEMPLATE_TEST_CASE("rows taken out again leave what was before", "[rls][property]",
                    InformationFloat, InformationDouble, CovarianceFloat, CovarianceDouble) {
   using S = typename TestType::Scalar;
-  const unsigned seed = GENERATE(range(30U, 36U));
+  const unsigned seed = GENERATE(range(30U, 40U));
   const Index removed = GENERATE(1, 20, 300);  // 300: more than a buffer and than one step holds
   CAPTURE(seed, removed);
   Rows<S> rows = random_shape<S>(40, seed);
@@ -149,25 +179,18 @@ TEMPLATE_TEST_CASE("rows taken out again leave what was before", "[rls][property
   update(rls, rows);
   digest += feed(rls, more.middle(removed / 2, removed - removed / 2), 8);
   const BatchOptions options = more.options();
-  switch (seed % 3) {
-    case 0:
-      rls.downdate(more.x, more.y, options, digest);
-      break;
-    case 1:
-      rls.downdate(to_sparse<S>(more.x), more.y, options, digest);
-      break;
-    default:
-      rls.downdate(S(1) * more.x, to_sparse<S>(more.y), options);
-      break;
+  if (seed % 2 == 0) {
+    rls.downdate(more.x, more.y, options, digest);
+  } else {
+    rls.downdate(to_sparse<S>(more.x), to_sparse<S>(more.y), options);
   }
   CHECK(rls.rows() == rows.size());
-  // The error is that of all the rows.
-  Rows<S> both = all;
-  both.weights.clear();
-  const double most = 4 * tolerance<TestType>(both, 2);
+  // Round-off of all the rows stays behind in the Gram matrix of few.
+  const double most =
+      (is_covariance<TestType> ? 40 : 4) * tolerance<RecursiveLeastSquares<S, Covariance>>(all, 2);
   CHECK(relative_error(rls.weights(), rows.joint(2)) < most);
   const Eigen::VectorXd energy = rows.scaled(rows.y).colwise().squaredNorm();
-  CHECK((rls.target_energy() - energy).norm() < round_off<S>(100) * both.y.squaredNorm());
+  CHECK((rls.target_energy() - energy).norm() < round_off<S>(100) * all.y.squaredNorm());
 }
 
 TEMPLATE_TEST_CASE("taking out every row leaves exactly nothing", "[rls]", InformationFloat,

@@ -5,6 +5,7 @@
 /// What the tests of recursive least squares share: rows with weights, their joint fit, ways to
 /// feed them, tolerances, and the state that a refused call must leave as it was.
 
+#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -75,14 +76,18 @@ struct Rows {
   [[nodiscard]] Eigen::MatrixXd joint(double ridge) const {
     return joint_fit(scaled(x), scaled(y), ridge);
   }
-  [[nodiscard]] Eigen::VectorXd singular_values() const {
-    return Eigen::JacobiSVD<Eigen::MatrixXd>(scaled(x)).singularValues();
+  /// Eigenvalues of S, ascending.
+  [[nodiscard]] Eigen::VectorXd spectrum() const {
+    const Eigen::MatrixXd wide = scaled(x);
+    return Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(wide.transpose() * wide,
+                                                          Eigen::EigenvaluesOnly)
+        .eigenvalues()
+        .cwiseMax(0);
   }
   /// cond(S + ridge I)
   [[nodiscard]] double condition(double ridge) const {
-    const Eigen::VectorXd sigma = singular_values();
-    const double least = size() < x.cols() ? 0 : sigma(sigma.size() - 1);
-    return (sigma(0) * sigma(0) + ridge) / (least * least + ridge);
+    const Eigen::VectorXd values = spectrum();
+    return (values(values.size() - 1) + ridge) / (values(0) + ridge);
   }
 };
 
@@ -108,34 +113,25 @@ Rows<S> random_shape(Index most_rows, std::uint64_t seed) {
   return rows;
 }
 
-/// How a batch stands in memory.
-enum class Storage { columns, rows, sparse_features, sparse_both, mixed };
-
 template <class Rls, class S = typename Rls::Scalar>
-std::uint64_t update(Rls& rls, const Rows<S>& batch, Storage storage = Storage::columns) {
-  const BatchOptions options = batch.options();
-  if (storage == Storage::rows) {
-    return rls.update(RowMajorMatrix<S>(batch.x), RowMajorMatrix<S>(batch.y), options);
-  }
-  if (storage == Storage::sparse_features) {
-    return rls.update(to_sparse<S>(batch.x), batch.y, options);
-  }
-  if (storage == Storage::sparse_both) {
-    return rls.update(to_sparse<S>(batch.x), to_sparse<S>(batch.y), options);
-  }
-  return rls.update(batch.x, batch.y, options);
+std::uint64_t update(Rls& rls, const Rows<S>& batch) {
+  return rls.update(batch.x, batch.y, batch.options());
 }
 
-/// Learns all rows in batches of `size`, one storage for all of them or each in turn.
+/// Calls f(batch) for batches of `size` rows.
+template <class S, class F>
+void for_each_batch(const Rows<S>& rows, Index size, const F& f) {
+  for (Index begin = 0; begin < rows.size(); begin += size) {
+    f(rows.middle(begin, std::min(size, rows.size() - begin)));
+  }
+}
+
+/// Learns all rows in batches of `size`.
 /// @return the sum of the digests
 template <class Rls, class S = typename Rls::Scalar>
-std::uint64_t feed(Rls& rls, const Rows<S>& rows, Index size, Storage storage = Storage::columns) {
+std::uint64_t feed(Rls& rls, const Rows<S>& rows, Index size) {
   std::uint64_t digest = 0;
-  int number = 0;
-  for (Index begin = 0; begin < rows.size(); begin += size) {
-    const Storage now = storage == Storage::mixed ? static_cast<Storage>(number++ % 4) : storage;
-    digest += update(rls, rows.middle(begin, std::min(size, rows.size() - begin)), now);
-  }
+  for_each_batch(rows, size, [&](const Rows<S>& batch) { digest += update(rls, batch); });
   return digest;
 }
 
@@ -145,9 +141,9 @@ std::uint64_t feed(Rls& rls, const Rows<S>& rows, Index size, Storage storage = 
 template <class Rls, class S = typename Rls::Scalar>
 double tolerance(const Rows<S>& rows, double ridge) {
   const double floor = std::is_same_v<S, double> ? 1e-9 : round_off<S>(50);
-  if (!is_covariance<Rls>) return std::max(floor, round_off<S>(20 * rows.condition(ridge)));
-  const double largest = std::pow(rows.singular_values()(0), 2);
-  return std::max(floor, round_off<S>(100 * (1 + largest / ridge)));
+  if (!is_covariance<Rls>) return std::max(floor, round_off<S>(10 * rows.condition(ridge)));
+  const Eigen::VectorXd values = rows.spectrum();
+  return std::max(floor, round_off<S>(10 * (1 + values(values.size() - 1) / ridge)));
 }
 
 /// State as readers see it. It reads a copy, so that the regression's own rows go on waiting.

@@ -125,8 +125,9 @@ class ContinualLearner {
     detail::report(progress, {.stage = "router", .total = 1});
 
     const detail::Stopwatch router_clock;
-    commit_new(std::move(adapter),
-               [&] { router_.learn(name, backbone_->features(trunk), labels(targets)); });
+    commit_new(std::move(adapter), [&] {
+      router_.learn(name, backbone_->features(trunk), labels(targets), task_options.declared_rows);
+    });
     subspaces_ = std::move(subspaces);
     report.router_seconds = router_clock.seconds();
     report.seconds = clock.seconds();
@@ -170,7 +171,9 @@ class ContinualLearner {
     for (const auto& [key, value] : task_options.metadata)
       adapter.metadata.insert_or_assign(key, value);
     detail::report(task_options.progress, {.stage = "router", .total = 1});
-    commit_new(std::move(adapter), [&] { router_.learn(name, backbone_->features(trunk)); });
+    commit_new(std::move(adapter), [&] {
+      router_.learn(name, backbone_->features(trunk), {}, task_options.declared_rows);
+    });
   }
 
   /// Puts another adapter in a task's place; the router does not change.

@@ -33,6 +33,8 @@ struct LearnerOptions {
 struct TaskOptions {
   std::map<std::string, std::string> metadata = {};  ///< kept with the adapter
   ProgressCallback progress = {};
+  Index declared_rows = 0;  ///< rows that the task will have in all, for RouterOptions::balanced;
+                            ///< 0: those of this call
 };
 
 /// How a task was learned.

@@ -98,6 +98,8 @@ class AnalyticRouter {
   template <FeatureMatrix<S> X>
   std::uint64_t learn(std::string_view name, const X& features, std::span<const Index> labels = {},
                       Index declared_rows = 0) {
+    detail::expect(declared_rows >= 0, "declared_rows is ", declared_rows,
+                   ", expected 0 (the rows of this call) or more");
     const std::string names[] = {std::string(name)};
     const std::vector<Index> task_of_row(static_cast<std::size_t>(features.rows()), 0);
     const Index declared[] = {declared_rows > 0 ? declared_rows : features.rows()};
