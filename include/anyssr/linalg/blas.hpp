@@ -59,6 +59,25 @@ void blas_trsm(bool transposed, Index n, Index m, const S* u, Index ldu, S* b, I
     dtrsm_(&left, &uplo, &trans, &diagonal, &rows, &cols, &one, u, &u_stride, b, &b_stride);
   }
 }
+
+/// P = R Z for a symmetric R (d x d, lower triangle) and Z (d x n).
+template <RealScalar S>
+void blas_symm(Index d, Index n, const S* r, Index ldr, const S* z, Index ldz, S* p, Index ldp) {
+  const char left = 'L';
+  const char uplo = 'L';
+  const int rows = blas_size(d);
+  const int cols = blas_size(n);
+  const int r_stride = blas_size(ldr);
+  const int z_stride = blas_size(ldz);
+  const int p_stride = blas_size(ldp);
+  const S one = 1;
+  const S zero = 0;
+  if constexpr (std::is_same_v<S, float>) {
+    ssymm_(&left, &uplo, &rows, &cols, &one, r, &r_stride, z, &z_stride, &zero, p, &p_stride);
+  } else {
+    dsymm_(&left, &uplo, &rows, &cols, &one, r, &r_stride, z, &z_stride, &zero, p, &p_stride);
+  }
+}
 #else
 inline constexpr bool use_blas = false;
 #endif

@@ -17,17 +17,22 @@
 namespace anyssr::inline v0 {
 
 /// @param square   d x d; the strict upper triangle is not read
-/// @param columns  Z, d x n, in its own memory
-/// @param product  d x n, gets P
+/// @param columns  Z, d x n
+/// @param product  d x n, gets P; no part of Z
 /// Cost: 2 n d^2 flops; one column reads the triangle once.
-template <RealScalar S, class Z, class P>
-void multiply_symmetric(const Matrix<S>& square, const Z& columns, P&& product, int threads) {
+template <RealScalar S>
+void multiply_symmetric(const Matrix<S>& square, const Matrix<S>& columns, Matrix<S>& product,
+                        int threads) {
   if (columns.cols() == 1) {
     product.col(0).noalias() = square.template selfadjointView<Eigen::Lower>() * columns.col(0);
     return;
   }
   const Index d = square.rows();
-  const Index tile = detail::use_blas ? 1024 : 256;
+#ifdef EIGEN_USE_BLAS
+  (void)threads;
+  detail::blas_symm(d, columns.cols(), square.data(), d, columns.data(), d, product.data(), d);
+#else
+  constexpr Index tile = 256;
   const double flops = 2 * static_cast<double>(d * d) * static_cast<double>(columns.cols());
   parallel_for(detail::team_for(flops, threads), (d + tile - 1) / tile, [&](Index t) {
     const Index begin = t * tile;
@@ -41,6 +46,7 @@ void multiply_symmetric(const Matrix<S>& square, const Z& columns, P&& product, 
     part.noalias() +=
         square.block(begin + size, begin, below, size).transpose() * columns.bottomRows(below);
   });
+#endif
 }
 
 }  // namespace anyssr::inline v0
