@@ -27,7 +27,7 @@ using Json = nlohmann::ordered_json;
 constexpr Index dim = 512;
 constexpr Index classes = 8;
 constexpr Index rows = 6000;
-constexpr Index held_out = 2000;
+constexpr Index held_out = 10000;
 constexpr Index rows_per_update = 16;
 constexpr std::uint64_t seed = 1;
 

@@ -38,6 +38,7 @@
 #include "anyssr/metrics/ranking.hpp"
 #include "anyssr/rls/batch.hpp"
 #include "anyssr/rls/covariance_form.hpp"
+#include "anyssr/rls/covariance_probe.hpp"
 #include "anyssr/rls/information_form.hpp"
 #include "anyssr/rls/recursive_least_squares.hpp"
 #include "anyssr/rls/regression_sums.hpp"

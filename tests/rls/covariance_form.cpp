@@ -82,17 +82,52 @@ TEMPLATE_TEST_CASE("condition lies between the condition number and d times it",
   CHECK(rls.condition() < (1 + 1e-2) * static_cast<double>(d) * condition);
 }
 
-TEST_CASE("status tells how far R can be trusted", "[rls]") {
-  const auto rows = random_rows<float>(100, 8, 1, 130);
-  CovarianceFloat good(8, absolute(1));
-  update(good, rows);
-  CHECK(good.status() == RlsStatus::accurate);
-  CovarianceFloat few(8, absolute(1e-3));
-  update(few, Rows<float>{10 * rows.x.topRows(4), rows.y.topRows(4)});
-  CHECK(few.status() == RlsStatus::doubtful);  // cond(G) is 1e6
-  CovarianceFloat bad(30, absolute(1e-12));
-  break_by_round_off(bad);
-  CHECK(bad.status() == RlsStatus::broken);
+TEST_CASE("status is accurate only where the weights are", "[rls][property]") {
+  const unsigned seed = GENERATE(range(160U, 164U));
+  const double scale = GENERATE(1.0, 30.0);
+  const double ridge = GENERATE(10.0, 0.1, 1e-3);
+  const Index size = GENERATE(1, 50);
+  const Index d = 4 + 12 * (seed % 4);
+  CAPTURE(seed, scale, ridge, size);
+  Rows<float> rows = random_rows<float>(8 * d, d, 3, seed);
+  rows.x *= static_cast<float>(scale);
+  if (seed % 2 == 0) rows.x.array() += static_cast<float>(scale);  // one long direction
+  rows.y.col(2).head(4 * d).setZero();                             // as a task that comes late
+  CovarianceFloat rls(d, absolute(ridge));
+  try {
+    feed(rls, rows, size);
+  } catch (const NumericalError&) {
+    return;
+  }
+  for (Index j = 0; j < 3; ++j) {
+    const double error = relative_error(rls.weights().col(j), rows.joint(ridge).col(j));
+    CHECK((error < 2e-2 || rls.status() != RlsStatus::accurate));
+    CHECK((error > 2e-5 || rls.status() == RlsStatus::accurate));
+    CHECK(error < 10 * rls.measured_error());
+  }
+}
+
+TEST_CASE("status is broken where R is", "[rls]") {
+  CovarianceFloat rls(30, absolute(1e-12));
+  CHECK(rls.status() == RlsStatus::accurate);
+  break_by_round_off(rls);
+  CHECK(rls.status() == RlsStatus::broken);
+}
+
+TEST_CASE("the probes follow a change of the ridge and a merge and a downdate", "[rls]") {
+  const auto rows = random_rows<double>(90, 12, 2, 170);
+  CovarianceDouble rls(12, absolute(0.5, true));
+  CovarianceDouble other(12, absolute(3, true));
+  feed(rls, rows.middle(0, 40), 7);
+  feed(other, rows.middle(40, 50), 7);
+  rls.set_ridge(2);
+  CHECK(rls.measured_error() < 1e-12);
+  rls.merge(other);
+  CHECK(rls.measured_error() < 1e-12);
+  rls.downdate(Eigen::MatrixXd(rows.x.topRows(20)), Eigen::MatrixXd(rows.y.topRows(20)));
+  CHECK(rls.measured_error() < 1e-11);
+  rls.rebuild();
+  CHECK(rls.measured_error() < 1e-12);
 }
 
 TEST_CASE("rows that R cannot take are refused and change nothing", "[rls][error]") {

@@ -140,3 +140,37 @@ TEMPLATE_TEST_CASE("a stream that learns and unlearns keeps to the joint fit", "
   }
   CHECK(rls.rows() == static_cast<Index>(present.size()));
 }
+
+TEMPLATE_TEST_CASE("small rows can go after large ones went", "[rls][regression]", float, double) {
+  using S = TestType;
+  const Rows<S> small = random_rows<S>(40, 5, 2, 66);
+  const S scale = std::is_same_v<S, float> ? S(1e3) : S(1e7);
+  RecursiveLeastSquares<S> rls(5, absolute(0.5));
+  const Matrix<S> x = scale * small.x;
+  const Matrix<S> y = scale * small.y;
+  rls.update(x, y);
+  update(rls, small);
+  rls.downdate(x, y);
+  for (Index i = 0; i < 40; i += 8) {
+    const Rows<S> some = small.middle(i, 8);
+    rls.downdate(some.x, some.y);
+  }
+  CHECK(rls.rows() == 0);
+  CHECK(rls.second_moment().isZero(0));
+}
+
+TEMPLATE_TEST_CASE("as many other rows as were learned are not taken out", "[rls][error]", float,
+                   double) {
+  using S = TestType;
+  RecursiveLeastSquares<S> rls(5, absolute(0.5));
+  const Rows<S> rows = random_rows<S>(10, 5, 2, 67);
+  const Rows<S> foreign = random_rows<S>(10, 5, 2, 68);
+  update(rls, rows);
+  const State<S> before(rls);
+  const std::string message =
+      "the rows to remove were never learned: as many rows are left as 0, but not their sums; "
+      "nothing was removed";
+  CHECK(message_of<ArgumentError>([&] { rls.downdate(foreign.x, foreign.y); }) == message);
+  CHECK(message_of<ArgumentError>([&] { rls.downdate(rows.x, foreign.y); }) == message);
+  CHECK((State<S>(rls) == before));
+}

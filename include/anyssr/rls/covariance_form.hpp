@@ -11,6 +11,8 @@
 /// R is symmetric by construction (one triangle) and M is factored, never pseudo-inverted. The rows
 /// K of small batches wait, R = R_0 - K^T K, and are folded into R_0 64 at a time: a single row so
 /// reads R_0 once and writes nothing of order d^2.
+///
+/// How far R and W have drifted is measured by probes that run along (covariance_probe.hpp).
 /// Source: Any-SSR, arXiv 2503.13575 and ACIL, arXiv 2205.14922 evaluate the same update in another
 /// order; the block form is the matrix inversion lemma.
 
@@ -25,6 +27,7 @@
 #include <vector>
 
 #include "anyssr/linalg/symmetric_product.hpp"
+#include "anyssr/rls/covariance_probe.hpp"
 #include "anyssr/rls/information_form.hpp"
 
 namespace anyssr::inline v0 {
@@ -40,7 +43,7 @@ class RecursiveLeastSquares<S, Covariance> {
 
   /// @param dim  d, width of a row, at least 1
   /// @throws ArgumentError  for a dimension or option out of range, or a relative ridge
-  RecursiveLeastSquares(Index dim, const RlsOptions& options) : options_(options) {
+  RecursiveLeastSquares(Index dim, const RlsOptions& options) : options_(options), probe_(0, 0) {
     detail::expect(dim >= 1, "dim is ", dim, ", expected at least 1");
     detail::expect_positive("ridge", options.ridge);
     detail::expect(options.ridge_scale == RidgeScale::absolute,
@@ -157,16 +160,22 @@ class RecursiveLeastSquares<S, Covariance> {
     return (options_.ridge + trace_bound_) * largest;
   }
 
-  /// Whether the state can be trusted.
+  /// Relative error of R and W as the probes see it: never much below that of W, up to 200 times
+  /// above it where S + lambda I is badly conditioned.  Cost: 4 d^2 flops.
+  [[nodiscard]] double measured_error() const {
+    return std::max(inverse_gram_error(), weights_error());
+  }
+
+  /// Whether the state can be trusted.  Cost: 4 d^2 flops.
   [[nodiscard]] RlsStatus status() const {
     Vector<S> diagonal = inverse_gram_.diagonal();
     if (waiting_count_ > 0) diagonal -= waiting_.leftCols(waiting_count_).rowwise().squaredNorm();
     const double most = (1 + 1e-3) / options_.ridge;
     const bool holds = diagonal.allFinite() && weights_.allFinite() && diagonal.minCoeff() > S(0) &&
                        static_cast<double>(diagonal.maxCoeff()) <= most;
-    if (!holds) return RlsStatus::broken;
-    const double eps = static_cast<double>(std::numeric_limits<S>::epsilon());
-    return eps * condition() < 1e-3 ? RlsStatus::accurate : RlsStatus::doubtful;
+    const double error = weights_error();
+    if (!holds || !(error < 0.5)) return RlsStatus::broken;
+    return std::max(error, inverse_gram_error()) < 1e-2 ? RlsStatus::accurate : RlsStatus::doubtful;
   }
 
   /// Makes R and W anew from the sums: what the information form computes.
@@ -194,6 +203,7 @@ class RecursiveLeastSquares<S, Covariance> {
       throw;
     }
     options_.ridge = ridge;
+    probe_.add_ridge(ridge - before);
   }
 
   /// Adds the rows of another regression of the same ridge. Needs both sums; errors as in rebuild.
@@ -205,6 +215,8 @@ class RecursiveLeastSquares<S, Covariance> {
     next.rows_ = rows_ + other.rows_;
     next.trace_bound_ = trace_bound_ + other.trace_bound_;
     next.target_energy_ = next.sums_->target_energy();
+    next.probe_ = probe_;
+    next.probe_.merge(other.probe_, other.options_.ridge);
     next.rebuild();
     *this = std::move(next);
   }
@@ -222,7 +234,7 @@ class RecursiveLeastSquares<S, Covariance> {
   [[nodiscard]] std::size_t bytes() const noexcept {
     const Index numbers = inverse_gram_.size() + weights_.size() + waiting_.size();
     return static_cast<std::size_t>(numbers) * sizeof(S) + (sums_ ? sums_->bytes() : 0) +
-           static_cast<std::size_t>(target_energy_.size()) * sizeof(double) +
+           static_cast<std::size_t>(target_energy_.size()) * sizeof(double) + probe_.bytes() +
            digest_keys_.size() * sizeof(std::uint64_t);
   }
 
@@ -249,6 +261,31 @@ class RecursiveLeastSquares<S, Covariance> {
       product.noalias() -= waiting * inner;
     }
     return product;
+  }
+
+  /// R z in double, for the probes.
+  [[nodiscard]] Eigen::VectorXd times_inverse_gram_in_double(const Eigen::VectorXd& z) const {
+    Eigen::VectorXd product = Eigen::VectorXd::Zero(dim());
+    for (Index j = 0; j < dim(); ++j) {
+      const Index below = dim() - j - 1;
+      const auto column = inverse_gram_.col(j).tail(below).template cast<double>();
+      product(j) += static_cast<double>(inverse_gram_(j, j)) * z(j) + column.dot(z.tail(below));
+      product.tail(below) += z(j) * column;
+    }
+    for (Index j = 0; j < waiting_count_; ++j) {
+      const auto column = waiting_.col(j).template cast<double>();
+      product -= column.dot(z) * column;
+    }
+    return product;
+  }
+
+  [[nodiscard]] double inverse_gram_error() const {
+    return probe_.inverse_error(
+        [this](const Eigen::VectorXd& z) { return times_inverse_gram_in_double(z); });
+  }
+  [[nodiscard]] double weights_error() const {
+    return probe_.weights_error(
+        [this](const Eigen::VectorXd& z) { return times_inverse_gram_in_double(z); }, weights_);
   }
 
   /// Adds or takes out a checked batch, all of it or nothing.
@@ -282,6 +319,7 @@ class RecursiveLeastSquares<S, Covariance> {
             y, begin + i, [&](Index j, S value) { targets(i, batch.column(j)) = root * value; });
       }
       step(h, targets, sign);
+      probe_.add(h, targets, sign);
       target_energy_ += static_cast<double>(sign) *
                         targets.template cast<double>().colwise().squaredNorm().transpose();
     }
@@ -299,6 +337,7 @@ class RecursiveLeastSquares<S, Covariance> {
     target_energy_.setZero();
     waiting_count_ = 0;
     trace_bound_ = 0;
+    probe_ = detail::CovarianceProbe<S>(dim(), options_.ridge);
   }
 
   /// One step of the recursion. Everything that may fail comes before the first change.
@@ -371,7 +410,8 @@ class RecursiveLeastSquares<S, Covariance> {
   Index waiting_count_ = 0;
   Matrix<S> weights_;              // d x T
   Eigen::VectorXd target_energy_;  // T
-  std::optional<Sums> sums_;       // where keep_sums
+  detail::CovarianceProbe<S> probe_;
+  std::optional<Sums> sums_;  // where keep_sums
   std::vector<std::uint64_t> digest_keys_;
   double trace_bound_ = 0;
   Index rows_ = 0;

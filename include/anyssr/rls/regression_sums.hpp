@@ -103,18 +103,14 @@ class RegressionSums {
   /// Refuses sums that no rows can have after a subtraction, and clears what is left where no row
   /// is. Uses the strict upper triangle.
   void expect_possible(const RegressionSums& before) {
-    if (rows_ == 0) {
-      square_.setZero();
-      cross_correlation_.setZero();
-      target_energy_.setZero();
-      trace_bound_ = 0;
-      return;
-    }
-    const double eps = static_cast<double>(std::numeric_limits<S>::epsilon());
-    const bool energies_hold =
-        (target_energy_.array() >= -1024 * eps * before.target_energy_.array()).all();
-    // Above what rounding leaves of eigenvalues that are 0.
-    const double slack = 64 * eps * before.trace();
+    // Rows that go leave round-off behind, and of the largest sums that there were.
+    largest_trace_ = std::max(largest_trace_, before.trace());
+    largest_energy_ = std::max(largest_energy_, before.target_energy_.sum());
+    const double slack =
+        64 * static_cast<double>(std::numeric_limits<S>::epsilon()) * largest_trace_;
+    const double energy_slack = 1024 * std::numeric_limits<double>::epsilon() * largest_energy_;
+    if (rows_ == 0) return expect_nothing(slack, energy_slack);
+    const bool energies_hold = (target_energy_.array() >= -energy_slack).all();
     Vector<S> diagonal;
     expect(energies_hold && factor_shifted(square_, static_cast<S>(slack), diagonal, threads_),
            "the rows to remove were never learned: what is left without them is ",
@@ -136,6 +132,8 @@ class RegressionSums {
       target_energy_(column) += other.target_energy_(j);
     }
     trace_bound_ += other.trace_bound_;
+    largest_trace_ += other.largest_trace_;
+    largest_energy_ += other.largest_energy_;
     rows_ += other.rows_;
     ++version_;
   }
@@ -158,6 +156,19 @@ class RegressionSums {
   }
 
  private:
+  /// Refuses sums that are not those of no rows, and clears them.
+  void expect_nothing(double slack, double energy_slack) {
+    const double most = static_cast<double>(
+        square_.template triangularView<Eigen::Lower>().toDenseMatrix().cwiseAbs().maxCoeff());
+    expect(most <= slack && (target_energy_.array().abs() <= energy_slack).all(),
+           "the rows to remove were never learned: as many rows are left as 0, but not their sums; "
+           "nothing was removed");
+    square_.setZero();
+    cross_correlation_.setZero();
+    target_energy_.setZero();
+    trace_bound_ = largest_trace_ = largest_energy_ = 0;
+  }
+
   /// Large dense batches need no copy.
   template <class Y, class X>
   [[nodiscard]] bool takes_whole(const X& x, const Batch<S>& batch) const {
@@ -227,7 +238,9 @@ class RegressionSums {
   RowBuffer<S> buffer_;                     // rows that S and C do not hold yet
   std::vector<std::uint64_t> digest_keys_;  // d
   int threads_;
-  double trace_bound_ = 0;  // of all rows, those in the buffer too
+  double trace_bound_ = 0;     // of all rows, those in the buffer too
+  double largest_trace_ = 0;   // of S at any downdate since there were no rows
+  double largest_energy_ = 0;  // of all targets, likewise
   Index rows_ = 0;
   std::uint64_t version_ = 0;
 };

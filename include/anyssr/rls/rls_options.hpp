@@ -67,10 +67,10 @@ struct RidgeSelection {
 
 /// How far the numbers of a covariance form can be trusted.
 enum class RlsStatus : std::uint8_t {
-  accurate,  ///< eps cond(S + lambda I) is below 1e-3
-  doubtful,  ///< it is not: errors of the weights may pass 0.1 %; rebuild, or use the information
-             ///< form
-  broken     ///< R breaks what holds for every inverse Gram (0 < R_ii <= 1 / lambda): rebuild
+  accurate,  ///< the error of R and W that the form measures is below 1 %
+  doubtful,  ///< it is not: rebuild, or use the information form
+  broken     ///< the error of W passes 50 %, or R breaks what holds for every inverse Gram
+             ///< (0 < R_ii <= 1 / lambda): rebuild
 };
 
 }  // namespace anyssr::inline v0
