@@ -49,6 +49,8 @@ class RecursiveLeastSquares<S, Covariance> {
     detail::expect(options.ridge_scale == RidgeScale::absolute,
                    "ridge_scale is relative, expected absolute: the covariance form fixes lambda "
                    "before the first row comes");
+    detail::expect(std::isfinite(static_cast<S>(1 / options.ridge)), "ridge is ", options.ridge,
+                   ", expected one whose inverse is finite in this scalar");
     options_.threads = resolve_threads(options.threads);
     inverse_gram_.resize(dim, dim);
     weights_.resize(dim, 0);

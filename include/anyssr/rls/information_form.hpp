@@ -181,19 +181,22 @@ class RecursiveLeastSquares<S, Information> {
   void factor() const {
     if (has_factor() && sums_.buffered() == 0) return;
     const Index fresh = sums_.buffered();
-    // Each update adds round-off of its own to the factor; a new one is due after d / 2 rows.
+    // Each update adds round-off of its own to the factor: a new one is due after d / 2 rows, and
+    // after 64 updates, since single rows add the most.
     if (has_factor() && options_.ridge_scale == RidgeScale::absolute && 10 * fresh <= dim() &&
-        2 * (rows_since_factor_ + fresh) <= dim()) {
+        2 * (rows_since_factor_ + fresh) <= dim() && updates_since_factor_ < 64) {
       sums_.flush_through([this](auto rows) {
         update_factor<S>(sums_.square(), factor_diagonal_, rows, options_.threads);
       });
       rows_since_factor_ += fresh;
+      ++updates_since_factor_;
     } else {
       sums_.flush();
       factor_current_ = factor_shifted(sums_.square(), static_cast<S>(ridge()), factor_diagonal_,
                                        options_.threads);
       if (!factor_current_) raise_indefinite();
       rows_since_factor_ = 0;
+      updates_since_factor_ = 0;
     }
     factor_version_ = sums_.version();
   }
@@ -326,10 +329,11 @@ class RecursiveLeastSquares<S, Information> {
   }
 
   RlsOptions options_;
-  mutable detail::RegressionSums<S> sums_;    // its strict upper triangle: U, S + lambda I = U^T U
-  mutable Vector<S> factor_diagonal_;         // diagonal of U
-  mutable Matrix<S> weights_;                 // d x T while weights_current_
-  mutable Index rows_since_factor_ = 0;       // rows that updated U since it was made
+  mutable detail::RegressionSums<S> sums_;  // its strict upper triangle: U, S + lambda I = U^T U
+  mutable Vector<S> factor_diagonal_;       // diagonal of U
+  mutable Matrix<S> weights_;               // d x T while weights_current_
+  mutable Index rows_since_factor_ = 0;     // rows that updated U since it was made
+  mutable Index updates_since_factor_ = 0;
   mutable std::uint64_t factor_version_ = 0;  // of the sums that U is of
   mutable bool factor_current_ = false;       // U is whole, and of the present ridge
   mutable bool weights_current_ = false;
