@@ -56,7 +56,6 @@ class HadamardExpansion {
     } else {
       transform_rows(features, out, workspace);
     }
-    stage_.apply(out);
   }
 
   /// The expanded features, n x d.
@@ -119,6 +118,7 @@ class HadamardExpansion {
       }
       padded /= static_cast<S>(block_);
       transform_row(padded, out.row(i).data(), workspace.buffer.data() + block_);
+      stage_.apply(out.middleRows(i, 1));  // while the row is in cache
     }
   }
 
