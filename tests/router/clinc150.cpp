@@ -52,7 +52,7 @@ class Measured {
 TEST_CASE("label columns route better than task columns alone on CLINC150", "[router]") {
   const auto data = find_clinc150();
   if (!data) return;
-  for (const std::uint64_t seed : {0, 1, 2}) {
+  for (const std::uint64_t seed : {0U, 1U, 2U}) {
     CAPTURE(seed);
     Measured with(*data, data->train, seed, {.rls = ridge});
     const Measured without(*data, data->train, seed, {.rls = ridge, .label_columns = false});
