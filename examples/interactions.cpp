@@ -10,6 +10,7 @@
 // expect: hadamard +0\.9
 
 #include <anyssr/router/analytic_router.hpp>
+#include <iomanip>
 #include <iostream>
 
 namespace {
@@ -59,7 +60,7 @@ int main() {
   for (const ExpansionKind kind :
        {ExpansionKind::identity, ExpansionKind::dense, ExpansionKind::hadamard}) {
     const double share = accuracy({.kind = kind, .dim = 1024}, train, test);
-    std::cout << (kind == ExpansionKind::identity ? "none" : anyssr::to_string(kind)) << "\t     "
-              << share << "\n";
+    const std::string name(kind == ExpansionKind::identity ? "none" : anyssr::to_string(kind));
+    std::cout << std::left << std::setw(13) << name << share << "\n";
   }
 }
