@@ -10,12 +10,10 @@
 // expect: average accuracy +0\.[67]
 // expect: forgetting against joint +-?0\.0000
 
-#include <CLI/CLI.hpp>
-#include <anyssr/core/error.hpp>
-#include <anyssr/core/version.hpp>
 #include <iostream>
 
 #include "departments/report.hpp"
+#include "support/application.hpp"
 #include "support/command_line.hpp"
 
 namespace {
@@ -33,8 +31,7 @@ struct Arguments {
 
 void declare(CLI::App& app, Arguments& arguments) {
   departments::Options& options = arguments.options;
-  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app.set_version_flag("--version", ANYSSR_VERSION_STRING);
+  support::prepare(app);
   const auto* data =
       app.add_option("--data", arguments.data,
                      "questions, JSON lines {text, task, label, split}; default: the bundled ones");
@@ -111,19 +108,6 @@ int main(int argc, char** argv) {
                "departments"};
   Arguments arguments;
   declare(app, arguments);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  try {
-    run(arguments, app);
-  } catch (const anyssr::Error& error) {
-    std::cerr << "departments: " << error.what() << "\n";
-    return 2;
-  } catch (const std::bad_alloc&) {
-    std::cerr << "departments: out of memory: try a smaller --dim, or --scalar float\n";
-    return 1;
-  }
-  return 0;
+  return support::run_application(app, argc, argv, "try a smaller --dim, or --scalar float",
+                                  [&] { run(arguments, app); });
 }

@@ -188,7 +188,7 @@ class Run {
   [[nodiscard]] std::vector<Adapter<S>> adapters() const {
     std::vector<Adapter<S>> result;
     const auto snapshot = learner_->snapshot();
-    for (const auto& adapter : snapshot.adapters()) result.push_back(*adapter);
+    for (const auto& handle : snapshot.handles()) result.push_back(*handle->get());
     return result;
   }
 

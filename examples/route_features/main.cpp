@@ -7,14 +7,11 @@
 /// Learn from it how an expansion and RecursiveLeastSquares are fed without a learner, and how
 /// tensors are read and written.
 
-#include <CLI/CLI.hpp>
-#include <anyssr/core/error.hpp>
-#include <anyssr/core/version.hpp>
 #include <anyssr/io/atomic_file.hpp>
 #include <cstdio>
-#include <iostream>
 
 #include "route_features/experiment.hpp"
+#include "support/application.hpp"
 #include "support/command_line.hpp"
 #include "support/strict_json.hpp"
 
@@ -24,8 +21,7 @@ using route_features::Options;
 using route_features::Results;
 
 void declare(CLI::App& app, Options& options, std::string& json) {
-  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app.set_version_flag("--version", ANYSSR_VERSION_STRING);
+  support::prepare(app);
   app.add_option("--train", options.train,
                  "safetensors file: features n x D (F32 or F64), labels n (I64)")
       ->required();
@@ -128,19 +124,6 @@ int main(int argc, char** argv) {
   Options options;
   std::string json;
   declare(app, options, json);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  try {
-    run(options, json);
-  } catch (const anyssr::Error& error) {
-    std::cerr << "route_features: " << error.what() << "\n";
-    return 2;
-  } catch (const std::bad_alloc&) {
-    std::cerr << "route_features: out of memory: try a narrower expansion, or --scalar float\n";
-    return 1;
-  }
-  return 0;
+  return support::run_application(app, argc, argv, "try a narrower expansion, or --scalar float",
+                                  [&] { run(options, json); });
 }

@@ -16,7 +16,7 @@ using nlohmann::json;
 
 namespace {
 
-const std::string program = ANYSSR_DEPARTMENTS;
+const std::string departments_program = ANYSSR_DEPARTMENTS;
 const std::string small = " --dim 256 --rank 2 --threads 1 ";
 
 std::string line(const std::string& text, const std::string& task, const std::string& label,
@@ -46,11 +46,6 @@ std::string small_questions() {
          "\n";
 }
 
-json read_json(const std::string& path) {
-  std::ifstream file(path);
-  return json::parse(file);
-}
-
 }  // namespace
 
 TEST_CASE("departments learns small data and reports every figure", "[examples]") {
@@ -63,13 +58,14 @@ TEST_CASE("departments learns small data and reports every figure", "[examples]"
   const std::string data =
       folder.write("questions.jsonl", "\xEF\xBB\xBF" + small_questions() + "\n\n");
   const std::string out = folder.file("out.json");
-  const ProgramResult result = run_program(
-      program, "--data " + data + small + "--scalar " + scalar + " " + extra + " --json " + out);
+  const ProgramResult result =
+      run_program(departments_program,
+                  "--data " + data + small + "--scalar " + scalar + " " + extra + " --json " + out);
   CAPTURE(result.output);
   REQUIRE(result.status == 0);
   CHECK(contains(result.output, "accuracy so far"));
   CHECK(contains(result.output, "most confused departments"));
-  const json figures = read_json(out);
+  const json figures = read_figures(out);
   for (const char* key :
        {"tasks", "accuracy_matrix", "average_accuracy", "forgetting", "forgetting_vs_joint",
         "backward_transfer", "routing_accuracy", "routing_confusion", "oracle_accuracy",
@@ -109,8 +105,8 @@ TEST_CASE("departments answers questions by argument and by line", "[examples]")
   const std::string data = folder.write("questions.jsonl", small_questions());
   const std::string typed = folder.write("typed", "my parcel is lost\n\nwhere is the laptop\n");
   const ProgramResult result = run_program(
-      program, "--data " + data + small + "--quiet --interactive --ask 'the invoice is wrong'",
-      typed);
+      departments_program,
+      "--data " + data + small + "--quiet --interactive --ask 'the invoice is wrong'", typed);
   CAPTURE(result.output);
   REQUIRE(result.status == 0);
   CHECK_FALSE(contains(result.output, "accuracy"));
@@ -127,7 +123,7 @@ TEST_CASE("departments answers questions by argument and by line", "[examples]")
 }
 
 TEST_CASE("departments explains itself", "[examples]") {
-  const ProgramResult help = run_program(program, "--help");
+  const ProgramResult help = run_program(departments_program, "--help");
   CHECK(help.status == 0);
   for (const char* option :
        {"--data", "--clinc", "--ask", "--interactive", "--json", "--seed", "--dim", "--expansion",
@@ -136,14 +132,14 @@ TEST_CASE("departments explains itself", "[examples]") {
     CHECK(contains(help.output, option));
   }
   CHECK(contains(help.output, "4096"));
-  CHECK(run_program(program, "--version").status == 0);
+  CHECK(run_program(departments_program, "--version").status == 0);
 }
 
 TEST_CASE("departments refuses wrong options with status 2", "[examples][error]") {
   const TemporaryFolder folder;
   const std::string data = "--data " + folder.write("questions.jsonl", small_questions()) + small;
   const auto refused = [&](const std::string& arguments, const std::string& reason) {
-    const ProgramResult result = run_program(program, arguments);
+    const ProgramResult result = run_program(departments_program, arguments);
     CAPTURE(arguments, result.output);
     CHECK(result.status == 2);
     CHECK(contains(result.output, reason));
@@ -175,7 +171,7 @@ TEST_CASE("departments names the line of a bad question", "[examples][error]") {
   const std::string good = line("a good question", "money", "refund", "train");
   const auto refused = [&](const std::string& bad, const std::string& reason) {
     const std::string path = folder.write("bad.jsonl", good + bad + "\n");
-    const ProgramResult result = run_program(program, "--data " + path + small);
+    const ProgramResult result = run_program(departments_program, "--data " + path + small);
     CAPTURE(bad.substr(0, 100), result.output.substr(0, 500));
     CHECK(result.status == 2);
     CHECK(contains(result.output, "bad.jsonl:2: " + reason));
@@ -204,7 +200,7 @@ TEST_CASE("departments refuses tasks that cannot be learned", "[examples][error]
   const TemporaryFolder folder;
   const auto refused = [&](const std::string& lines, const std::string& reason) {
     const ProgramResult result =
-        run_program(program, "--data " + folder.write("few.jsonl", lines) + small);
+        run_program(departments_program, "--data " + folder.write("few.jsonl", lines) + small);
     CAPTURE(result.output);
     CHECK(result.status == 2);
     CHECK(contains(result.output, reason));
@@ -228,12 +224,13 @@ TEST_CASE("departments learns CLINC150 as promised", "[examples]") {
   }
   const TemporaryFolder folder;
   const std::string out = folder.file("out.json");
-  const ProgramResult result = run_program(
-      program, std::string("--clinc '") + extra +
-                   "/data/clinc150' --dim 2048 --scalar double --order random --json " + out);
+  const ProgramResult result =
+      run_program(departments_program,
+                  std::string("--clinc '") + extra +
+                      "/data/clinc150' --dim 2048 --scalar double --order random --json " + out);
   CAPTURE(result.output);
   REQUIRE(result.status == 0);
-  const json figures = read_json(out);
+  const json figures = read_figures(out);
   CHECK(figures["decisions_changed_vs_joint"] == 0);
   CHECK(std::abs(figures["forgetting_vs_joint"].get<double>()) < 1e-12);
   CHECK(figures["routing_accuracy"].get<double>() > 0.94);

@@ -22,7 +22,7 @@ using nlohmann::json;
 
 namespace {
 
-const std::string program = ANYSSR_ROUTE_FEATURES;
+const std::string route_features_program = ANYSSR_ROUTE_FEATURES;
 const std::vector<std::int64_t> label_values{-5, 3, 1000000007};
 
 /// Rows around one centre a label, in mixed order; label 0 has most rows.
@@ -62,11 +62,6 @@ std::string write(const TemporaryFolder& folder, const std::string& name, const 
   return folder.file(name);
 }
 
-json read_json(const std::string& path) {
-  std::ifstream file(path);
-  return json::parse(file);
-}
-
 struct Files {
   TemporaryFolder folder;
   Rows train{300, 3};
@@ -77,7 +72,7 @@ struct Files {
   std::string tensors = folder.file("out.safetensors");
 
   [[nodiscard]] ProgramResult run(const std::string& more) const {
-    return run_program(program,
+    return run_program(route_features_program,
                        arguments + " " + more + " --json " + out + " --weights " + tensors);
   }
 };
@@ -113,7 +108,7 @@ TEST_CASE("route_features gives the weights of a joint fit in every form and sca
     CHECK(predictions[at] == label_values[static_cast<std::size_t>(best)]);
     right += predictions[at] == files.test.labels[at] ? 1 : 0;
   }
-  const json figures = read_json(files.out);
+  const json figures = read_figures(files.out);
   CHECK(figures["accuracy"].get<double>() == static_cast<double>(right) / 120);
   CHECK(figures["accuracy"].get<double>() > 0.8);
   CHECK(figures["ridge"].get<double>() == 2.5);
@@ -141,7 +136,7 @@ TEST_CASE("route_features expands as the library does with the same seed", "[exa
   const Eigen::MatrixXd joint = joint_fit(expanded, files.train.one_hot(), 0.01);
   const SafetensorsReader reader(files.tensors);
   CHECK(relative_error(reader.matrix<double>("weights", 64, 3), joint) < 1e-8);
-  CHECK(read_json(files.out)["dim"] == 64);
+  CHECK(read_figures(files.out)["dim"] == 64);
 }
 
 TEST_CASE("route_features balances tasks with weights and a scaled ridge", "[examples]") {
@@ -159,18 +154,18 @@ TEST_CASE("route_features balances tasks with weights and a scaled ridge", "[exa
   const double ridge = 3.0 * 3 / 300;
   const Matrix<double> weights = SafetensorsReader(files.tensors).matrix<double>("weights");
   CHECK(relative_error(weights, joint_fit(x, y, ridge)) < 1e-10);
-  CHECK(std::abs(read_json(files.out)["ridge"].get<double>() - ridge) < 1e-12);
+  CHECK(std::abs(read_figures(files.out)["ridge"].get<double>() - ridge) < 1e-12);
 }
 
 TEST_CASE("route_features chooses one ridge in both forms", "[examples]") {
   const Files files;
   const std::string balanced = GENERATE("", " --balanced");
   REQUIRE(files.run("--ridge auto --scalar double" + balanced).status == 0);
-  const double ridge = read_json(files.out)["ridge"].get<double>();
+  const double ridge = read_figures(files.out)["ridge"].get<double>();
   CHECK(ridge > 0);
   const Matrix<double> weights = SafetensorsReader(files.tensors).matrix<double>("weights");
   REQUIRE(files.run("--scalar double --form covariance" + balanced).status == 0);
-  CHECK(std::abs(read_json(files.out)["ridge"].get<double>() - ridge) < 1e-12 * ridge);
+  CHECK(std::abs(read_figures(files.out)["ridge"].get<double>() - ridge) < 1e-12 * ridge);
   CHECK(relative_error(SafetensorsReader(files.tensors).matrix<double>("weights"), weights) < 1e-9);
 }
 
@@ -187,7 +182,7 @@ TEST_CASE("route_features reads features in float and prints nothing when quiet"
 }
 
 TEST_CASE("route_features explains itself", "[examples]") {
-  const ProgramResult help = run_program(program, "--help");
+  const ProgramResult help = run_program(route_features_program, "--help");
   CHECK(help.status == 0);
   for (const char* option :
        {"--train", "--test", "--expansion", "--activation", "--ridge", "--form", "--scalar",
@@ -195,18 +190,18 @@ TEST_CASE("route_features explains itself", "[examples]") {
     CAPTURE(option);
     CHECK(contains(help.output, option));
   }
-  CHECK(run_program(program, "--version").status == 0);
+  CHECK(run_program(route_features_program, "--version").status == 0);
 }
 
 TEST_CASE("route_features refuses wrong options and files with status 2", "[examples][error]") {
   const Files files;
   const auto refused = [&](const std::string& more, const std::string& reason) {
-    const ProgramResult result = run_program(program, files.arguments + " " + more);
+    const ProgramResult result = run_program(route_features_program, files.arguments + " " + more);
     CAPTURE(more, result.output);
     CHECK(result.status == 2);
     CHECK(contains(result.output, reason));
   };
-  CHECK(run_program(program, "").status == 2);
+  CHECK(run_program(route_features_program, "").status == 2);
   refused("--nonsense", "--nonsense");
   refused("--form square", "--form is 'square', expected information or covariance");
   refused("--scalar half", "--scalar is 'half'");

@@ -57,8 +57,8 @@ struct Format {
   }
 };
 
-const Format f16{5, 10, from_f16, to_f16<float>, to_f16<double>};
-const Format bf16{8, 7, from_bf16, to_bf16<float>, to_bf16<double>};
+const Format f16_format{5, 10, from_f16, to_f16<float>, to_f16<double>};
+const Format bf16_format{8, 7, from_bf16, to_bf16<float>, to_bf16<double>};
 
 bool same_bits(double a, double b) {
   return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
@@ -80,7 +80,7 @@ static_assert(to_f16(1.0F) == 0x3C00 && to_bf16(1.0) == 0x3F80);
 static_assert(from_f16(0x7BFF) == 65504.0F && from_bf16(0xC040) == -3.0F);
 
 TEST_CASE("every 16-bit pattern widens to the number of its definition", "[io][property]") {
-  for (const Format& format : {f16, bf16}) {
+  for (const Format& format : {f16_format, bf16_format}) {
     CAPTURE(format.mantissa_bits);
     CHECK(count_wrong([&](std::uint16_t bits) {
             const double expected = format.value(bits);
@@ -91,7 +91,7 @@ TEST_CASE("every 16-bit pattern widens to the number of its definition", "[io][p
 }
 
 TEST_CASE("every 16-bit pattern survives the way there and back", "[io][property]") {
-  for (const Format& format : {f16, bf16}) {
+  for (const Format& format : {f16_format, bf16_format}) {
     CAPTURE(format.mantissa_bits);
     CHECK(count_wrong([&](std::uint16_t bits) {
             return format.from_float(format.widen(bits)) == bits;
@@ -105,7 +105,7 @@ TEST_CASE("every 16-bit pattern survives the way there and back", "[io][property
 
 TEST_CASE("between two patterns the nearer one is taken and the even one halfway",
           "[io][property]") {
-  for (const Format& format : {f16, bf16}) {
+  for (const Format& format : {f16_format, bf16_format}) {
     CAPTURE(format.mantissa_bits);
     int wrong = 0;
     for (unsigned low = 0; low < format.infinity(); ++low) {
@@ -140,9 +140,9 @@ TEST_CASE("random numbers round to the nearest of all patterns", "[io][property]
   for (int i = 0; i < 300; ++i) {
     const float value = std::ldexp(random.normal(), static_cast<int>(random.below(44)) - 26);
     CAPTURE(value);
-    CHECK(to_f16(value) == f16.nearest(double{value}));
-    CHECK(to_f16(double{value}) == f16.nearest(double{value}));
-    CHECK(to_bf16(value) == bf16.nearest(double{value}));
+    CHECK(to_f16(value) == f16_format.nearest(double{value}));
+    CHECK(to_f16(double{value}) == f16_format.nearest(double{value}));
+    CHECK(to_bf16(value) == bf16_format.nearest(double{value}));
   }
 }
 

@@ -53,7 +53,7 @@ std::string placed(const std::vector<std::pair<std::size_t, std::size_t>>& place
   return text + "}";
 }
 
-const std::string keys = "expected dtype, shape and data_offsets";
+const std::string entry_keys = "expected dtype, shape and data_offsets";
 
 }  // namespace
 
@@ -210,16 +210,16 @@ TEST_CASE("an entry without its three keys or with a fourth is refused", "[io][e
       {11, R"({"a":[1]})", 0, "entry \"a\" is an array" + object},
       {11, R"({"a":3})", 0, "entry \"a\" is 3" + object},
       {11, R"({"a":-3})", 0, "entry \"a\" is -3" + object},
-      {11, R"({"a":{}})", 0, "entry \"a\": dtype is missing, " + keys},
+      {11, R"({"a":{}})", 0, "entry \"a\": dtype is missing, " + entry_keys},
       {11, R"({"a":{"shape":[],"data_offsets":[0,4]}})", 4,
-       "entry \"a\": dtype is missing, " + keys},
+       "entry \"a\": dtype is missing, " + entry_keys},
       {11, R"({"a":{"dtype":"F32","data_offsets":[0,4]}})", 4,
-       "entry \"a\": shape is missing, " + keys},
+       "entry \"a\": shape is missing, " + entry_keys},
       {11, R"({"a":{"dtype":"F32","shape":[]}})", 4,
-       "entry \"a\": data_offsets is missing, " + keys},
+       "entry \"a\": data_offsets is missing, " + entry_keys},
       {11, R"({"a":{"dtype":"F32","shape":[],"data_offsets":[0,4],"strides":[]}})", 4,
-       "entry \"a\": unknown key \"strides\", " + keys},
-      {11, R"({"a":{"Dtype":"F32"}})", 4, "entry \"a\": unknown key \"Dtype\", " + keys},
+       "entry \"a\": unknown key \"strides\", " + entry_keys},
+      {11, R"({"a":{"Dtype":"F32"}})", 4, "entry \"a\": unknown key \"Dtype\", " + entry_keys},
   });
 }
 

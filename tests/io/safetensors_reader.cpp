@@ -9,8 +9,10 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -367,4 +369,78 @@ TEST_CASE("several threads read one file at the same time", "[io]") {
     }
   }
   for (const auto& result : results) CHECK(result == values);
+}
+
+TEST_CASE("a mapped file gives the very tensors of one that is read", "[io][property]") {
+  const TemporaryFolder folder;
+  const std::string header = "{" + safetensors_entry("byte", "U8", "[1]", 0, 1) + "," +
+                             safetensors_entry("half", "BF16", "[3]", 1, 7) + "," +
+                             safetensors_entry("none", "F64", "[0,5]", 7, 7) + "," +
+                             safetensors_entry("wide", "F64", "[1,2]", 7, 23) + "," +
+                             safetensors_entry("packed", "F4", "[2]", 23, 24) + "}";
+  const std::string data = "\x05" + numbers_bytes<std::uint16_t>({0x3F80, 0x4000, 0x4040}) +
+                           numbers_bytes<double>({0.1, -7}) + "\x7E";
+  const std::string path = folder.write("odd", safetensors_bytes(header, data));
+  const SafetensorsReader read(path);
+  const SafetensorsReader mapped(path, {.mapped = true});
+  CHECK(read.path() == path);
+  CHECK(mapped.path() == path);
+  CHECK(mapped.tensors().size() == 5);
+  CHECK(mapped.integers<int>("byte") == read.integers<int>("byte"));
+  CHECK(mapped.vector<float>("half") == read.vector<float>("half"));
+  CHECK((mapped.matrix<double>("wide", 1, 2) == read.matrix<double>("wide", 1, 2)));
+  CHECK(mapped.numbers<double>("wide") == std::vector<double>{0.1, -7});
+  CHECK(mapped.matrix<float>("none").cols() == 5);
+  CHECK(mapped.view("none").empty());
+  for (const TensorInfo& info : mapped.tensors()) {
+    CAPTURE(info.name);
+    const std::span<const std::byte> view = mapped.view(info.name);
+    CHECK(mapped.bytes(info.name) == read.bytes(info.name));
+    CHECK(std::vector<std::byte>(view.begin(), view.end()) == read.bytes(info.name));
+  }
+}
+
+TEST_CASE("a view stays where it is when its reader moves", "[io]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.write(
+      "f",
+      safetensors_bytes("{" + safetensors_entry("t", "U8", "[3]", 0, 3) + "}", "\x01\x02\x03"));
+  SafetensorsReader first(path, {.mapped = true});
+  const std::span<const std::byte> view = first.view("t");
+  const SafetensorsReader second = std::move(first);
+  std::filesystem::remove(path);
+  CHECK(second.view("t").data() == view.data());
+  CHECK(view[2] == std::byte{3});
+}
+
+TEST_CASE("a view is refused where the file is not mapped", "[io][error]") {
+  const TemporaryFolder folder;
+  const SafetensorsReader reader = one(folder, "U8", "[1]", "\x05");
+  const std::string path = folder.file("one.safetensors");
+  CHECK(message_of<ArgumentError>([&] { (void)reader.view("t"); }) ==
+        path + ": tensor \"t\" has no view, expected a reader with the option mapped");
+  const SafetensorsReader mapped(path, {.mapped = true});
+  CHECK(message_of<FormatError>([&] { (void)mapped.view("u"); }) ==
+        path + ": has no tensor \"u\", it has \"t\"");
+}
+
+TEST_CASE("a broken file is refused alike whether it is read or mapped", "[io][error]") {
+  const TemporaryFolder folder;
+  const std::string entry = "{" + safetensors_entry("t", "F32", "[4]", 0, 16) + "}";
+  const std::vector<std::string> files{
+      folder.write("empty", ""),
+      folder.write("short", std::string(9, '\0')),
+      folder.write("lying", little_endian(~std::uint64_t{}, 8) + "{}      "),
+      folder.write("cut", safetensors_bytes(entry, std::string(15, '\0'))),
+      folder.write("long", safetensors_bytes(entry, std::string(17, '\0'))),
+      folder.write("json", safetensors_bytes("{\"a\":1} ", "")),
+      folder.file("."),
+      folder.file("missing"),
+  };
+  for (const std::string& path : files) {
+    const std::string read = message_of<Error>([&] { const SafetensorsReader reader(path); });
+    CHECK(read.starts_with(path + ": "));
+    CHECK(message_of<Error>([&] { const SafetensorsReader reader(path, {.mapped = true}); }) ==
+          read);
+  }
 }

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <csignal>
@@ -13,6 +14,7 @@
 #include <iostream>
 #include <limits>
 #include <locale>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,6 +46,12 @@ std::string written(const SafetensorsWriter& writer) {
   const TemporaryFolder folder;
   writer.write(folder.file("w"));
   return file_bytes(folder.file("w"));
+}
+
+void append(std::string& text, std::span<const std::byte> bytes) {
+  const std::size_t before = text.size();
+  text.resize(before + bytes.size());
+  std::ranges::copy(bytes, std::as_writable_bytes(std::span(text).subspan(before)).begin());
 }
 
 std::string refused(const std::function<void(SafetensorsWriter&)>& add) {
@@ -350,6 +358,122 @@ TEST_CASE("a write that fails leaves the old file and no other", "[io][error]") 
   CHECK(std::distance(fs::directory_iterator(folder.file("")), fs::directory_iterator()) == 1);
   CHECK(message_of<FileError>([&] { large.write(folder.file("no/f")); }) ==
         folder.file("no/f") + ": cannot be written: No such file or directory");
+}
+
+TEST_CASE("a stream has the bytes of the file in their order", "[io][property]") {
+  const Matrix<float> x = random_normal<float>(300, 301, 6);
+  SafetensorsWriter writer;
+  writer.add("columns", x);
+  writer.add("half", x, Dtype::F16);
+  writer.add("labels", std::vector<Index>{1, 2, 3});
+  writer.set_metadata("format", "pt");
+  std::string streamed;
+  writer.stream([&](std::span<const std::byte> bytes) { append(streamed, bytes); });
+  CHECK((streamed == written(writer)));
+  CHECK(message_of<ArgumentError>([&] { writer.stream(nullptr); }) ==
+        "sink is empty, expected a function");
+}
+
+TEST_CASE("elements that are made while the file is written stand where copies would", "[io]") {
+  const std::string data = "\x01\x02\x03\x04\x05\x06\x07\x08"s;
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(data));
+  SafetensorsWriter copied;
+  copied.add("last", std::vector<std::int8_t>{9});
+  copied.add_bytes("t", Dtype::F32, {2, 1}, {bytes.begin(), bytes.end()});
+  copied.add_bytes("none", Dtype::F64, {0}, {});
+  int asked = 0;
+  SafetensorsWriter writer;
+  writer.add_streamed("t", Dtype::F32, {2, 1}, [&](const SafetensorsWriter::Sink& sink) {
+    ++asked;
+    sink(bytes.first(3));  // where a piece ends has nothing to do with elements
+    sink({});
+    sink(bytes.subspan(3));
+  });
+  writer.add_streamed("none", Dtype::F64, {0}, [](const SafetensorsWriter::Sink&) {});
+  writer.add("last", std::vector<std::int8_t>{9});
+  CHECK(asked == 0);
+  CHECK(written(writer) == written(copied));
+  CHECK(written(writer) == written(copied));
+  CHECK(asked == 2);
+}
+
+TEST_CASE("a tensor that sends other bytes than planned leaves the old file", "[io][error]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("f", "old");
+  const std::vector<std::byte> bytes(9);
+  const auto message = [&](const std::function<void(const SafetensorsWriter::Sink&)>& send) {
+    SafetensorsWriter writer;
+    writer.add_streamed("t", Dtype::F32, {2}, send);
+    std::string text = message_of<ArgumentError>([&] { writer.write(path); });
+    CHECK(file_bytes(path) == "old");
+    CHECK(std::distance(fs::directory_iterator(folder.file("")), fs::directory_iterator()) == 1);
+    return text;
+  };
+  const std::span<const std::byte> all(bytes);
+  const std::string expected = " bytes, expected 8 for shape [2] of F32";
+  CHECK(message([&](const auto& sink) { sink(all.first(7)); }) == "tensor \"t\" sent 7" + expected);
+  CHECK(message([](const auto&) {}) == "tensor \"t\" sent 0" + expected);
+  CHECK(message([&](const auto& sink) { sink(all); }) == "tensor \"t\" sent at least 9" + expected);
+  CHECK(message([&](const auto& sink) {
+          while (true) sink(all.first(3));
+        }) == "tensor \"t\" sent at least 9" + expected);
+}
+
+TEST_CASE("a tensor that goes on after the sink has failed is short", "[io][error]") {
+  const std::vector<std::byte> bytes(4);
+  SafetensorsWriter writer;
+  writer.add_streamed("t", Dtype::U8, {4}, [&](const SafetensorsWriter::Sink& sink) {
+    try {
+      sink(bytes);
+    } catch (const FileError&) {
+    }
+  });
+  const auto full = [&](std::span<const std::byte> piece) {
+    if (piece.data() == bytes.data()) throw FileError("full");
+  };
+  CHECK(message_of<ArgumentError>([&] { writer.stream(full); }) ==
+        "tensor \"t\" sent 0 bytes, expected 4 for shape [4] of U8");
+}
+
+TEST_CASE("what a sink or a tensor throws reaches the caller", "[io][error]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("f", "old");
+  SafetensorsWriter writer;
+  writer.add_streamed("t", Dtype::U8, {4}, [](const SafetensorsWriter::Sink&) {
+    throw FormatError("the source is broken");
+  });
+  CHECK(message_of<FormatError>([&] { writer.write(path); }) == "the source is broken");
+  CHECK(file_bytes(path) == "old");
+  CHECK(message_of<FileError>([&] {
+          writer.stream([](std::span<const std::byte>) { throw FileError("full"); });
+        }) == "full");
+}
+
+TEST_CASE("a tensor that cannot be streamed is refused when it is added", "[io][error]") {
+  const auto nothing = [](const SafetensorsWriter::Sink&) {};
+  CHECK(refused([&](SafetensorsWriter& w) { w.add_streamed("x", Dtype::U8, {1}, nullptr); }) ==
+        "tensor \"x\" has nothing to send it, expected a function");
+  CHECK(refused([&](SafetensorsWriter& w) { w.add_streamed("taken", Dtype::U8, {1}, nothing); }) ==
+        "tensor \"taken\" was added before");
+  CHECK(refused([&](SafetensorsWriter& w) { w.add_streamed("x", Dtype::F4, {3}, nothing); }) ==
+        "tensor \"x\" has shape [3] of F4, expected a whole number of bytes below 2^61");
+}
+
+TEST_CASE("a mapped file is copied tensor by tensor without memory of its own", "[io]") {
+  const TemporaryFolder folder;
+  SafetensorsWriter first;
+  first.add("a", random_normal<float>(40, 30, 7));
+  first.add("b", std::vector<std::uint8_t>{1, 2, 3});
+  first.write(folder.file("first"));
+  const SafetensorsReader reader(folder.file("first"), {.mapped = true});
+  SafetensorsWriter second;
+  for (const TensorInfo& info : reader.tensors()) {
+    second.add_streamed(info.name, info.dtype, info.shape,
+                        [&reader, name = info.name](const SafetensorsWriter::Sink& sink) {
+                          sink(reader.view(name));
+                        });
+  }
+  CHECK((written(second) == file_bytes(folder.file("first"))));
 }
 
 TEST_CASE("every tensor of a trained model survives reading and writing", "[io][property]") {

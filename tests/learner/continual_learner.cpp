@@ -16,7 +16,7 @@ using namespace anyssr::test;
 
 namespace {
 
-constexpr Index dim = 16;
+constexpr Index point_dim = 16;
 
 LearnerOptions small_options() {
   LearnerOptions options;
@@ -34,12 +34,12 @@ using Learner = ContinualLearner<PointBackbone<S>>;
 
 template <class S>
 Learner<S> make_learner(LearnerOptions options = small_options()) {
-  return Learner<S>(PointBackbone<S>(dim), options);
+  return Learner<S>(PointBackbone<S>(point_dim), options);
 }
 
 template <class S>
 PointTask<S> task(Index number, Index rows = 60) {
-  return point_task<S>(number, rows, dim, 5);
+  return point_task<S>(number, rows, point_dim, 5);
 }
 
 template <class S>
@@ -56,7 +56,7 @@ struct State {
         rows(learner.router().regression().rows()),
         generation(learner.snapshot().generation()) {
     const auto snapshot = learner.snapshot();
-    for (const auto& adapter : snapshot.adapters()) digests.push_back(adapter->digest());
+    for (const auto& handle : snapshot.handles()) digests.push_back(handle->get()->digest());
   }
   bool operator==(const State& other) const {
     return sums == other.sums && cross.cols() == other.cross.cols() && cross == other.cross &&
@@ -72,7 +72,7 @@ struct State {
 /// Share of fresh queries of a task that are routed and answered right.
 template <class S>
 double accuracy(const Learner<S>& learner, Index number) {
-  const PointTask<S> fresh = point_task<S>(number, 60, dim, 5, 50);
+  const PointTask<S> fresh = point_task<S>(number, 60, point_dim, 5, 50);
   const auto predictions = learner.predict(fresh.inputs);
   int right = 0;
   for (std::size_t i = 0; i < predictions.size(); ++i) {
@@ -118,16 +118,16 @@ TEMPLATE_TEST_CASE("learning a task changes no bit of the backbone and of earlie
   learn(learner, task<TestType>(0));
   learn(learner, task<TestType>(1));
   const auto before = learner.snapshot();
-  const std::vector<std::uint64_t> digests{before.adapter("task-0").digest(),
-                                           before.adapter("task-1").digest()};
+  const std::vector<std::uint64_t> digests{before.adapter("task-0")->digest(),
+                                           before.adapter("task-1")->digest()};
   const auto probe = task<TestType>(7).inputs;
   const auto trunk = learner.backbone().trunk(probe);
   const auto outputs = learner.predict_as("task-0", probe);
   learn(learner, task<TestType>(2));
   const auto after = learner.snapshot();
-  CHECK(after.adapter("task-0").digest() == digests[0]);
-  CHECK(after.adapter("task-1").digest() == digests[1]);
-  CHECK(&after.adapter("task-0") == &before.adapter("task-0"));
+  CHECK(after.adapter("task-0")->digest() == digests[0]);
+  CHECK(after.adapter("task-1")->digest() == digests[1]);
+  CHECK(after.adapter("task-0") == before.adapter("task-0"));
   CHECK((learner.backbone().trunk(probe).projected == trunk.projected));
   CHECK((learner.backbone().trunk(probe).features == trunk.features));
   const auto again = learner.predict_as("task-0", probe);
@@ -143,7 +143,7 @@ TEST_CASE("the order of tasks changes neither adapters nor decisions", "[learner
   }
   std::vector<RowVector<double>> queries;
   for (Index t = 0; t < 4; ++t) {
-    const auto fresh = point_task<double>(t, 40, dim, 5, 60);
+    const auto fresh = point_task<double>(t, 40, point_dim, 5, 60);
     queries.insert(queries.end(), fresh.inputs.begin(), fresh.inputs.end());
   }
   const auto expected = learners[0].predict(queries);
@@ -152,7 +152,7 @@ TEST_CASE("the order of tasks changes neither adapters nor decisions", "[learner
     const auto other = learners[k].snapshot();
     for (Index t = 0; t < 4; ++t) {
       const std::string name = "task-" + std::to_string(t);
-      CHECK(first.adapter(name).digest() == other.adapter(name).digest());
+      CHECK(first.adapter(name)->digest() == other.adapter(name)->digest());
     }
     const auto predictions = learners[k].predict(queries);
     for (std::size_t i = 0; i < queries.size(); ++i) {
@@ -184,10 +184,10 @@ TEST_CASE("extending a task equals having learned its rows at once", "[learner]"
   const std::span inputs(whole.inputs);
   const std::span<const Index> labels(whole.labels);
   in_parts.learn_task("task-0", inputs.first(40), labels.first(40));
-  const std::uint64_t digest = in_parts.snapshot().adapters().front()->digest();
+  const std::uint64_t digest = in_parts.snapshot().handles().front()->get()->digest();
   in_parts.extend_task("task-0", inputs.subspan(40), labels.subspan(40));
   CHECK(in_parts.tasks().front().rows == 60);
-  CHECK(in_parts.snapshot().adapters().front()->digest() == digest);
+  CHECK(in_parts.snapshot().handles().front()->get()->digest() == digest);
   CHECK(relative_error(in_parts.router().table()->weights(), at_once.router().table()->weights()) <
         1e-9);
 }
@@ -199,8 +199,8 @@ TEST_CASE("an adapter from elsewhere is adopted by a few inputs", "[learner]") {
   learn(learner, task<float>(0));
   const auto known = teacher.snapshot();
   for (Index t = 1; t < 3; ++t) {
-    const auto few = point_task<float>(t, 12, dim, 5, 70);
-    learner.adopt_task(few.name, known.adapter(few.name), few.inputs,
+    const auto few = point_task<float>(t, 12, point_dim, 5, 70);
+    learner.adopt_task(few.name, *known.adapter(few.name), few.inputs,
                        {.metadata = {{"from", "elsewhere"}}});
   }
   for (Index t = 0; t < 3; ++t) CHECK(accuracy(learner, t) > 0.85);
@@ -267,7 +267,7 @@ TEST_CASE("threads predict from whole snapshots while one thread learns", "[lear
           for (const auto& prediction : predictions) {
             const bool whole =
                 prediction.decision.scores.size() == static_cast<Index>(snapshot.tasks().size()) &&
-                snapshot.adapters().size() == snapshot.tasks().size();
+                snapshot.handles().size() == snapshot.tasks().size();
             torn += whole ? 0 : 1;
           }
           ++rounds;
@@ -326,16 +326,16 @@ TEMPLATE_TEST_CASE("bad input is refused with advice and the learner stays as it
   CHECK(contains(refused([&] { learner.extend_task("task-0", inputs, one_label); }),
                  "class 3, expected one of the 2"));
   CHECK(contains(refused([&] { learner.extend_task("task-0", {}, {}); }), "inputs are empty"));
-  Adapter<S> adapter = *learner.snapshot().adapters().front();
+  Adapter<S> adapter = *learner.snapshot().handles().front()->get();
   CHECK(contains(refused([&] { learner.adopt_task("task-0", adapter, inputs); }),
                  "is learned already"));
   adapter.heads.begin()->second.weights(0, 0) = std::numeric_limits<S>::infinity();
   CHECK(contains(refused([&] { learner.adopt_task("b", adapter, inputs); }),
                  "adapter holds NaN or infinity"));
   Adapter<S> elsewhere;
-  elsewhere.modules.emplace("layers.7", LoraModule<S>(dim, 48));
+  elsewhere.modules.emplace("layers.7", LoraModule<S>(point_dim, 48));
   CHECK(contains(refused([&] { learner.adopt_task("b", elsewhere, inputs); }), "site 'layers.7'"));
-  Adapter<S> headless = *learner.snapshot().adapters().front();
+  Adapter<S> headless = *learner.snapshot().handles().front()->get();
   headless.heads.clear();
   CHECK(
       contains(refused([&] { learner.adopt_task("b", headless, inputs); }), "adapter has no head"));
@@ -347,7 +347,7 @@ TEMPLATE_TEST_CASE("bad input is refused with advice and the learner stays as it
   CHECK(contains(refused([&] { learner.replace_adapter("task-0", headless); }),
                  "head 'trained' is 47 x 2 with 2 biases, expected 48 x 2 with 2"));
   Adapter<S> misshaped;
-  misshaped.modules.emplace("lift", LoraModule<S>(dim, 47));
+  misshaped.modules.emplace("lift", LoraModule<S>(point_dim, 47));
   CHECK(contains(refused([&] { learner.replace_adapter("task-0", misshaped); }),
                  "maps 16 to 47, expected 16 to 48"));
 }
@@ -381,7 +381,7 @@ TEST_CASE("features of another width are refused", "[learner][error]") {
       return Matrix<float>::Zero(static_cast<Index>(inputs.size()), 3);
     }
   };
-  ContinualLearner<Wrong> learner(Wrong(dim), small_options());
+  ContinualLearner<Wrong> learner(Wrong(point_dim), small_options());
   const auto rows = task<float>(0);
   CHECK(message_of<ShapeError>([&] { learner.learn_task("a", rows.inputs, rows.labels); }) ==
         "features of the backbone are 60 x 3, expected 60 x 16");
@@ -400,7 +400,7 @@ TEST_CASE("a poisoned router refuses to learn and the last snapshot goes on serv
   huge.inputs.resize(4);
   huge.labels.resize(4);
   for (auto& input : huge.inputs) input *= 1e9F;
-  Adapter<float> adapter = *learner.snapshot().adapters().front();
+  Adapter<float> adapter = *learner.snapshot().handles().front()->get();
   const auto before = learner.snapshot();
   CHECK(contains(
       message_of<NumericalError>([&] { learner.adopt_task("huge", adapter, huge.inputs); }),

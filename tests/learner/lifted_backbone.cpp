@@ -12,7 +12,7 @@ using namespace anyssr::test;
 
 namespace {
 
-constexpr Index dim = 6;
+constexpr Index lifted_dim = 6;
 
 /// An adapter with random numbers everywhere.
 template <class B>
@@ -62,8 +62,9 @@ double gradient_error(const B& backbone, const typename B::Trunk& trunk,
 TEST_CASE("gradients of a lifted classifier agree with finite differences", "[learner][property]") {
   const auto activation = GENERATE(Activation::relu, Activation::gelu, Activation::identity);
   const LiftedBackbone<PointBackbone<double>> backbone(
-      PointBackbone<double>(dim), {.dim = 7, .activation = activation, .label_smoothing = 0.1});
-  const auto task = point_task<double>(0, 5, dim, 3);
+      PointBackbone<double>(lifted_dim),
+      {.dim = 7, .activation = activation, .label_smoothing = 0.1});
+  const auto task = point_task<double>(0, 5, lifted_dim, 3);
   const auto trunk = backbone.trunk(task.inputs);
   CHECK(gradient_error(backbone, trunk, task.labels, random_adapter(backbone, task.labels, 4)) <
         1e-6);
@@ -71,8 +72,8 @@ TEST_CASE("gradients of a lifted classifier agree with finite differences", "[le
 
 TEST_CASE("gradients of a lifted regression agree with finite differences", "[learner][property]") {
   using Backbone = LiftedBackbone<PointBackbone<double>, Regression>;
-  const Backbone backbone(PointBackbone<double>(dim), {.dim = 7});
-  const auto task = point_task<double>(0, 5, dim, 3);
+  const Backbone backbone(PointBackbone<double>(lifted_dim), {.dim = 7});
+  const auto task = point_task<double>(0, 5, lifted_dim, 3);
   std::vector<Vector<double>> targets;
   for (std::uint64_t i = 0; i < 5; ++i) targets.push_back(random_normal<double>(2, 1, i));
   const auto trunk = backbone.trunk(task.inputs);
@@ -86,15 +87,15 @@ TEST_CASE("gradients of a lifted regression agree with finite differences", "[le
 TEMPLATE_TEST_CASE("forward follows its formula", "[learner]", float, double) {
   using S = TestType;
   const LiftOptions options{.dim = 9, .gain = 2, .closed_form_ridge = 0.4, .seed = 6};
-  const LiftedBackbone<PointBackbone<S>> backbone(PointBackbone<S>(dim), options);
-  const auto task = point_task<S>(0, 20, dim, 3);
+  const LiftedBackbone<PointBackbone<S>> backbone(PointBackbone<S>(lifted_dim), options);
+  const auto task = point_task<S>(0, 20, lifted_dim, 3);
   const auto trunk = backbone.trunk(task.inputs);
   Adapter<S> adapter = random_adapter(backbone, std::span<const Index>(task.labels), 4);
   const auto& module = adapter.modules.at("lift");
   const auto& head = adapter.heads.at("trained");
   // z = x P + c x A^T B^T; h = gain sqrt(2 / H) relu(z); mean of log softmax, all in double
   const Eigen::MatrixXd x = trunk.features.template cast<double>();
-  const Eigen::MatrixXd frozen = x * random_normal<double>(dim, 9, 6, 0x45585001).eval();
+  const Eigen::MatrixXd frozen = x * random_normal<double>(lifted_dim, 9, 6, 0x45585001).eval();
   const Eigen::MatrixXd delta =
       1.5 * module.b().template cast<double>() * module.a().template cast<double>();
   const double scale = 2 * std::sqrt(2.0 / 9);
@@ -118,7 +119,7 @@ TEMPLATE_TEST_CASE("forward follows its formula", "[learner]", float, double) {
   }
 
   backbone.fit_closed_form(trunk, task.labels, adapter);
-  Eigen::MatrixXd both(20, 9 + dim);
+  Eigen::MatrixXd both(20, 9 + lifted_dim);
   both << std::sqrt(2.0 / 9) * frozen.cwiseMax(0.0), x;
   Eigen::MatrixXd one_hot = Eigen::MatrixXd::Zero(20, 2);
   for (Index i = 0; i < 20; ++i) one_hot(i, task.labels[static_cast<std::size_t>(i)]) = 1;
@@ -135,8 +136,9 @@ TEMPLATE_TEST_CASE("forward follows its formula", "[learner]", float, double) {
 }
 
 TEST_CASE("rows of one batch are answered by their own mixes", "[learner]") {
-  const LiftedBackbone<PointBackbone<double>> backbone(PointBackbone<double>(dim), {.dim = 9});
-  const auto task = point_task<double>(0, 4, dim, 3);
+  const LiftedBackbone<PointBackbone<double>> backbone(PointBackbone<double>(lifted_dim),
+                                                       {.dim = 9});
+  const auto task = point_task<double>(0, 4, lifted_dim, 3);
   const auto trunk = backbone.trunk(task.inputs);
   const Adapter<double> a = random_adapter(backbone, std::span<const Index>(task.labels), 4);
   const Adapter<double> b = random_adapter(backbone, std::span<const Index>(task.labels), 5);
@@ -165,8 +167,9 @@ TEST_CASE("rows of one batch are answered by their own mixes", "[learner]") {
 
 TEST_CASE("lift options out of range are refused", "[learner][error]") {
   using Backbone = LiftedBackbone<PointBackbone<float>>;
-  const PointBackbone<float> points(dim);
-  CHECK(contains(message_of<ArgumentError>([&] { Backbone(points, {.dim = 0}); }), "dim is 0"));
+  const PointBackbone<float> points(lifted_dim);
+  CHECK(contains(message_of<ArgumentError>([&] { Backbone(points, {.dim = 0}); }),
+                 "lifted_dim is 0"));
   CHECK(contains(message_of<ArgumentError>([&] { Backbone(points, {.gain = 0}); }), "gain is 0"));
   CHECK(contains(message_of<ArgumentError>([&] { Backbone(points, {.label_smoothing = 1}); }),
                  "label_smoothing is 1"));
@@ -175,7 +178,7 @@ TEST_CASE("lift options out of range are refused", "[learner][error]") {
 }
 
 TEST_CASE("a lifted fingerprint names the backbone and the frozen layer", "[learner]") {
-  const PointBackbone<float> points(dim);
+  const PointBackbone<float> points(lifted_dim);
   const LiftedBackbone<PointBackbone<float>> first(points, {.dim = 8, .seed = 1});
   const LiftedBackbone<PointBackbone<float>> second(points, {.dim = 8, .seed = 2});
   CHECK(contains(first.fingerprint(), "points"));

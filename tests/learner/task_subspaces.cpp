@@ -11,7 +11,7 @@ using namespace anyssr::test;
 
 namespace {
 
-constexpr Index dim = 40;
+constexpr Index site_dim = 40;
 
 template <class S>
 ContinualLearner<PointBackbone<S>> make_learner(SubspaceChoice choice, Index rank) {
@@ -21,14 +21,14 @@ ContinualLearner<PointBackbone<S>> make_learner(SubspaceChoice choice, Index ran
   options.subspace = choice;
   options.subspace_fit.rank = rank;
   options.lift.dim = 32;
-  return ContinualLearner<PointBackbone<S>>(PointBackbone<S>(dim), options);
+  return ContinualLearner<PointBackbone<S>>(PointBackbone<S>(site_dim), options);
 }
 
 /// Rows inside a subspace of `directions` random directions named by the seed.
 template <class S>
 PointTask<S> flat_task(const std::string& name, Index directions, std::uint64_t seed) {
   const Matrix<S> rows =
-      random_normal<S>(30, directions, seed) * random_normal<S>(directions, dim, seed, 1);
+      random_normal<S>(30, directions, seed) * random_normal<S>(directions, site_dim, seed, 1);
   PointTask<S> task{name, {}, {}};
   for (Index i = 0; i < rows.rows(); ++i) {
     task.inputs.push_back(rows.row(i));
@@ -39,7 +39,7 @@ PointTask<S> flat_task(const std::string& name, Index directions, std::uint64_t 
 
 template <class S>
 Matrix<S> stack(const PointTask<S>& task) {
-  return PointBackbone<S>(dim).features(task.inputs);
+  return PointBackbone<S>(site_dim).features(task.inputs);
 }
 
 }  // namespace
@@ -54,11 +54,11 @@ TEMPLATE_TEST_CASE("a complement adapter does not act in the spans of earlier ta
     const TaskReport report =
         learner.learn_task(tasks.back().name, tasks.back().inputs, tasks.back().labels);
     CHECK(report.subspaces.at("lift").rank == 8);
-    CHECK(report.subspaces.at("lift").capacity_left == dim - 8 * (static_cast<Index>(t) + 1));
+    CHECK(report.subspaces.at("lift").capacity_left == site_dim - 8 * (static_cast<Index>(t) + 1));
   }
   const auto snapshot = learner.snapshot();
   for (std::size_t later = 1; later < 3; ++later) {
-    const LoraModule<S>& module = snapshot.adapter(tasks[later].name).modules.at("lift");
+    const LoraModule<S>& module = snapshot.adapter(tasks[later].name)->modules.at("lift");
     CHECK_FALSE(module.is_confined());
     REQUIRE(module.b().norm() > 0);
     const double norms =
@@ -104,7 +104,7 @@ TEST_CASE("own subspaces hold the task and a task of few rows gets a smaller ran
   tiny.labels = {0, 1};
   learner.learn_task("tiny", tiny.inputs, tiny.labels);
   const auto snapshot = learner.snapshot();
-  const auto& module = snapshot.adapter("tiny").modules.at("lift");
+  const auto& module = snapshot.adapter("tiny")->modules.at("lift");
   CHECK(module.rank() == 2);
   CHECK(module.scale() == 1);  // alpha / r as asked for: 4 / 4
 }
@@ -114,5 +114,5 @@ TEST_CASE("without a subspace modules read all directions", "[learner]") {
   const auto task = flat_task<float>("task", 6, 51);
   CHECK(learner.learn_task("task", task.inputs, task.labels).subspaces.empty());
   const auto snapshot = learner.snapshot();
-  CHECK(snapshot.adapter("task").modules.at("lift").rank() == 4);
+  CHECK(snapshot.adapter("task")->modules.at("lift").rank() == 4);
 }

@@ -52,9 +52,9 @@ TEMPLATE_TEST_CASE("a language model passes through the learner unchanged", "[le
   const Prompts first = make_prompts(0, 8, 20, 1);
   const Prompts second = make_prompts(9, 17, 24, 2);
   learner.learn_task("first", first.inputs, first.targets);
-  const std::uint64_t digest = learner.snapshot().adapters().front()->digest();
+  const std::uint64_t digest = learner.snapshot().handles().front()->get()->digest();
   learner.learn_task("second", second.inputs, second.targets);
-  CHECK(learner.snapshot().adapters().front()->digest() == digest);
+  CHECK(learner.snapshot().handles().front()->get()->digest() == digest);
 
   std::vector<std::vector<int>> mixed;  // two adapters in one batch, rows of unequal length
   for (std::size_t i = 0; i < 20; ++i) {

@@ -11,7 +11,7 @@ namespace {
 using namespace anyssr;
 using anyssr::test::message_of;
 
-constexpr double rounding = 16 * std::numeric_limits<double>::epsilon();
+constexpr double few_roundings = 16 * std::numeric_limits<double>::epsilon();
 
 /// After learning \ on   task 0  task 1  task 2
 ///        0               0.90    0.20    0.10
@@ -40,30 +40,31 @@ AccuracyMatrix learned_tasks() {
 
 TEST_CASE("average accuracy is the mean of the last row", "[metrics][golden]") {
   // (0.70 + 0.85 + 0.60) / 3 = 2.15 / 3
-  CHECK(std::abs(average_accuracy(three_tasks()) - 2.15 / 3) < rounding);
+  CHECK(std::abs(average_accuracy(three_tasks()) - 2.15 / 3) < few_roundings);
 }
 
 TEST_CASE("forgetting is the best accuracy before the last task minus the last",
           "[metrics][golden]") {
   // task 0: best of 0.90 and 0.95 is 0.95, last 0.70: 0.25
   // task 1: best is 0.80, last 0.85: -0.05; task 2 does not count: (0.25 - 0.05) / 2 = 0.10
-  CHECK(std::abs(forgetting(three_tasks()) - 0.10) < rounding);
+  CHECK(std::abs(forgetting(three_tasks()) - 0.10) < few_roundings);
 }
 
 TEST_CASE("backward transfer compares the last row with the diagonal", "[metrics][golden]") {
   // (0.70 - 0.90) + (0.85 - 0.80) = -0.15, over 2 tasks
-  CHECK(std::abs(backward_transfer(three_tasks()) + 0.075) < rounding);
+  CHECK(std::abs(backward_transfer(three_tasks()) + 0.075) < few_roundings);
 }
 
 TEST_CASE("forward transfer compares the entries above the diagonal with an untrained model",
           "[metrics][golden]") {
   // task 1: 0.20 - 0.05; task 2: 0.30 - 0.10: (0.15 + 0.20) / 2; entry 0 plays no part
-  CHECK(std::abs(forward_transfer(three_tasks(), std::vector{0.5, 0.05, 0.10}) - 0.175) < rounding);
+  CHECK(std::abs(forward_transfer(three_tasks(), std::vector{0.5, 0.05, 0.10}) - 0.175) <
+        few_roundings);
 }
 
 TEST_CASE("learning accuracy is the mean of the diagonal", "[metrics][golden]") {
   // (0.90 + 0.80 + 0.60) / 3 = 2.30 / 3
-  CHECK(std::abs(learning_accuracy(three_tasks()) - 2.30 / 3) < rounding);
+  CHECK(std::abs(learning_accuracy(three_tasks()) - 2.30 / 3) < few_roundings);
 }
 
 TEST_CASE("only forward transfer needs entries above the diagonal", "[metrics][property]") {

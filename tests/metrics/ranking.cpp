@@ -13,7 +13,7 @@ using namespace anyssr;
 using anyssr::test::message_of;
 using Scores = std::vector<double>;
 
-constexpr double rounding = 16 * std::numeric_limits<double>::epsilon();
+constexpr double rank_rounding = 16 * std::numeric_limits<double>::epsilon();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// Every pair by itself.
@@ -102,8 +102,8 @@ TEST_CASE("both figures agree with counting every pair", "[metrics][property]") 
   const int count = 1 + static_cast<int>(random.below(60));
   const Scores positive = coarse_scores(count, 2, random);
   const Scores negative = coarse_scores(61 - count, 0, random);
-  CHECK(std::abs(auroc(positive, negative) - slow_auroc(positive, negative)) < rounding);
-  CHECK(std::abs(auroc(positive, negative) + auroc(negative, positive) - 1) < rounding);
+  CHECK(std::abs(auroc(positive, negative) - slow_auroc(positive, negative)) < rank_rounding);
+  CHECK(std::abs(auroc(positive, negative) + auroc(negative, positive) - 1) < rank_rounding);
   for (const double tpr : {0.05, 0.5, 0.9, 0.95, 1.0}) {
     CAPTURE(tpr);
     CHECK(false_positive_rate_at(positive, negative, tpr) ==

@@ -167,6 +167,19 @@ TEST_CASE("a candidate too small for float is refused and not fatal", "[rls][err
   CHECK((rls.weights() == weights));
 }
 
+TEST_CASE("without noise round-off does not choose the smallest ridge", "[rls]") {
+  Rows<float> rows = random_rows<float>(400, 20, 2, 103);
+  rows.y = rows.x * random_normal<float>(20, 2, 103, 1);
+  InformationFloat rls(20, absolute(1));
+  update(rls, rows);
+  const std::vector<double> ridges{1e-7, 1e-6, 1e-5};  // below what float tells from 0
+  const RidgeSelection selection = rls.select_ridge(ridges);
+  for (const RidgeCandidate& candidate : selection.candidates) {
+    CHECK(candidate.residual >= std::numeric_limits<float>::epsilon() * rows.y.squaredNorm() / 2);
+    CHECK(candidate.gcv > 0);
+  }
+}
+
 TEST_CASE("candidates out of range are refused", "[rls][error]") {
   InformationDouble rls(6, absolute(0.1));
   const auto refused = [&](const std::vector<double>& ridges) {

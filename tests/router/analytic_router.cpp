@@ -13,7 +13,7 @@ using namespace anyssr::test;
 
 namespace {
 
-constexpr Index dim = 12;
+constexpr Index query_dim = 12;
 
 /// Rows of one task: two clusters, one a label.
 template <class S>
@@ -28,9 +28,9 @@ std::vector<TaskRows<S>> make_tasks(Index count, std::uint64_t seed, Index rows 
   std::vector<TaskRows<S>> tasks;
   for (Index t = 0; t < count; ++t) {
     const auto stream = static_cast<std::uint64_t>(10 * t);
-    const Matrix<S> centres = random_normal<S>(2, dim, seed, stream + 1);
+    const Matrix<S> centres = random_normal<S>(2, query_dim, seed, stream + 1);
     TaskRows<S> task{std::string(1, static_cast<char>('a' + t)),
-                     random_normal<S>(rows, dim, seed, stream + 2),
+                     random_normal<S>(rows, query_dim, seed, stream + 2),
                      {}};
     for (Index i = 0; i < rows; ++i) {
       task.labels.push_back(i % 2);
@@ -48,7 +48,7 @@ template <class S>
 Eigen::MatrixXd joint_weights(const std::vector<TaskRows<S>>& tasks, double ridge) {
   Index n = 0;
   for (const auto& task : tasks) n += task.features.rows();
-  Eigen::MatrixXd x(n, dim);
+  Eigen::MatrixXd x(n, query_dim);
   Eigen::MatrixXd y = Eigen::MatrixXd::Zero(n, 3 * static_cast<Index>(tasks.size()));
   Index row = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
@@ -88,7 +88,7 @@ TEMPLATE_TEST_CASE("tasks in any order and in any batches give the joint fit", "
   CAPTURE(seed);
   const auto tasks = make_tasks<S>(4, seed);
   RandomStream random(seed, 99);
-  AnalyticRouter<S> router(dim, plain);
+  AnalyticRouter<S> router(query_dim, plain);
   const std::vector<Index> order = random_permutation(4, random);
   for (const Index t : order) {  // a task comes in two parts; the second after all first parts
     const auto& task = tasks[static_cast<std::size_t>(t)];
@@ -120,10 +120,10 @@ TEMPLATE_TEST_CASE("scores margin runner-up and confidence follow their formulas
                    float, double) {
   using S = TestType;
   const auto tasks = make_tasks<S>(4, 21);
-  AnalyticRouter<S> router(dim, plain);
+  AnalyticRouter<S> router(query_dim, plain);
   for (const auto& task : tasks) router.learn(task.name, task.features, task.labels);
   const Eigen::MatrixXd joint = joint_weights(tasks, 0.5);
-  const Matrix<S> queries = random_normal<S>(9, dim, 22);
+  const Matrix<S> queries = random_normal<S>(9, query_dim, 22);
   const auto decisions = decide(router, queries);
   REQUIRE(decisions.size() == 9);
   for (Index i = 0; i < 9; ++i) {
@@ -149,7 +149,7 @@ TEMPLATE_TEST_CASE("scores margin runner-up and confidence follow their formulas
 
 TEST_CASE("the temperature is fitted on scores that leave each row out", "[router]") {
   const auto tasks = make_tasks<double>(3, 31, 14);
-  AnalyticRouter<double> router(dim, plain);
+  AnalyticRouter<double> router(query_dim, plain);
   for (const auto& task : tasks) router.learn(task.name, task.features, task.labels);
   // The rows of the last task, each scored by a joint fit without it.
   Eigen::MatrixXd scores(14, 3);
@@ -160,7 +160,7 @@ TEST_CASE("the temperature is fitted on scores that leave each row out", "[route
       last.features.row(j) = last.features.row(j + 1).eval();
       last.labels[static_cast<std::size_t>(j)] = last.labels[static_cast<std::size_t>(j + 1)];
     }
-    last.features.conservativeResize(13, dim);
+    last.features.conservativeResize(13, query_dim);
     last.labels.resize(13);
     scores.row(i) = reference_scores(tasks.back().features.row(i), joint_weights(without, 0.5), 3);
   }
@@ -176,9 +176,9 @@ TEMPLATE_TEST_CASE("one query alone is decided as in a batch and sparse as dense
       GENERATE(ExpansionKind::identity, ExpansionKind::dense, ExpansionKind::hadamard);
   CAPTURE(static_cast<int>(kind));
   const auto tasks = make_tasks<S>(3, 41);
-  AnalyticRouter<S> router(dim, {.expansion = {.kind = kind, .dim = 64}, .rls = plain.rls});
+  AnalyticRouter<S> router(query_dim, {.expansion = {.kind = kind, .dim = 64}, .rls = plain.rls});
   for (const auto& task : tasks) router.learn(task.name, to_sparse<S>(task.features), task.labels);
-  const Matrix<S> queries = random_normal<S>(6, dim, 42);
+  const Matrix<S> queries = random_normal<S>(6, query_dim, 42);
   const auto batch = decide(router, queries);
   RoutingWorkspace<S> workspace;
   RoutingDecision single;
@@ -196,9 +196,9 @@ TEMPLATE_TEST_CASE("one query alone is decided as in a batch and sparse as dense
 
 TEST_CASE("learning together equals learning in turn", "[router]") {
   const auto tasks = make_tasks<double>(3, 51);
-  AnalyticRouter<double> in_turn(dim, plain);
+  AnalyticRouter<double> in_turn(query_dim, plain);
   for (const auto& task : tasks) in_turn.learn(task.name, task.features, task.labels);
-  Matrix<double> features(90, dim);
+  Matrix<double> features(90, query_dim);
   std::vector<Index> task_of_row;
   std::vector<Index> labels;
   for (Index i = 0; i < 90; ++i) {  // rows of the tasks mixed
@@ -208,9 +208,9 @@ TEST_CASE("learning together equals learning in turn", "[router]") {
     labels.push_back(tasks[t].labels[static_cast<std::size_t>(i / 3)]);
   }
   const std::vector<std::string> names{"a", "b", "c"};
-  AnalyticRouter<double> together(dim, plain);
+  AnalyticRouter<double> together(query_dim, plain);
   together.learn_together(std::span<const std::string>(names), features, task_of_row, labels);
-  const Matrix<double> queries = random_normal<double>(50, dim, 52);
+  const Matrix<double> queries = random_normal<double>(50, query_dim, 52);
   const auto first = decide(in_turn, queries);
   const auto second = decide(together, queries);
   for (std::size_t i = 0; i < 50; ++i) {
@@ -221,24 +221,24 @@ TEST_CASE("learning together equals learning in turn", "[router]") {
 
 TEST_CASE("a task without labels counts its task column as its best label", "[router]") {
   const auto tasks = make_tasks<double>(2, 61);
-  AnalyticRouter<double> router(dim, plain);
+  AnalyticRouter<double> router(query_dim, plain);
   router.learn(tasks[0].name, tasks[0].features);
   router.learn(tasks[1].name, tasks[1].features, tasks[1].labels);
   CHECK(router.tasks()[0].label_columns.empty());
-  const Matrix<double> query = random_normal<double>(1, dim, 62);
+  const Matrix<double> query = random_normal<double>(1, query_dim, 62);
   const auto decision = decide(router, query).front();
   const double own = (query * router.table()->weights().col(router.tasks()[0].column))(0);
   CHECK(std::abs(decision.scores(0) - 2 * own) < 1e-12);
-  AnalyticRouter<double> task_columns_only(dim, {.rls = plain.rls, .label_columns = false});
+  AnalyticRouter<double> task_columns_only(query_dim, {.rls = plain.rls, .label_columns = false});
   task_columns_only.learn("a", tasks[1].features, tasks[1].labels);
   CHECK(task_columns_only.table()->weights().cols() == 1);
 }
 
 TEST_CASE("a router with one task names it for every query", "[router]") {
   const auto tasks = make_tasks<float>(1, 71);
-  AnalyticRouter<float> router(dim, plain);
+  AnalyticRouter<float> router(query_dim, plain);
   router.learn("only", tasks[0].features, tasks[0].labels);
-  const auto decision = decide<float>(router, random_normal<float>(1, dim, 72)).front();
+  const auto decision = decide<float>(router, random_normal<float>(1, query_dim, 72)).front();
   CHECK(decision.task == 0);
   CHECK(decision.runner_up == -1);
   CHECK(decision.confidence == 1);
@@ -247,7 +247,7 @@ TEST_CASE("a router with one task names it for every query", "[router]") {
 
 TEST_CASE("a table serves as it was while the router goes on learning", "[router]") {
   const auto tasks = make_tasks<double>(3, 81);
-  AnalyticRouter<double> router(dim, plain);
+  AnalyticRouter<double> router(query_dim, plain);
   router.learn("a", tasks[0].features, tasks[0].labels);
   router.learn("b", tasks[1].features, tasks[1].labels);
   const auto table = router.table();
@@ -261,7 +261,7 @@ TEST_CASE("a table serves as it was while the router goes on learning", "[router
 TEST_CASE("bad input is refused by name and the router stays as it was", "[router][error]") {
   const auto tasks = make_tasks<double>(2, 91);
   const Matrix<double>& x = tasks[0].features;
-  AnalyticRouter<double> router(dim, plain);
+  AnalyticRouter<double> router(query_dim, plain);
   RoutingWorkspace<double> workspace;
   RoutingDecision decision;
   CHECK(contains(message_of<TaskError>([&] { router.decide(x.topRows(1), workspace, decision); }),
@@ -282,7 +282,7 @@ TEST_CASE("bad input is refused by name and the router stays as it was", "[route
   CHECK(contains(refused([&] { router.extend("a", x); }), "'a' was learned with labels"));
   CHECK(refused([&] { router.learn("b", Matrix<double>::Ones(3, 5)); }) ==
         "features are 3 x 5, expected n x 12");
-  CHECK(contains(refused([&] { router.learn("b", Matrix<double>(0, dim)); }), "has no rows"));
+  CHECK(contains(refused([&] { router.learn("b", Matrix<double>(0, query_dim)); }), "has no rows"));
   Matrix<double> bad = x;
   bad(1, 2) = std::numeric_limits<double>::quiet_NaN();
   CHECK(contains(refused([&] { router.learn("b", bad); }), "row 1, column 2"));
@@ -296,8 +296,9 @@ TEST_CASE("bad input is refused by name and the router stays as it was", "[route
   CHECK(contains(
       refused([&] { router.learn_together(std::span<const std::string>(names), x, all_b); }),
       "task 'c' has no rows"));
-  CHECK(contains(refused([&] { router.decide(Matrix<double>::Ones(2, dim), workspace, decision); }),
-                 "features are 2 x 12, expected 1 rows"));
+  CHECK(contains(
+      refused([&] { router.decide(Matrix<double>::Ones(2, query_dim), workspace, decision); }),
+      "features are 2 x 12, expected 1 rows"));
   CHECK(contains(refused([&] { router.decide(bad.row(1), workspace, decision); }),
                  "NaN or infinity"));
   CHECK(contains(message_of<ArgumentError>([] { AnalyticRouter<float>(4, {.label_weight = -1}); }),

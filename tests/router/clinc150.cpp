@@ -13,7 +13,7 @@ using namespace anyssr::test;
 
 namespace {
 
-constexpr Index dim = 4096;
+constexpr Index buckets = 4096;
 constexpr RlsOptions ridge{.ridge = 0.3, .ridge_scale = RidgeScale::absolute};
 
 /// A router that learned the rows, and features to measure it on.
@@ -21,8 +21,8 @@ class Measured {
  public:
   Measured(const Clinc150& data, const ClincSplit& train, std::uint64_t seed,
            const RouterOptions& options)
-      : router_(dim, options), test_(data.test) {
-    const TextHashingBackbone<float> backbone({.dim = dim, .seed = seed});
+      : router_(buckets, options), test_(data.test) {
+    const TextHashingBackbone<float> backbone({.dim = buckets, .seed = seed});
     router_.learn_together(std::span<const std::string>(data.names), backbone.features(train.texts),
                            train.tasks, train.labels);
     features_ = backbone.features(test_.texts);

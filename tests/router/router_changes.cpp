@@ -17,28 +17,28 @@ using namespace anyssr::test;
 
 namespace {
 
-constexpr Index dim = 14;
+constexpr Index changed_dim = 14;
 const RlsOptions absolute{.ridge = 0.7, .ridge_scale = RidgeScale::absolute, .threads = 1};
 
 /// Rows of one task with two labels, around centres of their own.
 template <class S>
-struct TaskRows {
+struct ChangedRows {
   std::string name;
   Matrix<S> x;
   std::vector<Index> labels;
 
-  TaskRows(Index task, Index rows, std::uint64_t sample = 0)
-      : name("task-" + std::to_string(task)), x(rows, dim) {
+  ChangedRows(Index task, Index rows, std::uint64_t sample = 0)
+      : name("task-" + std::to_string(task)), x(rows, changed_dim) {
     const auto stream = static_cast<std::uint64_t>(10 * task);
-    const Matrix<S> centres = random_normal<S>(2, dim, 5, stream);
-    const Matrix<S> noise = random_normal<S>(rows, dim, 6 + sample, stream + 1);
+    const Matrix<S> centres = random_normal<S>(2, changed_dim, 5, stream);
+    const Matrix<S> noise = random_normal<S>(rows, changed_dim, 6 + sample, stream + 1);
     for (Index i = 0; i < rows; ++i) {
       labels.push_back(i % 2);
       x.row(i) = centres.row(i % 2) + S(0.4) * noise.row(i);
     }
   }
-  [[nodiscard]] TaskRows part(Index begin, Index count) const {
-    TaskRows result = *this;
+  [[nodiscard]] ChangedRows part(Index begin, Index count) const {
+    ChangedRows result = *this;
     result.x = x.middleRows(begin, count);
     result.labels.assign(labels.begin() + begin, labels.begin() + begin + count);
     return result;
@@ -46,7 +46,7 @@ struct TaskRows {
 };
 
 template <class S>
-using Tasks = std::vector<TaskRows<S>>;
+using Tasks = std::vector<ChangedRows<S>>;
 
 /// Joint ridge regression of tasks in the column order of the router, by QR in double.
 /// @param weights  s_i of the rows of each task
@@ -55,7 +55,7 @@ Eigen::MatrixXd joint(const AnalyticRouter<S>& router, const Tasks<S>& tasks, do
                       const std::vector<double>& weights) {
   Index rows = 0;
   for (const auto& task : tasks) rows += task.x.rows();
-  Eigen::MatrixXd x(rows, dim);
+  Eigen::MatrixXd x(rows, changed_dim);
   Eigen::MatrixXd y = Eigen::MatrixXd::Zero(rows, router.regression().targets());
   Index at = 0;
   for (std::size_t k = 0; k < tasks.size(); ++k) {
@@ -111,9 +111,9 @@ struct Before {
 TEMPLATE_TEST_CASE("unlearned rows are gone as if they had never come", "[router][property]", float,
                    double) {
   using S = TestType;
-  AnalyticRouter<S> router(dim, {.rls = absolute});
-  const TaskRows<S> a(0, 40);
-  const TaskRows<S> b(1, 30);
+  AnalyticRouter<S> router(changed_dim, {.rls = absolute});
+  const ChangedRows<S> a(0, 40);
+  const ChangedRows<S> b(1, 30);
   router.learn(a.name, a.x, a.labels);
   const std::uint64_t digest = router.learn(b.name, b.x.topRows(20), b.part(0, 20).labels);
   const std::uint64_t more = router.extend(b.name, b.x.bottomRows(10), b.part(20, 10).labels);
@@ -155,11 +155,11 @@ TEMPLATE_TEST_CASE("merged routers equal one that learned everything", "[router]
                    double) {
   using S = TestType;
   const RouterOptions options{.expansion = {.kind = ExpansionKind::identity}, .rls = absolute};
-  const TaskRows<S> a(0, 24);
-  const TaskRows<S> b(1, 30);
-  const TaskRows<S> c(2, 18);
-  AnalyticRouter<S> left(dim, options);
-  AnalyticRouter<S> right(dim, options);
+  const ChangedRows<S> a(0, 24);
+  const ChangedRows<S> b(1, 30);
+  const ChangedRows<S> c(2, 18);
+  AnalyticRouter<S> left(changed_dim, options);
+  AnalyticRouter<S> right(changed_dim, options);
   left.learn(a.name, a.x, a.labels);
   left.learn(b.name, b.x.topRows(13), b.part(0, 13).labels);
   right.learn(c.name, c.x, c.labels);
@@ -175,13 +175,13 @@ TEMPLATE_TEST_CASE("merged routers equal one that learned everything", "[router]
 
 TEST_CASE("routers of another seed or width or weighting are not merged", "[router][error]") {
   const auto make = [](std::uint64_t seed, Index width, bool balanced, Activation activation) {
-    AnalyticRouter<double> router(dim, {.expansion = {.kind = ExpansionKind::dense,
-                                                      .dim = width,
-                                                      .activation = activation,
-                                                      .seed = seed},
-                                        .rls = absolute,
-                                        .balanced = balanced});
-    const TaskRows<double> rows(0, 20);
+    AnalyticRouter<double> router(changed_dim, {.expansion = {.kind = ExpansionKind::dense,
+                                                              .dim = width,
+                                                              .activation = activation,
+                                                              .seed = seed},
+                                                .rls = absolute,
+                                                .balanced = balanced});
+    const ChangedRows<double> rows(0, 20);
     router.learn(rows.name, rows.x, rows.labels, seed == 7 ? 25 : 0);
     return router;
   };
@@ -198,8 +198,8 @@ TEST_CASE("routers of another seed or width or weighting are not merged", "[rout
   CHECK(contains(refused(make(1, 32, true, Activation::relu)),
                  "the router to merge is balanced, expected the same as here"));
   AnalyticRouter<double> balanced = make(7, 32, true, Activation::relu);  // declared 25 rows
-  AnalyticRouter<double> same_seed(dim, balanced.options());
-  const TaskRows<double> rows(0, 20);
+  AnalyticRouter<double> same_seed(changed_dim, balanced.options());
+  const ChangedRows<double> rows(0, 20);
   same_seed.learn(rows.name, rows.x, rows.labels);
   CHECK(contains(message_of<TaskError>([&] { balanced.merge(same_seed); }),
                  "declare the same number of rows in both"));
@@ -207,13 +207,13 @@ TEST_CASE("routers of another seed or width or weighting are not merged", "[rout
 
 TEMPLATE_TEST_CASE("another ridge needs no data", "[router][property]", float, double) {
   using S = TestType;
-  const Tasks<S> tasks{TaskRows<S>(0, 40), TaskRows<S>(1, 25)};
-  AnalyticRouter<S> router(dim, {.rls = absolute});
+  const Tasks<S> tasks{ChangedRows<S>(0, 40), ChangedRows<S>(1, 25)};
+  AnalyticRouter<S> router(changed_dim, {.rls = absolute});
   for (const auto& task : tasks) router.learn(task.name, task.x, task.labels);
   router.set_ridge(5);
   CHECK(router.options().rls.ridge == 5);
   check_joint<S>(router, tasks, 5);
-  const TaskRows<S> third(2, 12);
+  const ChangedRows<S> third(2, 12);
   router.learn(third.name, third.x, third.labels);  // the new ridge stays
   check_joint<S>(router, {tasks[0], tasks[1], third}, 5);
   const Before<S> before(router);
@@ -231,11 +231,11 @@ TEMPLATE_TEST_CASE("a balanced router is the joint fit with weights of one over 
   const bool relative = GENERATE(false, true);
   const bool reverse = GENERATE(false, true);
   CAPTURE(relative, reverse);
-  Tasks<S> tasks{TaskRows<S>(0, 60), TaskRows<S>(1, 9), TaskRows<S>(2, 20)};
+  Tasks<S> tasks{ChangedRows<S>(0, 60), ChangedRows<S>(1, 9), ChangedRows<S>(2, 20)};
   if (reverse) std::swap(tasks[0], tasks[2]);
   RlsOptions rls = absolute;
   if (relative) rls.ridge_scale = RidgeScale::relative;
-  AnalyticRouter<S> router(dim, {.rls = rls, .balanced = true});
+  AnalyticRouter<S> router(changed_dim, {.rls = rls, .balanced = true});
   std::vector<double> weights;
   double trace = 0;
   Index rows = 0;
@@ -249,7 +249,7 @@ TEMPLATE_TEST_CASE("a balanced router is the joint fit with weights of one over 
     trace += weights.back() * task.x.template cast<double>().squaredNorm();
     rows += task.x.rows();
   }
-  const double scale = relative ? trace / dim : 3.0 / static_cast<double>(rows);
+  const double scale = relative ? trace / changed_dim : 3.0 / static_cast<double>(rows);
   CHECK(std::abs(router.regression().ridge() - 0.7 * scale) < 1e-5 * scale);
   CHECK(relative_error(router.regression().weights(), joint(router, tasks, 0.7 * scale, weights)) <
         tolerance<S>());
@@ -274,8 +274,8 @@ TEMPLATE_TEST_CASE("held-out scores are those of a regression without the row",
   using S = TestType;
   const bool balanced = GENERATE(false, true);
   CAPTURE(balanced);
-  const Tasks<S> tasks{TaskRows<S>(0, 18), TaskRows<S>(1, 12)};
-  AnalyticRouter<S> router(dim, {.rls = absolute, .balanced = balanced});
+  const Tasks<S> tasks{ChangedRows<S>(0, 18), ChangedRows<S>(1, 12)};
+  AnalyticRouter<S> router(changed_dim, {.rls = absolute, .balanced = balanced});
   for (const auto& task : tasks) router.learn(task.name, task.x, task.labels);
   const std::vector<Index> rows(12, 1);
   const SparseRows<S> targets = detail::router_targets<S>(router.tasks(), rows, tasks[1].labels, 6);
@@ -301,10 +301,10 @@ TEMPLATE_TEST_CASE("held-out scores are those of a regression without the row",
 }
 
 TEST_CASE("the suggested label weight is the one that routes most held-out rows", "[router]") {
-  AnalyticRouter<double> router(dim, {.rls = absolute, .label_weight = 0.75});
+  AnalyticRouter<double> router(changed_dim, {.rls = absolute, .label_weight = 0.75});
   CHECK(router.suggest_label_weight() == 0.75);  // nothing measured yet
   for (Index t = 0; t < 5; ++t) {
-    const TaskRows<double> rows(t, 40);
+    const ChangedRows<double> rows(t, 40);
     router.learn(rows.name, rows.x, rows.labels);
   }
   const LabelWeightCounts& counts = router.label_weight_counts();

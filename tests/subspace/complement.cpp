@@ -13,6 +13,7 @@ namespace {
 
 using test::contains;
 using test::message_of;
+using test::orthonormality_error;
 using test::relative_error;
 using test::round_off;
 
@@ -25,13 +26,6 @@ Eigen::MatrixXd wide(const M& m) {
 template <class Scalar>
 Matrix<Scalar> as(const Eigen::MatrixXd& m) {
   return m.cast<Scalar>();
-}
-
-template <class U>
-double orthonormality_error(const U& basis) {
-  const Eigen::MatrixXd u = wide(basis);
-  const Eigen::MatrixXd gram = u.transpose() * u;
-  return (gram - Eigen::MatrixXd::Identity(u.cols(), u.cols())).norm();
 }
 
 Eigen::MatrixXd normal(Index rows, Index cols, std::uint64_t seed, std::uint64_t stream) {

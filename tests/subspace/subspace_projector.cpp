@@ -13,15 +13,9 @@ namespace {
 
 using test::contains;
 using test::message_of;
+using test::orthonormality_error;
 using test::relative_error;
 using test::round_off;
-
-template <class U>
-double orthonormality_error(const U& basis) {
-  const Eigen::MatrixXd u = basis.template cast<double>();
-  const Eigen::MatrixXd gram = u.transpose() * u;
-  return (gram - Eigen::MatrixXd::Identity(u.cols(), u.cols())).norm();
-}
 
 /// n x D rows whose k-th direction has the weight decay^k.
 template <class Scalar>

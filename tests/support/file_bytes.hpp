@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <string>
 
 namespace anyssr::test {
@@ -34,6 +35,14 @@ inline std::string safetensors_entry(const std::string& name, const std::string&
                                      const std::string& shape, std::size_t begin, std::size_t end) {
   return "\"" + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape +
          R"(,"data_offsets":[)" + std::to_string(begin) + "," + std::to_string(end) + "]}";
+}
+
+/// Bytes of any value, the same for a seed.
+inline std::string random_text(std::size_t size, unsigned seed) {
+  std::mt19937 random(seed);
+  std::string text(size, '\0');
+  for (char& letter : text) letter = static_cast<char>(random() & 0xFFU);
+  return text;
 }
 
 }  // namespace anyssr::test

@@ -27,6 +27,14 @@ double round_off(double factor) {
   return factor * static_cast<double>(std::numeric_limits<Scalar>::epsilon());
 }
 
+/// |U^T U - I| of an n x k basis, in double.
+template <class U>
+double orthonormality_error(const U& basis) {
+  const Eigen::MatrixXd u = basis.template cast<double>();
+  const Eigen::MatrixXd gram = u.transpose() * u;
+  return (gram - Eigen::MatrixXd::Identity(u.cols(), u.cols())).norm();
+}
+
 /// Ridge regression the slow way, in double: the rows of X over sqrt(ridge) I, solved by QR.
 template <class X, class Y>
 Eigen::MatrixXd joint_fit(const X& x, const Y& y, double ridge) {

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 
 namespace anyssr::test {
@@ -60,6 +61,12 @@ inline ProgramResult run_program(const std::string& program, const std::string& 
   const int status = pclose(pipe);
   result.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return result;
+}
+
+/// The JSON that a program wrote.
+inline nlohmann::json read_figures(const std::string& path) {
+  std::ifstream file(path);
+  return nlohmann::json::parse(file);
 }
 
 }  // namespace anyssr::test

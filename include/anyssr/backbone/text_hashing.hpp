@@ -102,6 +102,11 @@ class TextHashingBackbone {
                           " max_bytes=", o.max_bytes, " seed=", o.seed);
   }
 
+  /// A text whose features a saved state keeps (ProbedBackbone).
+  [[nodiscard]] static std::string probe_input() {
+    return "The quick brown fox asked 2 lazy dogs for the balance of their account.";
+  }
+
   /// One row a text: n x feature_dim(), compressed, columns rising within a row, rows of length 1;
   /// a text with no letter or digit gives a zero row.
   /// @param texts  n texts, each with a character that is not white space and of at most

@@ -48,4 +48,11 @@ concept FingerprintedBackbone = requires(const B& backbone) {
   { backbone.fingerprint() } -> std::convertible_to<std::string>;
 };
 
+/// A backbone with an input of its own, of which a saved state keeps the features: a backbone that
+/// computes something else is then found out.
+template <class B>
+concept ProbedBackbone = requires(const B& backbone) {
+  { backbone.probe_input() } -> std::convertible_to<typename B::Input>;
+};
+
 }  // namespace anyssr::inline v0

@@ -83,6 +83,10 @@ class AtomicFile {
     sync_folder();
   }
 
+  /// Whether the target is the new file: true after commit(), also after a commit() that threw once
+  /// the new one was in place.
+  [[nodiscard]] bool has_replaced() const noexcept { return renamed_; }
+
  private:
   void open_temporary() {
     std::random_device random;

@@ -12,6 +12,9 @@
 /// A tensor is read into memory of its own when it is asked for, so the peak is that tensor and not
 /// the file. NaN and infinity are legal in the format: whoever takes a tensor into state checks for
 /// them.
+///
+/// On request the file is mapped (mapped_file.hpp says for which files that is safe), and `view`
+/// then hands out the bytes of a tensor where they are.
 
 #include <algorithm>
 #include <concepts>
@@ -25,6 +28,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "anyssr/core/concepts.hpp"
@@ -33,6 +37,7 @@
 #include "anyssr/io/byte_order.hpp"
 #include "anyssr/io/dtype.hpp"
 #include "anyssr/io/half.hpp"
+#include "anyssr/io/mapped_file.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/safetensors_header.hpp"
 #include "anyssr/io/safetensors_parser.hpp"
@@ -41,6 +46,7 @@ namespace anyssr::inline v0 {
 
 struct SafetensorsReaderOptions {
   std::uint64_t max_header_bytes = detail::max_header_bytes;  ///< 16 MiB is ample for adapters
+  bool mapped = false;  ///< map the file, which nobody may change then (mapped_file.hpp)
 };
 
 /// An open file. It moves and does not copy; const calls may come from several threads.
@@ -51,12 +57,17 @@ class SafetensorsReader {
   /// Cost: O(n log n) time in the bytes of the header, memory in proportion to them.
   explicit SafetensorsReader(const std::filesystem::path& path,
                              const SafetensorsReaderOptions& options = {})
-      : file_(path) {
+      : file_(opened(path, options.mapped)) {
     const std::uint64_t header_bytes = read_header_size(options.max_header_bytes);
     std::string text(static_cast<std::size_t>(header_bytes), '\0');
-    file_.read(8, std::as_writable_bytes(std::span(text)));
+    read(8, std::as_writable_bytes(std::span(text)));
     data_begin_ = 8 + header_bytes;
-    header_ = parse_safetensors_header(text, file_.size() - data_begin_, path.string());
+    header_ = parse_safetensors_header(text, file_size() - data_begin_, path.string());
+  }
+
+  [[nodiscard]] const std::filesystem::path& path() const noexcept {
+    return std::visit(
+        [](const auto& file) -> const auto& { return file.path(); }, file_);
   }
 
   /// In the order of their bytes.
@@ -123,6 +134,24 @@ class SafetensorsReader {
     return result;
   }
 
+  /// `count` of these numbers, from number `first` on: a large tensor in pieces.
+  /// @throws ArgumentError  where the tensor does not have them
+  template <RealScalar S>
+  [[nodiscard]] std::vector<S> numbers_between(std::string_view name, Index first,
+                                               Index count) const {
+    const TensorInfo& info = tensor(name);
+    expect_kind(info, DtypeKind::number);
+    const auto most = static_cast<Index>(info.elements());
+    detail::expect(first >= 0 && count >= 0 && first <= most && count <= most - first, "numbers ",
+                   first, " to ", first, " + ", count, " of tensor ", detail::in_quotes(name),
+                   " are wanted, expected a part of its ", most);
+    TensorInfo part = info;
+    part.begin += static_cast<std::uint64_t>(first) * (bits_of(info.dtype) / 8);
+    std::vector<S> result(static_cast<std::size_t>(count));
+    read_numbers(part, std::span(result));
+    return result;
+  }
+
   /// A tensor of any shape and an integer type, its last dimension running fastest.
   /// @throws FormatError  no such tensor, another type, a value outside the range of T, or a BOOL
   ///                      other than 0 and 1; FileError
@@ -139,25 +168,49 @@ class SafetensorsReader {
   [[nodiscard]] std::vector<std::byte> bytes(std::string_view name) const {
     const TensorInfo& info = tensor(name);
     std::vector<std::byte> result(static_cast<std::size_t>(info.bytes()));
-    file_.read(data_begin_ + info.begin, result);
+    read(data_begin_ + info.begin, result);
     return result;
   }
 
+  /// As bytes, without a copy: aligned for nothing, little-endian, and valid as long as this reader
+  /// or the one it was moved to.
+  /// @throws ArgumentError  where the file was not opened as mapped
+  /// @throws FormatError    where there is none of that name
+  [[nodiscard]] std::span<const std::byte> view(std::string_view name) const {
+    const TensorInfo& info = tensor(name);
+    const MappedFile* const mapped = std::get_if<MappedFile>(&file_);
+    if (mapped == nullptr) refuse_view(info);
+    return mapped->bytes(data_begin_ + info.begin, info.bytes());
+  }
+
  private:
+  using File = std::variant<RegularFile, MappedFile>;
+
   static constexpr std::size_t block_elements = std::size_t{1} << 15;
+
+  [[nodiscard]] static File opened(const std::filesystem::path& path, bool mapped) {
+    if (mapped) return MappedFile(path);
+    return RegularFile(path);
+  }
+  [[nodiscard]] std::uint64_t file_size() const noexcept {
+    return std::visit([](const auto& file) { return file.size(); }, file_);
+  }
+  void read(std::uint64_t offset, std::span<std::byte> out) const {
+    std::visit([&](const auto& file) { file.read(offset, out); }, file_);
+  }
 
   /// Sizes are checked before a byte is allocated, by subtraction, since 8 + N may overflow.
   [[nodiscard]] std::uint64_t read_header_size(std::uint64_t max_header_bytes) const {
-    const std::string file = file_.path().string();
-    detail::expect<FormatError>(file_.size() >= 10, file, ": has ", file_.size(),
+    const std::string file = path().string();
+    detail::expect<FormatError>(file_size() >= 10, file, ": has ", file_size(),
                                 " bytes, expected at least 10");
     std::uint64_t size = 0;
-    file_.read(0, std::as_writable_bytes(std::span(&size, 1)));
+    read(0, std::as_writable_bytes(std::span(&size, 1)));
     detail::swap_if_big_endian(std::span(&size, 1));
-    if (size > max_header_bytes || size > file_.size() - 8) {
+    if (size > max_header_bytes || size > file_size() - 8) {
       detail::raise<FormatError>(file, ": the header has ", size, " bytes, expected at most ",
-                                 max_header_bytes, " and at most ", file_.size() - 8,
-                                 " in a file of ", file_.size());
+                                 max_header_bytes, " and at most ", file_size() - 8,
+                                 " in a file of ", file_size());
     }
     return size;
   }
@@ -221,14 +274,14 @@ class SafetensorsReader {
   void read_as(const TensorInfo& info, std::span<Out> out, const Convert& convert) const {
     if constexpr (std::same_as<Raw, Out>) {
       if (info.dtype != Dtype::BOOL) {
-        file_.read(data_begin_ + info.begin, std::as_writable_bytes(out));
+        read(data_begin_ + info.begin, std::as_writable_bytes(out));
         return detail::swap_if_big_endian(out);
       }
     }
     std::vector<Raw> block(std::min(out.size(), block_elements));
     for (std::size_t done = 0; done < out.size();) {
       const std::span<Raw> part = std::span(block).first(std::min(block.size(), out.size() - done));
-      file_.read(data_begin_ + info.begin + done * sizeof(Raw), std::as_writable_bytes(part));
+      read(data_begin_ + info.begin + done * sizeof(Raw), std::as_writable_bytes(part));
       detail::swap_if_big_endian(part);
       std::transform(part.begin(), part.end(), out.begin() + static_cast<std::ptrdiff_t>(done),
                      convert);
@@ -243,12 +296,16 @@ class SafetensorsReader {
   }
 
   [[noreturn]] void refuse(const TensorInfo& info, std::string_view what) const {
-    detail::raise<FormatError>(file_.path().string(), ": tensor ", detail::in_quotes(info.name),
-                               " ", what);
+    detail::raise<FormatError>(path().string(), ": tensor ", detail::in_quotes(info.name), " ",
+                               what);
   }
   [[noreturn]] void refuse_value(const TensorInfo& info, std::string_view found,
                                  std::string_view expected) const {
     refuse(info, detail::concat("holds ", found, ", expected ", expected));
+  }
+  [[noreturn]] void refuse_view(const TensorInfo& info) const {
+    detail::raise<ArgumentError>(path().string(), ": tensor ", detail::in_quotes(info.name),
+                                 " has no view, expected a reader with the option mapped");
   }
   [[noreturn]] void refuse_shape(const TensorInfo& info,
                                  std::initializer_list<Index> expected) const {
@@ -268,11 +325,11 @@ class SafetensorsReader {
       known += (known.empty() ? "" : ", ") + detail::in_quotes(tensors()[i].name);
     }
     if (tensors().size() > most) known += ", ...";
-    detail::raise<FormatError>(file_.path().string(), ": has no tensor ", detail::in_quotes(name),
+    detail::raise<FormatError>(path().string(), ": has no tensor ", detail::in_quotes(name),
                                ", it has ", known.empty() ? "none at all" : known);
   }
 
-  RegularFile file_;
+  File file_;
   std::uint64_t data_begin_ = 0;  // 8 + N
   SafetensorsHeader header_;
 };

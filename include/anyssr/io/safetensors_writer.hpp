@@ -54,9 +54,13 @@ concept TensorRange = !DenseFeatures<R> && std::ranges::contiguous_range<const R
 ///
 /// `add` copies what it is given, and moves it where it is handed over by std::move: what happens
 /// to the matrix later does not matter. `add_reference` does not copy, for what is large: the
-/// matrix must live, and keep its shape, until `write` has returned.
+/// matrix must live, and keep its shape, until `write` has returned. `add_streamed` asks for the
+/// elements when the file is written, for what is in no memory as a whole.
 class SafetensorsWriter {
  public:
+  /// Takes bytes in the order of the file, in pieces of any size, each valid for the call alone.
+  using Sink = std::function<void(std::span<const std::byte>)>;
+
   /// An entry of `__metadata__`; a key that is there already gets the new value.
   /// @throws ArgumentError  where either is not UTF-8
   void set_metadata(std::string key, std::string value) {
@@ -134,25 +138,46 @@ class SafetensorsWriter {
     tensors_.emplace(std::move(name), std::move(tensor));
   }
 
+  /// As add_bytes, but `send` hands the bytes to a sink, in any number of calls, whenever the file
+  /// is written; what it refers to must live until then. It lets pass what the sink throws.
+  /// @throws ArgumentError  where name, shape or send cannot be; from `stream` and `write`, where
+  ///                        `send` sends other than the bytes of the shape
+  void add_streamed(std::string name, Dtype dtype, std::vector<std::uint64_t> shape,
+                    std::function<void(const Sink&)> send) {
+    Tensor tensor = planned(name, dtype, std::move(shape));
+    detail::expect(send != nullptr, "tensor ", detail::in_quotes(name),
+                   " has nothing to send it, expected a function");
+    tensor.send = std::move(send);
+    tensors_.emplace(std::move(name), std::move(tensor));
+  }
+
   /// Writes the file, or replaces it. The writer stays as it is.
-  /// @throws FileError  where the system refuses; the old file is whole then (atomic_file.hpp)
+  /// @throws FileError      where the system refuses; the old file is whole then (atomic_file.hpp)
+  /// @throws ArgumentError  as stream, likewise
   /// Cost: beyond the tensors themselves a few hundred kB of memory, and one row of a
   /// column-major matrix where that is more.
   void write(const std::filesystem::path& path) const {
-    const std::vector<const Named*> order = canonical_order();
-    const std::string header = header_text(order);
     AtomicFile file(path);
-    std::uint64_t header_bytes = header.size();
-    detail::swap_if_big_endian(std::span(&header_bytes, 1));
-    file.write(std::as_bytes(std::span(&header_bytes, 1)));
-    file.write(header);
-    const Sink sink = [&](std::span<const std::byte> bytes) { file.write(bytes); };
-    for (const Named* tensor : order) tensor->second.send(sink);
+    stream([&](std::span<const std::byte> bytes) { file.write(bytes); });
     file.commit();
   }
 
+  /// All bytes of the file in order: for a checksum, a socket, another container.
+  /// @throws ArgumentError  no sink, or a header above 100 MB; a matrix that was added by reference
+  ///                        has another shape now, or `add_streamed` was promised other bytes: then
+  ///                        the sink has seen all that comes before
+  void stream(const Sink& sink) const {
+    detail::expect(sink != nullptr, "sink is empty, expected a function");
+    const std::vector<const Named*> order = canonical_order();
+    const std::string header = header_text(order);
+    std::uint64_t header_bytes = header.size();
+    detail::swap_if_big_endian(std::span(&header_bytes, 1));
+    sink(std::as_bytes(std::span(&header_bytes, 1)));
+    sink(std::as_bytes(std::span(header)));
+    for (const Named* tensor : order) send_counted(*tensor, sink);
+  }
+
  private:
-  using Sink = std::function<void(std::span<const std::byte>)>;
   struct Tensor {
     Dtype dtype = Dtype::F32;
     std::vector<std::uint64_t> shape;
@@ -246,6 +271,26 @@ class SafetensorsWriter {
     detail::expect(text.size() <= detail::max_header_bytes, "header has ", text.size(),
                    " bytes, expected at most ", detail::max_header_bytes, ": fewer tensors");
     return text;
+  }
+
+  /// The sink sees no byte beyond those that the header promised.
+  static void send_counted(const Named& named, const Sink& sink) {
+    const std::uint64_t planned_bytes = named.second.bytes;
+    std::uint64_t sent = 0;
+    named.second.send([&](std::span<const std::byte> bytes) {
+      if (bytes.size() > planned_bytes - sent) {
+        refuse_sent(named, detail::concat("at least ", sent + bytes.size()));
+      }
+      sink(bytes);
+      sent += bytes.size();  // not before: a send that goes on after the sink has failed is short
+    });
+    if (sent != planned_bytes) refuse_sent(named, std::to_string(sent));
+  }
+  [[noreturn]] static void refuse_sent(const Named& named, std::string_view sent) {
+    const Tensor& tensor = named.second;
+    detail::raise<ArgumentError>("tensor ", detail::in_quotes(named.first), " sent ", sent,
+                                 " bytes, expected ", tensor.bytes, " for shape ",
+                                 detail::shape_text(tensor.shape), " of ", name_of(tensor.dtype));
   }
 
   /// Row by row, whatever the storage order.

@@ -56,6 +56,15 @@ concept ChecksAdapter = requires(const B& backbone, const Adapter<typename B::Sc
 
 }  // namespace detail
 
+/// Everything that a learner has learned; options and backbone name the rest.
+template <RealScalar S>
+struct LearnerState {
+  RouterState<S> router;
+  std::vector<std::shared_ptr<const AdapterHandle<S>>> handles;  ///< one a task
+  TaskSubspaces<S> subspaces;
+  std::uint64_t generation = 0;
+};
+
 /// One thread changes a learner at a time; any number of threads predict meanwhile.
 ///
 /// Every change has two phases: the first trains, checks, expands and allocates, may throw or be
@@ -65,6 +74,7 @@ concept ChecksAdapter = requires(const B& backbone, const Adapter<typename B::Sc
 template <Backbone B>
 class ContinualLearner {
  public:
+  using Base = B;
   using Adaptable = typename detail::AdaptableOf<B>::type;
   using Scalar = typename Adaptable::Scalar;
   using Input = typename Adaptable::Input;
@@ -79,13 +89,36 @@ class ContinualLearner {
         backbone_(std::make_shared<const Adaptable>(
             detail::AdaptableOf<B>::make(std::move(backbone), options.lift))),
         router_(static_cast<Index>(backbone_->feature_dim()), options.router),
-        state_(std::make_shared<const Snapshot<Adaptable>>(
-            backbone_, router_.table(), std::vector<AdapterPointer>{}, std::uint64_t{0})) {}
+        state_(std::make_shared<const Snapshot<Adaptable>>(backbone_, router_.table(), Handles{},
+                                                           std::uint64_t{0})) {}
+
+  /// Goes on from a state, as if it had been learned here: sums and adapters are the same bits.
+  /// @param make_state  gets the backbone, std::shared_ptr<const Adaptable>, and gives the
+  ///                    LearnerState<Scalar>
+  /// @throws what make_state throws; ShapeError, NonFiniteError, TaskError, ArgumentError,
+  ///         NumericalError  for a state that does not fit options and backbone (adapters in memory
+  ///         are checked, others are not), or that no learning leads to
+  template <class MakeState>
+  [[nodiscard]] static ContinualLearner restore(B backbone, const LearnerOptions& options,
+                                                const MakeState& make_state) {
+    auto adaptable = std::make_shared<const Adaptable>(
+        detail::AdaptableOf<B>::make(std::move(backbone), options.lift));
+    LearnerState<Scalar> state = make_state(adaptable);
+    detail::expect<ShapeError>(state.handles.size() == state.router.tasks.size(), "adapters are ",
+                               state.handles.size(), ", expected ", state.router.tasks.size(),
+                               ", one a task");
+    for (const auto& handle : state.handles) {
+      if (handle->is_resident()) check_adapter(*adaptable, *handle->get());
+    }
+    return ContinualLearner(options, std::move(adaptable), std::move(state));
+  }
 
   [[nodiscard]] const LearnerOptions& options() const noexcept { return options_; }
   [[nodiscard]] const Adaptable& backbone() const noexcept { return *backbone_; }
   [[nodiscard]] const AnalyticRouter<Scalar>& router() const noexcept { return router_; }
   [[nodiscard]] bool is_poisoned() const noexcept { return router_.is_poisoned(); }
+  /// The spans of the tasks learned, by site; empty but for the choice `complement`.
+  [[nodiscard]] const TaskSubspaces<Scalar>& subspaces() const noexcept { return subspaces_; }
 
   /// Learns a new task.
   /// @param inputs   at least 2 queries
@@ -141,10 +174,12 @@ class ContinualLearner {
   void extend_task(std::string_view name, std::span<const Input> inputs,
                    std::span<const Target> targets, const TaskOptions& task_options = {}) {
     const auto current = snapshot();
-    const Adapter<Scalar>& adapter = current.adapter(name);
+    expect_known(name);
     detail::expect<ShapeError>(!inputs.empty(), "inputs are empty, expected at least 1");
     detail::expect_count("targets", targets.size(), static_cast<Index>(inputs.size()));
-    if constexpr (detail::ChecksTargets<Adaptable>) backbone_->check_targets(targets, adapter);
+    if constexpr (detail::ChecksTargets<Adaptable>) {
+      backbone_->check_targets(targets, *current.adapter(name));
+    }
     detail::report(task_options.progress, {.stage = "features", .total = 1});
     const auto trunk = backbone_->trunk(inputs);
     expect_features(trunk, inputs.size());
@@ -152,7 +187,7 @@ class ContinualLearner {
     const bool labelled =
         !router_.tasks()[static_cast<std::size_t>(*router_.find(name))].label_columns.empty();
     const std::vector<Index> rows = labelled ? labels(targets) : std::vector<Index>{};
-    commit(current.adapters(), [&] { router_.extend(name, backbone_->features(trunk), rows); });
+    commit(current.handles(), [&] { router_.extend(name, backbone_->features(trunk), rows); });
   }
 
   /// Takes an adapter that was trained elsewhere; only the router learns, from a few example
@@ -163,7 +198,7 @@ class ContinualLearner {
   void adopt_task(std::string_view name, Adapter<Scalar> adapter, std::span<const Input> inputs,
                   const TaskOptions& task_options = {}) {
     expect_new(name);
-    expect_fits(adapter);
+    check_adapter(*backbone_, adapter);
     detail::expect<ShapeError>(!inputs.empty(), "inputs are empty, expected at least 1");
     detail::report(task_options.progress, {.stage = "features", .total = 1});
     const auto trunk = backbone_->trunk(inputs);
@@ -178,13 +213,12 @@ class ContinualLearner {
 
   /// Puts another adapter in a task's place; the router does not change.
   void replace_adapter(std::string_view name, Adapter<Scalar> adapter) {
-    const auto current = snapshot();
-    (void)current.adapter(name);
-    expect_fits(adapter);
-    std::vector<AdapterPointer> adapters = current.adapters();
-    adapters[static_cast<std::size_t>(*router_.find(name))] =
-        std::make_shared<const Adapter<Scalar>>(std::move(adapter));
-    commit(std::move(adapters), [] {});
+    expect_known(name);
+    check_adapter(*backbone_, adapter);
+    Handles handles = snapshot().handles();
+    handles[static_cast<std::size_t>(*router_.find(name))] =
+        std::make_shared<const AdapterHandle<Scalar>>(std::move(adapter));
+    commit(std::move(handles), [] {});
   }
 
   /// The state of this moment, for threads that predict.
@@ -207,15 +241,34 @@ class ContinualLearner {
     std::vector<TaskSummary> result;
     for (std::size_t t = 0; t < state->tasks().size(); ++t) {
       const RoutedTask& task = state->tasks()[t];
-      const Adapter<Scalar>& adapter = *state->adapters()[t];
+      const AdapterInfo& adapter = state->handles()[t]->info();
       result.push_back({.name = task.name,
                         .rows = task.rows,
                         .labels = static_cast<Index>(task.label_columns.size()),
-                        .adapter_parameters = adapter.parameter_count(),
-                        .adapter_bytes = adapter.bytes(),
+                        .adapter_parameters = adapter.parameter_count,
+                        .adapter_bytes = adapter.bytes,
                         .metadata = adapter.metadata});
     }
     return result;
+  }
+
+  /// Refuses an adapter that the backbone cannot answer under.
+  /// @throws NonFiniteError; ArgumentError for a site or head that the backbone does not have;
+  ///         ShapeError for one of another shape
+  static void check_adapter(const Adaptable& backbone, const Adapter<Scalar>& adapter) {
+    detail::expect<NonFiniteError>(adapter.is_finite(),
+                                   "the adapter holds NaN or infinity, expected finite numbers");
+    const auto sites = backbone.sites();
+    for (const auto& [name, module] : adapter.modules) {
+      const auto site = std::find_if(sites.begin(), sites.end(),
+                                     [&, key = name](const Site& s) { return s.name == key; });
+      detail::expect(site != sites.end(), "the adapter has a module for site '", name,
+                     "', which the backbone does not have");
+      detail::expect<ShapeError>(module.in_dim() == site->in && module.out_dim() == site->out,
+                                 "the module of site '", name, "' maps ", module.in_dim(), " to ",
+                                 module.out_dim(), ", expected ", site->in, " to ", site->out);
+    }
+    if constexpr (detail::ChecksAdapter<Adaptable>) backbone.check_adapter(adapter);
   }
 
   [[nodiscard]] StorageReport storage() const {
@@ -225,13 +278,27 @@ class ContinualLearner {
   }
 
  private:
-  using AdapterPointer = typename Snapshot<Adaptable>::AdapterPointer;
+  using Handles = typename Snapshot<Adaptable>::Handles;
+
+  ContinualLearner(const LearnerOptions& options, std::shared_ptr<const Adaptable> backbone,
+                   LearnerState<Scalar> state)
+      : options_(options),
+        backbone_(std::move(backbone)),
+        router_(static_cast<Index>(backbone_->feature_dim()), options.router,
+                std::move(state.router)),
+        subspaces_(std::move(state.subspaces)),
+        state_(std::make_shared<const Snapshot<Adaptable>>(
+            backbone_, router_.table(), std::move(state.handles), state.generation)) {}
 
   void expect_new(std::string_view name) const {
     detail::expect<TaskError>(!name.empty(), "the task name is empty, expected a name");
     detail::expect<TaskError>(!router_.find(name), "task '", name,
                               "' is learned already: extend_task adds "
                               "rows to it, replace_adapter changes its adapter");
+  }
+
+  void expect_known(std::string_view name) const {
+    if (!router_.find(name)) (void)snapshot().adapter(name);  // throws, and lists the known names
   }
 
   template <class Trunk>
@@ -243,22 +310,6 @@ class ContinualLearner {
     detail::expect_finite("features of the backbone", features);
   }
 
-  void expect_fits(const Adapter<Scalar>& adapter) const {
-    detail::expect<NonFiniteError>(adapter.is_finite(),
-                                   "the adapter holds NaN or infinity, expected finite numbers");
-    const auto sites = backbone_->sites();
-    for (const auto& [name, module] : adapter.modules) {
-      const auto site = std::find_if(sites.begin(), sites.end(),
-                                     [&, key = name](const Site& s) { return s.name == key; });
-      detail::expect(site != sites.end(), "the adapter has a module for site '", name,
-                     "', which the backbone does not have");
-      detail::expect<ShapeError>(module.in_dim() == site->in && module.out_dim() == site->out,
-                                 "the module of site '", name, "' maps ", module.in_dim(), " to ",
-                                 module.out_dim(), ", expected ", site->in, " to ", site->out);
-    }
-    if constexpr (detail::ChecksAdapter<Adaptable>) backbone_->check_adapter(adapter);
-  }
-
   [[nodiscard]] std::vector<Index> labels(std::span<const Target> targets) const {
     if constexpr (HasLabels<Adaptable>) return labels_of(*backbone_, targets);
     return {};
@@ -266,18 +317,18 @@ class ContinualLearner {
 
   template <class Change>
   void commit_new(Adapter<Scalar> adapter, const Change& change) {
-    std::vector<AdapterPointer> adapters = state_.load()->adapters();
-    adapters.push_back(std::make_shared<const Adapter<Scalar>>(std::move(adapter)));
-    commit(std::move(adapters), change);
+    Handles handles = state_.load()->handles();
+    handles.push_back(std::make_shared<const AdapterHandle<Scalar>>(std::move(adapter)));
+    commit(std::move(handles), change);
   }
 
   /// Runs the change of the router and publishes what came of it.
   template <class Change>
-  void commit(std::vector<AdapterPointer> adapters, const Change& change) {
+  void commit(Handles handles, const Change& change) {
     const auto next = std::make_shared<Snapshot<Adaptable>>(*state_.load());  // allocates before
     change();
-    *next = Snapshot<Adaptable>(backbone_, router_.table(), std::move(adapters),
-                                next->generation() + 1);
+    *next =
+        Snapshot<Adaptable>(backbone_, router_.table(), std::move(handles), next->generation() + 1);
     state_.store(next);
   }
 

@@ -106,6 +106,10 @@ class LiftedBackbone {
                           options_.gain, ":", options_.seed);
   }
 
+  [[nodiscard]] Input probe_input() const requires ProbedBackbone<B> {
+    return backbone_.probe_input();
+  }
+
   [[nodiscard]] std::vector<Site> sites() const {
     return {{std::string(site_name), feature_dim(), options_.dim}};
   }

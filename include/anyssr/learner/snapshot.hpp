@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "anyssr/lora/adaptable_backbone.hpp"
+#include "anyssr/lora/adapter_handle.hpp"
 #include "anyssr/router/routing_table.hpp"
 
 namespace anyssr::inline v0 {
@@ -34,45 +35,53 @@ class Snapshot {
   using Input = typename B::Input;
   using Output = typename B::Output;
   using PredictOptions = typename B::PredictOptions;
-  using AdapterPointer = std::shared_ptr<const Adapter<Scalar>>;
+  using AdapterPointer = typename AdapterHandle<Scalar>::Pointer;
+  /// One a task, in the table's order.
+  using Handles = std::vector<std::shared_ptr<const AdapterHandle<Scalar>>>;
 
   Snapshot(std::shared_ptr<const B> backbone, std::shared_ptr<const RoutingTable<Scalar>> table,
-           std::vector<AdapterPointer> adapters, std::uint64_t generation) noexcept
+           Handles handles, std::uint64_t generation) noexcept
       : backbone_(std::move(backbone)),
         table_(std::move(table)),
-        adapters_(std::move(adapters)),
+        handles_(std::move(handles)),
         generation_(generation) {}
 
   // A temporary snapshot hands out copies, or nothing: a reference would dangle.
   [[nodiscard]] const B& backbone() const& noexcept { return *backbone_; }
   [[nodiscard]] const std::vector<RoutedTask>& tasks() const& noexcept { return table_->tasks(); }
   [[nodiscard]] const RoutingTable<Scalar>& table() const& noexcept { return *table_; }
-  [[nodiscard]] const std::vector<AdapterPointer>& adapters() const& noexcept { return adapters_; }
+  [[nodiscard]] const Handles& handles() const& noexcept { return handles_; }
   void backbone() const&& = delete;
   void table() const&& = delete;
   [[nodiscard]] std::vector<RoutedTask> tasks() const&& { return table_->tasks(); }
-  [[nodiscard]] std::vector<AdapterPointer> adapters() const&& { return adapters_; }
+  [[nodiscard]] Handles handles() const&& { return handles_; }
 
   /// Grows by one with every change of the learner.
   [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
 
-  /// @throws TaskError  for an unknown name
-  [[nodiscard]] const Adapter<Scalar>& adapter(std::string_view task) const& {
-    return *adapters_[index_of(task)];
+  /// The adapter of a task; it stays in memory as long as the pointer lives.
+  /// @throws TaskError  for an unknown name; FileError, FormatError where it has to be loaded and
+  ///         cannot be
+  [[nodiscard]] AdapterPointer adapter(std::string_view task) const {
+    return handles_[index_of(task)]->get();
   }
-  void adapter(std::string_view task) const&& = delete;
 
   /// Routes every query and answers it under the adapter of its task; the trunk is computed once.
-  /// @throws TaskError  before the first task; what the backbone throws for a bad input
+  /// The adapters of all tasks that come out are in memory at once, for the time of the call.
+  /// @throws TaskError  before the first task; what the backbone throws for a bad input; FileError,
+  ///         FormatError where an adapter has to be loaded and cannot be
   [[nodiscard]] std::vector<Prediction<Output>> predict(std::span<const Input> inputs,
                                                         const PredictOptions& options = {}) const {
     if (inputs.empty()) return {};
     const typename B::Trunk trunk = backbone_->trunk(inputs);
     std::vector<RoutingDecision> decisions = decide_on(trunk);
+    std::vector<AdapterPointer> held(tasks().size());  // null: not needed
     std::vector<AdapterMix<Scalar>> mixes;
     mixes.reserve(decisions.size());
     for (const RoutingDecision& decision : decisions) {
-      mixes.emplace_back(*adapters_[static_cast<std::size_t>(decision.task)]);
+      const auto task = static_cast<std::size_t>(decision.task);
+      if (!held[task]) held[task] = handles_[task]->get();
+      mixes.emplace_back(*held[task]);
     }
     std::vector<Output> outputs = backbone_->forward(trunk, mixes, options);
     std::vector<Prediction<Output>> predictions;
@@ -85,12 +94,12 @@ class Snapshot {
   }
 
   /// Answers under the adapter of a named task, without routing.
-  /// @throws TaskError  for an unknown name
+  /// @throws as adapter()
   [[nodiscard]] std::vector<Output> predict_as(std::string_view task, std::span<const Input> inputs,
                                                const PredictOptions& options = {}) const {
-    const Adapter<Scalar>& chosen = adapter(task);
+    const AdapterPointer chosen = adapter(task);
     if (inputs.empty()) return {};
-    const std::vector<AdapterMix<Scalar>> mixes(inputs.size(), AdapterMix<Scalar>(chosen));
+    const std::vector<AdapterMix<Scalar>> mixes(inputs.size(), AdapterMix<Scalar>(*chosen));
     return backbone_->forward(backbone_->trunk(inputs), mixes, options);
   }
 
@@ -120,7 +129,7 @@ class Snapshot {
 
   std::shared_ptr<const B> backbone_;
   std::shared_ptr<const RoutingTable<Scalar>> table_;
-  std::vector<AdapterPointer> adapters_;  // one a task, in the table's order
+  Handles handles_;
   std::uint64_t generation_;
 };
 

@@ -36,6 +36,15 @@ struct SiteSubspace {
 template <RealScalar S>
 class TaskSubspaces {
  public:
+  TaskSubspaces() = default;
+  /// @param spans  site -> in x K, orthonormal columns, as spans() gave them
+  /// @throws ArgumentError, NonFiniteError  for columns that are not orthonormal
+  explicit TaskSubspaces(std::map<std::string, Matrix<S>> spans) {
+    for (const auto& [site, span] : spans)
+      detail::expect_orthonormal("span of '" + site + "'", span);
+    spans_ = std::move(spans);
+  }
+
   /// Confines every module of `adapter` and gives what became of each site. Changes nothing here.
   /// @throws NumericalError  where nothing of the new rows is left (complement)
   template <AdaptableBackbone B>

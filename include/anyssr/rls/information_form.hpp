@@ -36,6 +36,13 @@ class RecursiveLeastSquares<S, Information> {
   explicit RecursiveLeastSquares(Index dim, const RlsOptions& options = {})
       : options_(checked(dim, options)), sums_(dim, options_.threads) {}
 
+  /// Goes on from a state, as if it had been learned here: the sums are the same bits.
+  /// @throws ShapeError, NonFiniteError, ArgumentError  for a state that no rows can lead to, or an
+  ///         option out of range
+  RecursiveLeastSquares(const RlsOptions& options, RegressionState<S> state)
+      : options_(checked(state.second_moment.rows(), options)),
+        sums_(possible(std::move(state)), options_.threads) {}
+
   [[nodiscard]] Index dim() const noexcept { return sums_.dim(); }
   [[nodiscard]] Index targets() const noexcept { return sums_.targets(); }
   [[nodiscard]] Index rows() const noexcept { return sums_.rows(); }
@@ -235,6 +242,11 @@ class RecursiveLeastSquares<S, Information> {
     sums_.flush();
     return sums_.square().template selfadjointView<Eigen::Lower>();
   }
+  /// S in the lower triangle and its diagonal; what stands above them is the factor's.
+  [[nodiscard]] const Matrix<S>& lower_second_moment() const {
+    sums_.flush();
+    return sums_.square();
+  }
   /// C, d x T.
   [[nodiscard]] const Matrix<S>& cross_correlation() const {
     sums_.flush();
@@ -267,6 +279,7 @@ class RecursiveLeastSquares<S, Information> {
 
   /// At least tr(S), in double.
   [[nodiscard]] double trace_bound() const noexcept { return sums_.trace_bound(); }
+  [[nodiscard]] const RegressionBounds& bounds() const noexcept { return sums_.bounds(); }
 
   /// Bytes of the state: S and the factor in one square, C, W, the diagonals and the buffer.
   [[nodiscard]] std::size_t bytes() const noexcept {
@@ -280,6 +293,11 @@ class RecursiveLeastSquares<S, Information> {
     detail::expect_positive("ridge", options.ridge);
     options.threads = resolve_threads(options.threads);
     return options;
+  }
+
+  [[nodiscard]] static RegressionState<S> possible(RegressionState<S> state) {
+    detail::expect_possible_state(state);
+    return state;
   }
 
   [[nodiscard]] double lambda_of(double ridge) const {
@@ -319,7 +337,10 @@ class RecursiveLeastSquares<S, Information> {
       norm += column.squaredNorm();
     }
     const auto n = static_cast<double>(rows());
-    result.residual = std::max(0.0, target_energy().sum() - explained - result.lambda * norm);
+    // A residual below round-off is none: of the ridges that fit so well the largest should win.
+    const double energy = target_energy().sum();
+    result.residual = std::max(static_cast<double>(std::numeric_limits<S>::epsilon()) * energy,
+                               energy - explained - result.lambda * norm);
     const double shrunk =
         result.lambda * trace_of_inverse(sums_.square(), factor_diagonal_, options_.threads);
     result.degrees_of_freedom = static_cast<double>(dim()) - shrunk;

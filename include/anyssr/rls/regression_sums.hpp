@@ -13,10 +13,12 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "anyssr/linalg/cholesky.hpp"
 #include "anyssr/linalg/second_moment.hpp"
+#include "anyssr/rls/regression_state.hpp"
 #include "anyssr/rls/row_buffer.hpp"
 
 namespace anyssr::inline v0::detail {
@@ -32,6 +34,17 @@ class RegressionSums {
         digest_keys_(RowDigest<S>::digest_keys(dim)),
         threads_(threads) {}
 
+  /// Goes on from a checked state.
+  RegressionSums(RegressionState<S> state, int threads)
+      : square_(std::move(state.second_moment)),
+        cross_correlation_(std::move(state.cross_correlation)),
+        target_energy_(std::move(state.target_energy)),
+        buffer_(square_.rows()),
+        digest_keys_(RowDigest<S>::digest_keys(square_.rows())),
+        threads_(threads),
+        bounds_(state.bounds),
+        rows_(state.rows) {}
+
   [[nodiscard]] Index dim() const noexcept { return square_.rows(); }
   [[nodiscard]] Index targets() const noexcept { return cross_correlation_.cols(); }
   [[nodiscard]] Index rows() const noexcept { return rows_; }
@@ -40,7 +53,8 @@ class RegressionSums {
     return digest_keys_;
   }
   /// At least tr(S).
-  [[nodiscard]] double trace_bound() const noexcept { return trace_bound_; }
+  [[nodiscard]] double trace_bound() const noexcept { return bounds_.trace; }
+  [[nodiscard]] const RegressionBounds& bounds() const noexcept { return bounds_; }
   /// Rows that S and C do not hold yet.
   [[nodiscard]] Index buffered() const noexcept { return buffer_.size(); }
   /// Changes whenever S does.
@@ -80,7 +94,7 @@ class RegressionSums {
       buffer_.reserve(static_cast<std::size_t>(stored_entries(y)));
       buffer_.gather(x, y, batch, [this] { flush(); });
     }
-    trace_bound_ += batch.feature_energy();
+    bounds_.trace += batch.feature_energy();
     add_energy(y, batch, Sign::add);
     rows_ += x.rows();
   }
@@ -104,11 +118,12 @@ class RegressionSums {
   /// is. Uses the strict upper triangle.
   void expect_possible(const RegressionSums& before) {
     // Rows that go leave round-off behind, and of the largest sums that there were.
-    largest_trace_ = std::max(largest_trace_, before.trace());
-    largest_energy_ = std::max(largest_energy_, before.target_energy_.sum());
+    bounds_.largest_trace = std::max(bounds_.largest_trace, before.trace());
+    bounds_.largest_energy = std::max(bounds_.largest_energy, before.target_energy_.sum());
     const double slack =
-        64 * static_cast<double>(std::numeric_limits<S>::epsilon()) * largest_trace_;
-    const double energy_slack = 1024 * std::numeric_limits<double>::epsilon() * largest_energy_;
+        64 * static_cast<double>(std::numeric_limits<S>::epsilon()) * bounds_.largest_trace;
+    const double energy_slack =
+        1024 * std::numeric_limits<double>::epsilon() * bounds_.largest_energy;
     if (rows_ == 0) return expect_nothing(slack, energy_slack);
     const bool energies_hold = (target_energy_.array() >= -energy_slack).all();
     Vector<S> diagonal;
@@ -118,7 +133,7 @@ class RegressionSums {
                          : "a negative sum of squared targets",
            "; nothing was removed");
     target_energy_ = target_energy_.cwiseMax(0);
-    trace_bound_ = trace() + slack;
+    bounds_.trace = trace() + slack;
   }
 
   /// Adds the sums of other rows. Both buffers must be empty.
@@ -131,9 +146,9 @@ class RegressionSums {
       cross_correlation_.col(column) += other.cross_correlation_.col(j);
       target_energy_(column) += other.target_energy_(j);
     }
-    trace_bound_ += other.trace_bound_;
-    largest_trace_ += other.largest_trace_;
-    largest_energy_ += other.largest_energy_;
+    bounds_.trace += other.bounds_.trace;
+    bounds_.largest_trace += other.bounds_.largest_trace;
+    bounds_.largest_energy += other.bounds_.largest_energy;
     rows_ += other.rows_;
     ++version_;
   }
@@ -166,7 +181,7 @@ class RegressionSums {
     square_.setZero();
     cross_correlation_.setZero();
     target_energy_.setZero();
-    trace_bound_ = largest_trace_ = largest_energy_ = 0;
+    bounds_ = {};
   }
 
   /// Large dense batches need no copy.
@@ -238,9 +253,7 @@ class RegressionSums {
   RowBuffer<S> buffer_;                     // rows that S and C do not hold yet
   std::vector<std::uint64_t> digest_keys_;  // d
   int threads_;
-  double trace_bound_ = 0;     // of all rows, those in the buffer too
-  double largest_trace_ = 0;   // of S at any downdate since there were no rows
-  double largest_energy_ = 0;  // of all targets, likewise
+  RegressionBounds bounds_;  // of all rows, those in the buffer too
   Index rows_ = 0;
   std::uint64_t version_ = 0;
 };

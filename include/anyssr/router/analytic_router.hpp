@@ -26,6 +26,7 @@
 #include "anyssr/linalg/temperature.hpp"
 #include "anyssr/rls/recursive_least_squares.hpp"
 #include "anyssr/router/leave_one_out.hpp"
+#include "anyssr/router/router_state.hpp"
 #include "anyssr/router/router_targets.hpp"
 #include "anyssr/router/routing_table.hpp"
 
@@ -54,12 +55,25 @@ class AnalyticRouter {
       : options_(options),
         expansion_(std::make_shared<const AnyExpansion<S>>(feature_dim, options.expansion)),
         rls_(expansion_->out_dim(), options.rls) {
-    detail::expect(std::isfinite(options.label_weight) && options.label_weight >= 0,
-                   "label_weight is ", options.label_weight,
-                   ", expected a finite number, at least 0");
-    detail::expect(options.calibration_rows >= 1, "calibration_rows is ", options.calibration_rows,
-                   ", expected at least 1");
+    check_options();
     publish({});
+  }
+
+  /// Goes on from a state, as if its rows had been learned here: the sums are the same bits.
+  /// @throws ShapeError, NonFiniteError, TaskError, ArgumentError  for a state that no rows can
+  /// lead
+  ///         to, or of another width than the options say; NumericalError where its Gram cannot be
+  ///         factored
+  /// Cost: d^3 / 3 flops and the solve.
+  AnalyticRouter(Index feature_dim, const RouterOptions& options, RouterState<S> state)
+      : options_(options),
+        expansion_(std::make_shared<const AnyExpansion<S>>(feature_dim, options.expansion)),
+        rls_(options.rls, checked(state, expansion_->out_dim())),
+        label_weight_counts_(state.label_weight_counts),
+        temperature_(state.temperature) {
+    check_options();
+    rls_.set_ridge(scaled_ridge(state.tasks));
+    publish(std::move(state.tasks));
   }
 
   [[nodiscard]] Index feature_dim() const noexcept { return expansion_->in_dim(); }
@@ -251,6 +265,24 @@ class AnalyticRouter {
  private:
   /// Until two tasks allow a fit: what leave-one-out gives for hashed text.
   static constexpr double default_temperature = 10;
+
+  void check_options() const {
+    detail::expect(std::isfinite(options_.label_weight) && options_.label_weight >= 0,
+                   "label_weight is ", options_.label_weight,
+                   ", expected a finite number, at least 0");
+    detail::expect(options_.calibration_rows >= 1, "calibration_rows is ",
+                   options_.calibration_rows, ", expected at least 1");
+  }
+
+  /// The sums of a state, moved out of it.
+  [[nodiscard]] static RegressionState<S> checked(RouterState<S>& state, Index dim) {
+    detail::expect_possible_router(state);
+    detail::expect<ShapeError>(state.regression.second_moment.rows() == dim, "second_moment is ",
+                               state.regression.second_moment.rows(), " x ",
+                               state.regression.second_moment.cols(), ", expected ", dim, " x ",
+                               dim, " for this expansion");
+    return std::move(state.regression);
+  }
 
   void expect_not_poisoned() const {
     detail::expect<NumericalError>(

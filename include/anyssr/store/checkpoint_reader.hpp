@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Loads a learner from a checkpoint: CURRENT, then its manifest by digest, then every file by size
+/// and check, then the contents; only then is the learner built. It goes on as if it had never
+/// stopped: the sums and the adapters are the same bits.
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "anyssr/learner/continual_learner.hpp"
+#include "anyssr/store/adapter_folder.hpp"
+#include "anyssr/store/adapter_store.hpp"
+#include "anyssr/store/generations.hpp"
+#include "anyssr/store/learner_options_json.hpp"
+#include "anyssr/store/probe.hpp"
+#include "anyssr/store/router_file.hpp"
+#include "anyssr/store/span_files.hpp"
+
+namespace anyssr::inline v0 {
+
+struct LoadOptions {
+  bool recover = false;  ///< take the newest whole generation where the current one is damaged
+  bool narrow = false;   ///< let numbers of an f64 state be rounded to float, 6e-8 of each
+  std::size_t adapter_budget = 0;  ///< bytes of adapters to keep in memory, the others are loaded
+                                   ///< when needed; 0: all are loaded now, and stay
+  bool verify_adapters = true;     ///< with a budget: read all adapters through now; else each when
+                                   ///< it is loaded
+  int threads = 0;                 ///< of the router; 0: the hardware's
+  /// Changes the options of what is to come: adapter, train, subspace, subspace_fit, seed.
+  std::function<void(LearnerOptions&)> adjust = {};
+};
+
+/// What a load found.
+struct LoadReport {
+  std::uint64_t generation = 0;
+  std::string created = {};                ///< RFC 3339, UTC
+  std::string library = {};                ///< version that wrote it
+  std::string damage = {};                 ///< of the current generation, where an older was taken
+  std::vector<std::string> warnings = {};  ///< what may be a mistake
+};
+
+namespace detail {
+
+/// All that a checkpoint says of a learner but for what needs its backbone.
+template <RealScalar S>
+struct StoredLearner {
+  Manifest manifest;
+  LearnerOptions options;
+  LearnerState<S> state;
+  std::shared_ptr<AdapterStore<S>> adapters;  // with a budget; handles are made of infos then
+  std::vector<AdapterInfo> infos;             // one a task
+};
+
+[[nodiscard]] inline std::vector<RoutedTask> routed_tasks(const Manifest& manifest) {
+  std::vector<RoutedTask> tasks;
+  for (const StoredTask& task : manifest.tasks) {
+    tasks.push_back({.name = task.name,
+                     .column = static_cast<Index>(task.column),
+                     .label_columns = {task.labels.begin(), task.labels.end()}});
+  }
+  return tasks;
+}
+
+/// The files of an adapter's folder, to be checked when it is loaded.
+[[nodiscard]] inline std::vector<StoredFile> files_below(const Manifest& manifest,
+                                                         const std::string& folder) {
+  std::vector<StoredFile> files;
+  for (const StoredFile& file : manifest.files) {
+    if (file.path.starts_with(folder + "/")) files.push_back(file);
+  }
+  return files;
+}
+
+template <RealScalar S>
+[[nodiscard]] StoredLearner<S> read_learner(const std::filesystem::path& root,
+                                            const Manifest& manifest, const LoadOptions& options) {
+  StoredLearner<S> stored{
+      .manifest = manifest,
+      .options = parse_learner_options(
+          manifest.options, (root / manifest_name(manifest.generation)).string() + ": options"),
+      .state = {},
+      .adapters = nullptr,
+      .infos = {}};
+  if (options.adjust) options.adjust(stored.options);
+  stored.options.router.rls.threads = options.threads;
+  const ExpansionOptions& expansion = stored.options.router.expansion;
+  const Index dim = expansion.kind == ExpansionKind::identity
+                        ? static_cast<Index>(manifest.feature_dim)
+                        : expansion.dim;
+  stored.state.router = read_router_file<S>(root / manifest.router, dim, routed_tasks(manifest));
+  stored.state.generation = manifest.changes;
+  stored.state.subspaces = TaskSubspaces<S>(read_spans<S>(root, manifest));
+  for (const StoredTask& task : manifest.tasks) {
+    const std::filesystem::path folder = root / "adapters" / task.adapter;
+    stored.infos.push_back(read_adapter_info<S>(folder));
+    if (options.adapter_budget > 0) continue;
+    stored.state.handles.push_back(std::make_shared<const AdapterHandle<S>>(
+        stored.infos.back(), std::make_shared<const Adapter<S>>(read_adapter_folder<S>(folder))));
+  }
+  return stored;
+}
+
+/// Handles of adapters that a store loads and checks when they are needed.
+template <class Learner>
+void add_handles(const std::filesystem::path& root, const LoadOptions& options,
+                 const std::shared_ptr<const typename Learner::Adaptable>& backbone,
+                 StoredLearner<typename Learner::Scalar>& stored) {
+  using S = typename Learner::Scalar;
+  if (options.adapter_budget == 0) return;
+  std::map<std::string, std::vector<StoredFile>> files;
+  for (const StoredTask& task : stored.manifest.tasks) {
+    files.emplace(task.adapter, files_below(stored.manifest, "adapters/" + task.adapter));
+  }
+  stored.adapters = std::make_shared<AdapterStore<S>>(
+      options.adapter_budget, [root, backbone, files](const std::string& folder) {
+        for (const StoredFile& file : files.at(folder)) expect_intact(root, file);
+        Adapter<S> adapter = read_adapter_folder<S>(root / "adapters" / folder);
+        Learner::check_adapter(*backbone, adapter);
+        return adapter;
+      });
+  for (std::size_t t = 0; t < stored.infos.size(); ++t) {
+    const AdapterInfo& info = stored.infos[t];
+    stored.state.handles.push_back(std::make_shared<const AdapterHandle<S>>(
+        info, [store = stored.adapters, folder = stored.manifest.tasks[t].adapter,
+               bytes = info.bytes] { return store->get(folder, bytes); }));
+  }
+}
+
+/// Refuses a backbone that is not the one that the state was learned on.
+template <class Backbone>
+void expect_same_backbone(const std::filesystem::path& root, const Backbone& backbone,
+                          const Manifest& manifest, std::vector<std::string>& warnings) {
+  const std::string found = fingerprint_of(backbone);
+  expect(found == manifest.backbone, root.string(), ": was saved on the backbone '",
+         manifest.backbone, "', expected '", found, "', which is at hand");
+  const auto dim = static_cast<std::uint64_t>(backbone.feature_dim());
+  expect<ShapeError>(dim == manifest.feature_dim, root.string(), ": was saved on ",
+                     manifest.feature_dim, " features, expected ", dim,
+                     " as of the backbone at hand");
+  const std::vector<double> probe = probe_backbone(backbone);
+  if (probe.empty() || manifest.backbone_probe.empty()) {
+    if (found.starts_with("unnamed")) {
+      warnings.push_back(
+          "the backbone has neither fingerprint nor probe: nothing tells whether it "
+          "is the one that the state was learned on");
+    }
+    return;
+  }
+  constexpr double most = 1e-3;
+  const double difference = probe_difference(probe, manifest.backbone_probe);
+  expect(difference <= most, root.string(),
+         ": the backbone at hand has the name of the saved one and gives other features: they are "
+         "off by ",
+         difference, ", expected at most ", most);
+}
+
+template <RealScalar S>
+void expect_same_expansion(const std::filesystem::path& root, const AnyExpansion<S>& expansion,
+                           const Manifest& manifest) {
+  expect<FormatError>(expansion.fingerprint() == manifest.expansion, root.string(),
+                      ": the expansion of the options has digest ",
+                      word_text(expansion.fingerprint()), ", expected ",
+                      word_text(manifest.expansion));
+  const double most = sizeof(S) == 4 || manifest.scalar == "f32" ? 1e-5 : 1e-12;
+  const double difference = probe_difference(probe_expansion(expansion), manifest.expansion_probe);
+  expect<FormatError>(difference <= most, root.string(),
+                      ": the expansion computes other numbers on this machine: they are off by ",
+                      difference, ", expected at most ", most);
+}
+
+template <RealScalar S>
+void expect_scalar(const std::filesystem::path& root, const Manifest& manifest, bool narrow,
+                   std::vector<std::string>& warnings) {
+  if (manifest.scalar == scalar_name<S>() || manifest.scalar == "f32") return;
+  expect(narrow, root.string(),
+         ": holds an f64 state, expected f32 for a learner in float: load it in double, or set "
+         "narrow to round every number");
+  warnings.push_back("the numbers of an f64 state were rounded to float, by at most 6e-8 of each");
+}
+
+/// The learner that a stored state makes; errors of contents become FormatErrors of the folder.
+template <class Learner>
+[[nodiscard]] Learner build_learner(const std::filesystem::path& root,
+                                    typename Learner::Base backbone, const LoadOptions& options,
+                                    StoredLearner<typename Learner::Scalar>& stored,
+                                    LoadReport& report) {
+  bool is_backbone_checked = false;
+  try {
+    Learner learner =
+        Learner::restore(std::move(backbone), stored.options,
+                         [&](const std::shared_ptr<const typename Learner::Adaptable>& adaptable) {
+                           expect_same_backbone(root, *adaptable, stored.manifest, report.warnings);
+                           is_backbone_checked = true;
+                           add_handles<Learner>(root, options, adaptable, stored);
+                           return std::move(stored.state);
+                         });
+    expect_same_expansion(root, learner.router().expansion(), stored.manifest);
+    return learner;
+  } catch (const FormatError&) {
+    throw;
+  } catch (const NumericalError&) {
+    throw;
+  } catch (const Error& error) {
+    if (!is_backbone_checked) throw;
+    raise<FormatError>(root.string(), ": generation ", stored.manifest.generation, ": ",
+                       error.what());
+  }
+}
+
+}  // namespace detail
+
+/// Loads a learner. Takes no lock: a writer may save meanwhile.
+/// @tparam Learner  ContinualLearner<B>
+/// @param backbone  the one that the state was learned on
+/// @throws FileError       there is no checkpoint, or the system refuses
+/// @throws FormatError     the current generation is damaged (the message says which older one is
+///                         whole), or its contents contradict themselves
+/// @throws ArgumentError, ShapeError  another backbone: both fingerprints are named; an f64 state
+///                         for a learner in float
+/// @throws NumericalError  the Gram cannot be factored in this scalar
+/// Cost: reading everything once, d^3 / 3 flops and the solve.
+template <class Learner>
+[[nodiscard]] Learner load(const std::filesystem::path& root, typename Learner::Base backbone,
+                           const LoadOptions& options = {}, LoadReport* report = nullptr) {
+  using S = typename Learner::Scalar;
+  LoadReport found;
+  std::optional<detail::StoredLearner<S>> stored;
+  const bool all = options.adapter_budget == 0 || options.verify_adapters;
+  detail::with_generation(
+      root, options.recover, all ? detail::Verify::everything : detail::Verify::all_but_adapters,
+      [&](const Manifest& manifest, const std::string& damage) {
+        found = {.generation = manifest.generation,
+                 .created = manifest.created,
+                 .library = manifest.library,
+                 .damage = damage};
+        detail::expect_scalar<S>(root, manifest, options.narrow, found.warnings);
+        stored = detail::read_learner<S>(root, manifest, options);
+      });
+  Learner learner =
+      detail::build_learner<Learner>(root, std::move(backbone), options, *stored, found);
+  if (report != nullptr) *report = std::move(found);
+  return learner;
+}
+
+}  // namespace anyssr::inline v0

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Saves a learner to a folder, so that nothing can hurt it: a reader, a crash or a loss of power
+/// at any moment sees the generation before or the new one, whole.
+///
+///   (1) LOCK is taken   (2) new adapters and the router are written and reach the disk
+///   (3) so does the manifest   (4) CURRENT is replaced: committed   (5) what neither the new nor
+///   the previous manifest names is deleted
+///
+/// An error before (4) deletes what was written and leaves the checkpoint as it was. Adapters are
+/// written once: saving after task 100 writes the router and one adapter.
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <ctime>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "anyssr/core/stopwatch.hpp"
+#include "anyssr/learner/continual_learner.hpp"
+#include "anyssr/store/adapter_folder.hpp"
+#include "anyssr/store/checkpoint_lock.hpp"
+#include "anyssr/store/generations.hpp"
+#include "anyssr/store/learner_options_json.hpp"
+#include "anyssr/store/pending_files.hpp"
+#include "anyssr/store/probe.hpp"
+#include "anyssr/store/router_file.hpp"
+#include "anyssr/store/span_files.hpp"
+
+namespace anyssr::inline v0 {
+
+struct SaveOptions {
+  bool recover = false;  ///< go on from the newest whole generation where the current is damaged
+  bool replace = false;  ///< save over a state that this learner does not come from
+};
+
+struct SaveReport {
+  std::uint64_t generation = 0;     ///< of the checkpoint
+  std::uint64_t bytes_written = 0;  ///< router, adapters, spans and manifest
+  std::size_t adapters_written = 0;
+  std::vector<std::string> warnings = {};  ///< what could not be deleted
+  double seconds = 0;
+};
+
+namespace detail {
+
+/// 2026-01-31T12:00:00Z
+[[nodiscard]] inline std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+/// Whether a name in the root or in adapters/ is of a form that only checkpoints use.
+[[nodiscard]] inline bool is_checkpoint_name(std::string_view name, bool in_adapters) {
+  const auto digits = [](std::string_view text) {
+    return std::min(text.find_first_not_of("0123456789"), text.size());
+  };
+  const auto has_number = [&](std::string_view text) { return digits(text) >= 6; };
+  if (name.starts_with(".tmp-")) return true;
+  if (in_adapters) return has_number(name) && name.substr(digits(name)).starts_with('-');
+  for (const std::string_view prefix : {"manifest-", "router-", "spans-"}) {
+    if (name.starts_with(prefix) && has_number(name.substr(prefix.size()))) return true;
+  }
+  return false;
+}
+
+/// Deletes what no manifest to keep names; files of other names stay.
+/// @return a warning for each that could not be deleted
+[[nodiscard]] inline std::vector<std::string> sweep(const std::filesystem::path& root,
+                                                    const std::vector<const Manifest*>& keep) {
+  std::set<std::string, std::less<>> named;
+  for (const Manifest* manifest : keep) {
+    named.insert(manifest_name(manifest->generation));
+    for (const StoredFile& file : manifest->files) named.insert(file.path);
+    for (const StoredTask& task : manifest->tasks) named.insert("adapters/" + task.adapter);
+  }
+  std::vector<std::string> warnings;
+  const auto sweep_folder = [&](const std::string& prefix) {
+    for (const std::string& name : names_in(root / prefix)) {
+      if (named.contains(prefix + name) || !is_checkpoint_name(name, !prefix.empty())) continue;
+      std::error_code error;
+      std::filesystem::remove_all(root / (prefix + name), error);
+      if (error) warnings.push_back(prefix + name + " could not be deleted: " + error.message());
+    }
+  };
+  try {
+    sweep_folder("");
+    sweep_folder("adapters/");
+  } catch (const FileError& error) {
+    warnings.emplace_back(error.what());
+  }
+  return warnings;
+}
+
+/// Number that no adapter folder has yet.
+[[nodiscard]] inline std::uint64_t next_folder_number(const std::filesystem::path& adapters) {
+  std::uint64_t next = 1;
+  for (const std::string& name : names_in(adapters)) {
+    if (!is_checkpoint_name(name, true) || name[0] == '.') continue;
+    std::uint64_t number = 0;
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    next = std::max(next, number + 1);
+  }
+  return next;
+}
+
+/// Puts a generation's manifest and then CURRENT in place.
+/// @param pending  kept from the moment on that CURRENT names the new generation
+/// @return bytes of the manifest
+inline std::uint64_t commit_generation(const std::filesystem::path& root, const Manifest& manifest,
+                                       PendingFiles& pending) {
+  const std::string text = manifest_text(manifest);
+  const std::string name = manifest_name(manifest.generation);
+  pending.add(name);
+  AtomicFile file(root / name);
+  file.write(text);
+  file.commit();
+  AtomicFile current(root / "CURRENT");
+  current.write(current_text({.manifest = name, .check = sha256_hex(text)}));
+  try {
+    current.commit();
+  } catch (...) {
+    if (current.has_replaced()) pending.keep();
+    throw;
+  }
+  pending.keep();
+  return text.size();
+}
+
+}  // namespace detail
+
+/// The one writer of a checkpoint's folder for as long as it lives.
+class CheckpointWriter {
+ public:
+  /// Makes the folder where there is none (those above it must be there) and takes its lock.
+  /// @throws FileError  where another writer is at work, named by pid and host, or the system
+  ///         refuses
+  explicit CheckpointWriter(const std::filesystem::path& root) : root_(made(root)), lock_(root_) {}
+
+  [[nodiscard]] const std::filesystem::path& root() const noexcept { return root_; }
+
+  /// Saves the learner as the next generation. After it returns the state outlives a loss of power.
+  /// @throws ArgumentError   the folder holds another learner's state or a later one (see
+  ///                         SaveOptions::replace), or a text that is not UTF-8
+  /// @throws NumericalError  a poisoned router
+  /// @throws FormatError     the current generation is damaged
+  /// @throws FileError       the system refuses; the checkpoint is as it was, but for one case: the
+  ///                         message says "was replaced"
+  /// The learner stays usable whatever happens.
+  /// Cost: the router's d^2 / 2 numbers and the adapters that are not in the folder yet.
+  template <class Learner>
+  SaveReport save(const Learner& learner, const SaveOptions& options = {}) {
+    using S = typename Learner::Scalar;
+    const detail::Stopwatch clock;
+    SaveReport report;
+    const std::optional<Manifest> base = find_base(options);
+    Manifest next = describe(learner);
+    if (base && !options.replace) expect_successor(*base, next);
+    const std::vector<std::uint64_t> known = detail::generations_in(root_);
+    next.generation = known.empty() ? 1 : known.front() + 1;
+
+    detail::PendingFiles pending(root_);
+    detail::make_folder(root_ / "adapters");
+    write_adapters(learner, base, next, pending, report);
+    next.router = "router-" + detail::numbered(next.generation) + ".safetensors";
+    pending.add(next.router);
+    next.files.push_back(detail::write_router_file<S>(root_, next.router, learner.router()));
+    report.bytes_written += next.files.back().bytes;
+    report.bytes_written +=
+        detail::write_spans(root_, learner.subspaces(), base ? &*base : nullptr, next, pending);
+    report.bytes_written += detail::commit_generation(root_, next, pending);
+    std::vector<const Manifest*> keep{&next};
+    if (base) keep.push_back(&*base);
+    report.warnings = detail::sweep(root_, keep);
+    report.generation = next.generation;
+    report.seconds = clock.seconds();
+    return report;
+  }
+
+ private:
+  [[nodiscard]] static std::filesystem::path made(const std::filesystem::path& root) {
+    detail::expect(!root.empty(), "the path of the checkpoint is empty, expected a folder");
+    std::filesystem::path folder = std::filesystem::absolute(root).lexically_normal();
+    if (!folder.has_filename()) folder = folder.parent_path();  // "state/"
+    detail::make_folder(folder);
+    return folder;
+  }
+
+  /// The generation to go on from.
+  [[nodiscard]] std::optional<Manifest> find_base(const SaveOptions& options) const {
+    detail::FoundGeneration found = detail::find_current(root_, detail::Verify::nothing);
+    if (found.manifest || detail::generations_in(root_).empty()) return found.manifest;
+    std::optional<Manifest> whole = detail::newest_whole(root_, std::nullopt);
+    if (options.recover || options.replace) return whole;
+    detail::raise<FormatError>(found.damage, "; nothing was saved: recover = true goes on from ",
+                               whole ? detail::concat("generation ", whole->generation)
+                                     : std::string("nothing, since no older generation is whole"));
+  }
+
+  template <class Learner>
+  [[nodiscard]] static Manifest describe(const Learner& learner) {
+    detail::expect<NumericalError>(!learner.is_poisoned(),
+                                   "the router is poisoned by an earlier failed factorisation: its "
+                                   "state cannot be saved; the last saved one is whole");
+    Manifest manifest;
+    manifest.changes = learner.snapshot().generation();
+    manifest.library = ANYSSR_VERSION_STRING;
+    manifest.created = detail::utc_now();
+    manifest.scalar = detail::scalar_name<typename Learner::Scalar>();
+    manifest.backbone = detail::fingerprint_of(learner.backbone());
+    detail::expect_utf8("the fingerprint of the backbone", manifest.backbone);
+    manifest.feature_dim = static_cast<std::uint64_t>(learner.router().feature_dim());
+    manifest.backbone_probe = detail::probe_backbone(learner.backbone());
+    manifest.expansion = learner.router().expansion().fingerprint();
+    manifest.expansion_probe = detail::probe_expansion(learner.router().expansion());
+    LearnerOptions options = learner.options();
+    options.router = learner.router().options();
+    for (const std::string& site : options.adapter.sites) detail::expect_utf8("a site", site);
+    manifest.options = detail::learner_options_json(options);
+    for (const RoutedTask& task : learner.router().tasks()) {
+      detail::expect_utf8("the task name", task.name);
+      manifest.tasks.push_back({.name = task.name,
+                                .adapter = {},
+                                .column = static_cast<std::uint64_t>(task.column),
+                                .labels = {task.label_columns.begin(), task.label_columns.end()}});
+    }
+    return manifest;
+  }
+
+  /// Refuses to lose what the folder holds.
+  void expect_successor(const Manifest& base, const Manifest& next) const {
+    const auto refuse = [&](const auto&... parts) {
+      detail::raise<ArgumentError>(root_.string(), ": ", parts...,
+                                   "; save to another folder, or set replace to lose it");
+    };
+    if (base.minor > detail::manifest_minor) {
+      refuse("was written by anyssr ", base.library,
+             ", which keeps what this version does not know");
+    }
+    if (base.backbone != next.backbone || base.expansion != next.expansion) {
+      refuse("holds a learner on the backbone '", base.backbone, "' with expansion ",
+             detail::word_text(base.expansion), ", expected '", next.backbone, "' with ",
+             detail::word_text(next.expansion));
+    }
+    if (base.changes > next.changes) {
+      refuse("holds a later state (change ", base.changes, ") than the one to save (change ",
+             next.changes, ")");
+    }
+    for (const StoredTask& task : base.tasks) {
+      const bool known =
+          std::any_of(next.tasks.begin(), next.tasks.end(),
+                      [&](const StoredTask& mine) { return mine.name == task.name; });
+      if (!known) refuse("holds task '", task.name, "', which the learner to save does not know");
+    }
+  }
+
+  /// Entries of a folder of the base generation whose files are all there in their sizes.
+  [[nodiscard]] std::vector<StoredFile> files_of(const Manifest& base,
+                                                 const std::string& folder) const {
+    std::vector<StoredFile> files;
+    for (const StoredFile& file : base.files) {
+      if (!file.path.starts_with("adapters/" + folder + "/")) continue;
+      std::error_code ignored;
+      if (std::filesystem::file_size(root_ / file.path, ignored) != file.bytes) return {};
+      files.push_back(file);
+    }
+    return files;
+  }
+
+  template <class Learner>
+  void write_adapters(const Learner& learner, const std::optional<Manifest>& base, Manifest& next,
+                      detail::PendingFiles& pending, SaveReport& report) const {
+    using S = typename Learner::Scalar;
+    std::map<std::uint64_t, std::string> stored;  // digest -> folder of the base
+    std::map<std::uint64_t, std::string> listed;  // digest -> folder of the new generation
+    if (base) {
+      for (const StoredTask& task : base->tasks) stored.emplace(task.digest, task.adapter);
+    }
+    std::uint64_t number = detail::next_folder_number(root_ / "adapters");
+    const auto snapshot = learner.snapshot();
+    for (std::size_t t = 0; t < next.tasks.size(); ++t) {
+      StoredTask& task = next.tasks[t];
+      const AdapterHandle<S>& handle = *snapshot.handles()[t];
+      task.digest = handle.info().digest;
+      if (const auto same = listed.find(task.digest); same != listed.end()) {
+        task.adapter = same->second;
+        continue;
+      }
+      std::vector<StoredFile> files;
+      if (const auto found = stored.find(task.digest); found != stored.end()) {
+        task.adapter = found->second;
+        files = files_of(*base, task.adapter);
+      }
+      if (files.empty()) {
+        const auto adapter = handle.get();
+        detail::expect_storable(task.name, *adapter);
+        task.adapter = detail::numbered(number++) + "-" + detail::plain_name(task.name);
+        pending.add("adapters/" + task.adapter);
+        files = detail::write_adapter_folder<S>(root_, task.adapter, *adapter, handle.info());
+        ++report.adapters_written;
+        for (const StoredFile& file : files) report.bytes_written += file.bytes;
+      }
+      next.files.insert(next.files.end(), files.begin(), files.end());
+      listed.emplace(task.digest, task.adapter);
+    }
+  }
+
+  std::filesystem::path root_;
+  detail::CheckpointLock lock_;
+};
+
+/// Saves a learner as the next generation of a checkpoint (CheckpointWriter::save).
+template <class Learner>
+SaveReport save(const Learner& learner, const std::filesystem::path& root,
+                const SaveOptions& options = {}) {
+  return CheckpointWriter(root).save(learner, options);
+}
+
+}  // namespace anyssr::inline v0

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Files of a checkpoint and their checks: CRC-32C for the large router, SHA-256 for all else. Both
+/// find damage; neither is a signature.
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "anyssr/io/atomic_file.hpp"
+#include "anyssr/io/crc32c.hpp"
+#include "anyssr/io/regular_file.hpp"
+#include "anyssr/store/manifest.hpp"
+
+namespace anyssr::inline v0::detail {
+
+/// Refuses a link, or what is no file, at any step of a path below the root: a checkpoint's own
+/// files are neither. (The root itself may be a link: that is its owner's choice.)
+/// @param path  is_stored_path
+/// @return root / path
+/// @throws FileError  where it cannot be asked for (missing);  FormatError
+[[nodiscard]] inline std::filesystem::path resolve_stored(const std::filesystem::path& root,
+                                                          const std::filesystem::path& path) {
+  std::filesystem::path at = root;
+  for (auto part = path.begin(); part != path.end(); ++part) {
+    at /= *part;
+    struct stat status {};
+    if (::lstat(at.c_str(), &status) != 0) raise_file_error(at, "cannot be read", errno);
+    const bool is_last = std::next(part) == path.end();
+    expect<FormatError>(is_last ? S_ISREG(status.st_mode) : S_ISDIR(status.st_mode), at.string(),
+                        ": is ", S_ISLNK(status.st_mode) ? "a link" : "of another kind",
+                        ", expected a ", is_last ? "regular file" : "folder",
+                        " that the checkpoint wrote");
+  }
+  return at;
+}
+
+/// Reads a file once, in pieces, into a check.
+template <class Check>
+void read_into(const RegularFile& file, Check& check) {
+  std::vector<std::byte> piece(std::size_t{1} << 20);
+  for (std::uint64_t at = 0; at < file.size();) {
+    const auto size =
+        static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), file.size() - at));
+    file.read(at, std::span(piece).first(size));
+    check.update(std::span<const std::byte>(piece).first(size));
+    at += size;
+  }
+}
+
+[[nodiscard]] inline std::string check_text(const Sha256& sum) {
+  return "sha256:" + to_hex(sum.digest());
+}
+[[nodiscard]] inline std::string check_text(const Crc32c& sum) { return "crc32c:" + sum.hex(); }
+
+/// The entry of a file that is there.
+[[nodiscard]] inline StoredFile stored_file(const std::filesystem::path& root,
+                                            const std::string& path) {
+  const RegularFile file(root / path);
+  Sha256 sum;
+  read_into(file, sum);
+  return {.path = path, .bytes = file.size(), .check = check_text(sum)};
+}
+
+/// Refuses a file that is not the one that was written.
+/// @throws FileError  where it is missing or cannot be read;  FormatError  where it is damaged
+inline void expect_intact(const std::filesystem::path& root, const StoredFile& stored) {
+  const RegularFile file(resolve_stored(root, stored.path));
+  const std::string place = file.path().string();
+  expect<FormatError>(file.size() == stored.bytes, place, ": is damaged: it has ", file.size(),
+                      " bytes, expected ", stored.bytes);
+  std::string found;
+  if (stored.check.starts_with("crc32c:")) {
+    Crc32c sum;
+    read_into(file, sum);
+    found = check_text(sum);
+  } else {
+    Sha256 sum;
+    read_into(file, sum);
+    found = check_text(sum);
+  }
+  expect<FormatError>(found == stored.check, place, ": is damaged: its check is ", found,
+                      ", expected ", stored.check);
+}
+
+/// Writes a folder's names to the disk.
+inline void sync_folder(const std::filesystem::path& path) {
+  const FileDescriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.is_open()) raise_file_error(path, "cannot be opened", errno);
+  // EINVAL: a file system that knows no fsync of folders
+  if (::fsync(folder.number()) != 0 && errno != EINVAL) {
+    raise_file_error(path, "cannot be written to the disk", errno);
+  }
+}
+
+/// Makes a folder where there is none, durably.
+/// @throws FileError
+inline void make_folder(const std::filesystem::path& path) {
+  if (::mkdir(path.c_str(), 0777) != 0) {
+    const int reason = errno;
+    struct stat status {};
+    if (reason == EEXIST && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return;
+    raise_file_error(path, "cannot be made", reason);
+  }
+  const std::filesystem::path parent = path.parent_path();
+  sync_folder(parent.empty() ? "." : parent);
+}
+
+}  // namespace anyssr::inline v0::detail

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+// What a saved learner is when it is loaded.
+#include <filesystem>
+
+#include "anyssr/store.hpp"
+#include "support/catch.hpp"
+#include "support/file_bytes.hpp"
+#include "support/program.hpp"
+#include "support/small_learner.hpp"
+
+using namespace anyssr;
+using namespace anyssr::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+template <class S>
+PointLearner<S> load_points(const std::string& root, const LoadOptions& options = {},
+                            LoadReport* report = nullptr) {
+  return load<PointLearner<S>>(root, PointBackbone<S>(small_dim), options, report);
+}
+
+LearnerOptions options_of(SubspaceChoice choice, bool balanced, ExpansionKind kind) {
+  LearnerOptions options = small_learner_options();
+  options.subspace = choice;
+  options.router.balanced = balanced;
+  options.router.expansion = {.kind = kind, .dim = 20, .seed = 3};
+  return options;
+}
+
+/// Every file below a folder with its bytes.
+std::map<std::string, std::string> all_files(const fs::path& root) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(root)) {
+    if (!entry.is_regular_file()) continue;
+    files[fs::relative(entry.path(), root).string()] = file_bytes(entry.path().string());
+  }
+  return files;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("a loaded learner is the saved one bit for bit", "[store]", float, double) {
+  using S = TestType;
+  const auto choice =
+      GENERATE(SubspaceChoice::none, SubspaceChoice::own, SubspaceChoice::complement);
+  const bool balanced = GENERATE(false, true);
+  const auto kind = balanced ? ExpansionKind::hadamard : ExpansionKind::identity;
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  PointLearner<S> learner = small_learner<S>(options_of(choice, balanced, kind));
+  learn_small_tasks(learner, 0, 3);
+  const SaveReport saved = save(learner, root);
+  CHECK(saved.generation == 1);
+  CHECK(saved.adapters_written == 3);
+  LoadReport report;
+  const PointLearner<S> loaded = load_points<S>(root, {}, &report);
+  CHECK((Learned<S>(loaded) == Learned<S>(learner)));
+  CHECK(decisions_of(loaded, 3) == decisions_of(learner, 3));
+  CHECK(report.generation == 1);
+  CHECK(report.damage.empty());
+  CHECK(report.warnings.empty());
+  const auto tasks = loaded.tasks();
+  CHECK(tasks[2].metadata.at("number") == "2");
+  CHECK(tasks[2].labels == 2);
+}
+
+TEMPLATE_TEST_CASE("learning goes on after a load as if it had never stopped", "[store]", float,
+                   double) {
+  using S = TestType;
+  const auto choice = GENERATE(SubspaceChoice::own, SubspaceChoice::complement);
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  const LearnerOptions options = options_of(choice, false, ExpansionKind::identity);
+  PointLearner<S> in_one_go = small_learner<S>(options);
+  learn_small_tasks(in_one_go, 0, 4);
+  PointLearner<S> first = small_learner<S>(options);
+  learn_small_tasks(first, 0, 2);
+  save(first, root);
+  PointLearner<S> second = load_points<S>(root, {.threads = 1});
+  learn_small_tasks(second, 2, 3);
+  save(second, root);
+  PointLearner<S> third = load_points<S>(root, {.threads = 1});
+  learn_small_tasks(third, 3, 4);
+  CHECK((Learned<S>(third).same_sums(Learned<S>(in_one_go))));
+  CHECK((Learned<S>(third).adapters == Learned<S>(in_one_go).adapters));
+  CHECK((Learned<S>(third).spans == Learned<S>(in_one_go).spans));
+  CHECK(decisions_of(third, 4) == decisions_of(in_one_go, 4));
+}
+
+TEST_CASE("a save writes the router and what is new", "[store]") {
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  PointLearner<float> learner =
+      small_learner<float>(options_of(SubspaceChoice::complement, false, ExpansionKind::identity));
+  learn_small_tasks(learner, 0, 3);
+  save(learner, root);
+  const auto before = all_files(root);
+  learn_small_tasks(learner, 3, 4);
+  const SaveReport report = save(learner, root);
+  CHECK(report.generation == 2);
+  CHECK(report.adapters_written == 1);
+  const auto after = all_files(root);
+  std::set<std::string> fresh;
+  for (const auto& [path, bytes] : after) {
+    const auto old = before.find(path);
+    if (old == before.end() || old->second != bytes) fresh.insert(path);
+  }
+  CHECK(fresh == std::set<std::string>{"CURRENT", "manifest-000002.json",
+                                       "router-000002.safetensors", "spans-000002.safetensors",
+                                       "adapters/000004-task-3/adapter_config.json",
+                                       "adapters/000004-task-3/adapter_model.safetensors",
+                                       "adapters/000004-task-3/task.json"});
+  for (const auto& [path, bytes] : before) CHECK(after.contains(path));
+  learn_small_tasks(learner, 4, 5);
+  save(learner, root);
+  CHECK_FALSE(fs::exists(root + "/router-000001.safetensors"));
+  CHECK_FALSE(fs::exists(root + "/manifest-000001.json"));
+  CHECK(fs::exists(root + "/router-000002.safetensors"));
+  CHECK(fs::exists(root + "/spans-000001.safetensors"));
+  CHECK((Learned<float>(load_points<float>(root)) == Learned<float>(learner)));
+}
