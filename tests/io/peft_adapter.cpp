@@ -12,6 +12,7 @@
 
 #include "anyssr/core/random.hpp"
 #include "support/catch.hpp"
+#include "support/corpus.hpp"
 #include "support/malformed_peft.hpp"
 #include "support/numeric.hpp"
 #include "support/program.hpp"
@@ -352,6 +353,8 @@ TEST_CASE("malformed folders are refused with their reason", "[io][error]") {
   for (const MalformedPeft& c : cases) {
     CAPTURE(c.name);
     CHECK(names.insert(c.name).second);
+    keep_for_fuzzing("adapter_config", c.config);
+    keep_for_fuzzing("safetensors", c.tensors);
     const PeftFiles files(c.config, c.tensors);
     CHECK(message_of<FormatError>([&] {
             (void)read_peft_adapter<float>(files.path, malformed_peft_options());

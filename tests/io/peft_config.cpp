@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/corpus.hpp"
 #include "support/file_bytes.hpp"
 #include "support/program.hpp"
 
@@ -14,7 +15,10 @@ using namespace anyssr::test;
 
 namespace {
 
-PeftConfig parse(const std::string& text) { return parse_peft_config(parse_json(text, "c"), "c"); }
+PeftConfig parse(const std::string& text) {
+  keep_for_fuzzing("adapter_config", text);
+  return parse_peft_config(parse_json(text, "c"), "c");
+}
 
 PeftConfig parse_with(const std::string& member) {
   return parse(R"({"peft_type":"LORA",)" + member + "}");

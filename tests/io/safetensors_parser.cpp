@@ -9,6 +9,7 @@
 
 #include "anyssr/core/random.hpp"
 #include "support/catch.hpp"
+#include "support/corpus.hpp"
 #include "support/file_bytes.hpp"
 
 using namespace anyssr;
@@ -27,6 +28,9 @@ struct Case {
 void expect_refused(const std::vector<Case>& cases) {
   for (const Case& c : cases) {
     CAPTURE(c.rule, c.header);
+    keep_for_fuzzing(
+        "safetensors",
+        safetensors_bytes(c.header, std::string(std::min<std::size_t>(c.data_bytes, 64), '\0')));
     CHECK(message_of<FormatError>([&] {
             (void)parse_safetensors_header(c.header, c.data_bytes, "f");
           }) == "f: " + c.reason);

@@ -12,6 +12,7 @@
 #include "anyssr/core/random.hpp"
 #include "anyssr/io/safetensors_writer.hpp"
 #include "support/catch.hpp"
+#include "support/corpus.hpp"
 #include "support/program.hpp"
 
 using namespace anyssr;
@@ -44,6 +45,7 @@ void write_two(const TemporaryFolder& folder) {
 /// The refusal of an index over the files of write_two, behind its path.
 template <class E = FormatError>
 std::string refusal(const TemporaryFolder& folder, const std::string& index) {
+  keep_for_fuzzing("sharded_index", index);
   const std::string path = folder.write(index_name, index);
   const std::string message =
       message_of<E>([&] { const ShardedSafetensors model(folder.file("")); });
@@ -203,32 +205,14 @@ TEST_CASE("a file name that could lead elsewhere is refused", "[io][error]") {
   message("", "");
 }
 
-TEST_CASE("a link is followed inside of the folder and refused outside", "[io][error]") {
+TEST_CASE("shards may be links as in a cache of downloads", "[io]") {
   const TemporaryFolder folder;
   const TemporaryFolder elsewhere;
-  write_two(folder);
   const std::string index = weight_map("\"a\":\"link\"");
-  fs::create_symlink("one.safetensors", folder.file("link"));
+  write_shard(elsewhere, "blob", {{"a", 1.F}});
+  fs::create_symlink(elsewhere.file("blob"), folder.file("link"));
   folder.write(index_name, index);
   CHECK(ShardedSafetensors(folder.file("")).numbers<float>("a") == std::vector<float>{1});
-
-  write_shard(elsewhere, "secret", {{"a", 1.F}});
-  fs::remove(folder.file("link"));
-  fs::create_symlink(elsewhere.file("secret"), folder.file("link"));
-  CHECK(refusal(folder, index) ==
-        ": file \"link\" is a link to " + fs::canonical(elsewhere.file("secret")).string() +
-            ", expected a file in " + fs::canonical(folder.file("")).string());
-
-  // a folder whose name begins alike is another folder
-  const std::string sibling = fs::path(folder.file("")).parent_path().string() + "-sibling";
-  fs::create_directory(sibling);
-  fs::copy_file(elsewhere.file("secret"), sibling + "/secret");
-  fs::remove(folder.file("link"));
-  fs::create_symlink(sibling + "/secret", folder.file("link"));
-  const std::string message = refusal(folder, index);
-  fs::remove_all(sibling);
-  CHECK(contains(message, ": file \"link\" is a link to "));
-
   fs::remove(folder.file("link"));
   fs::create_symlink("link", folder.file("link"));
   CHECK(refusal<FileError>(folder, index) ==

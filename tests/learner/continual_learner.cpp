@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/learner/continual_learner.hpp"
 
-#include <atomic>
 #include <limits>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -248,38 +246,6 @@ TEST_CASE("a copy of a learner goes its own way", "[learner]") {
   Learner<float> moved = std::move(copy);
   CHECK(moved.tasks().size() == 2);
   CHECK((State<float>(learner) == before));
-}
-
-TEST_CASE("threads predict from whole snapshots while one thread learns", "[learner]") {
-  auto learner = make_learner<float>();
-  learn(learner, task<float>(0));
-  const auto queries = task<float>(0, 8).inputs;
-  std::atomic<bool> stop{false};
-  std::atomic<int> torn{0};
-  std::atomic<int> rounds{0};
-  {
-    std::vector<std::jthread> readers;
-    for (int r = 0; r < 2; ++r) {
-      readers.emplace_back([&] {
-        while (!stop) {
-          const auto snapshot = learner.snapshot();
-          const auto predictions = snapshot.predict(queries);
-          for (const auto& prediction : predictions) {
-            const bool whole =
-                prediction.decision.scores.size() == static_cast<Index>(snapshot.tasks().size()) &&
-                snapshot.handles().size() == snapshot.tasks().size();
-            torn += whole ? 0 : 1;
-          }
-          ++rounds;
-        }
-      });
-    }
-    for (Index t = 1; t < 5; ++t) learn(learner, task<float>(t));
-    while (rounds < 4) std::this_thread::yield();
-    stop = true;
-  }
-  CHECK(torn == 0);
-  CHECK(learner.tasks().size() == 5);
 }
 
 TEMPLATE_TEST_CASE("bad input is refused with advice and the learner stays as it was",

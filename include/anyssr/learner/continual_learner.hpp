@@ -65,7 +65,8 @@ struct LearnerState {
   std::uint64_t generation = 0;
 };
 
-/// One thread changes a learner at a time; any number of threads predict meanwhile.
+/// One thread changes a learner at a time; any number of threads predict meanwhile, and one may save
+/// it (while_unchanged).
 ///
 /// Every change has two phases: the first trains, checks, expands and allocates, may throw or be
 /// cancelled, and changes nothing; the second accumulates, factors, calibrates and publishes. Where
@@ -160,8 +161,8 @@ class ContinualLearner {
     const detail::Stopwatch router_clock;
     commit_new(std::move(adapter), [&] {
       router_.learn(name, backbone_->features(trunk), labels(targets), task_options.declared_rows);
+      subspaces_ = std::move(subspaces);
     });
-    subspaces_ = std::move(subspaces);
     report.router_seconds = router_clock.seconds();
     report.seconds = clock.seconds();
     return report;
@@ -219,6 +220,15 @@ class ContinualLearner {
     handles[static_cast<std::size_t>(*router_.find(name))] =
         std::make_shared<const AdapterHandle<Scalar>>(std::move(adapter));
     commit(std::move(handles), [] {});
+  }
+
+  /// Calls f() while no change is put in place: router, subspaces and snapshot belong together
+  /// then, also where another thread is learning. That thread waits at the end of its change;
+  /// predictions do not.
+  template <class F>
+  decltype(auto) while_unchanged(const F& f) const {
+    const std::scoped_lock lock(change_mutex_);
+    return f();
   }
 
   /// The state of this moment, for threads that predict.
@@ -325,6 +335,7 @@ class ContinualLearner {
   /// Runs the change of the router and publishes what came of it.
   template <class Change>
   void commit(Handles handles, const Change& change) {
+    const std::scoped_lock lock(change_mutex_);
     const auto next = std::make_shared<Snapshot<Adaptable>>(*state_.load());  // allocates before
     change();
     *next =
@@ -337,6 +348,7 @@ class ContinualLearner {
   AnalyticRouter<Scalar> router_;
   TaskSubspaces<Scalar> subspaces_;
   detail::Published<Snapshot<Adaptable>> state_;  // never null
+  mutable detail::OwnMutex change_mutex_;         // guards router_ and subspaces_ in commit()
 };
 
 }  // namespace anyssr::inline v0

@@ -135,6 +135,14 @@ class Snapshot {
 
 namespace detail {
 
+/// A mutex of whoever has it: a copy of its owner gets one of its own.
+class OwnMutex : public std::mutex {
+ public:
+  OwnMutex() = default;
+  OwnMutex(const OwnMutex& /*other*/) noexcept {}
+  OwnMutex& operator=(const OwnMutex& /*other*/) noexcept { return *this; }
+};
+
 /// A cell that one thread writes and any number read. (std::atomic<std::shared_ptr> of libstdc++ 12
 /// fails ThreadSanitizer.)
 template <class T>

@@ -157,28 +157,22 @@ class CheckpointWriter {
   /// @throws FormatError     the current generation is damaged
   /// @throws FileError       the system refuses; the checkpoint is as it was, but for one case: the
   ///                         message says "was replaced"
-  /// The learner stays usable whatever happens.
+  /// The learner stays usable whatever happens; other threads may predict with it and learn.
   /// Cost: the router's d^2 / 2 numbers and the adapters that are not in the folder yet.
   template <class Learner>
   SaveReport save(const Learner& learner, const SaveOptions& options = {}) {
-    using S = typename Learner::Scalar;
     const detail::Stopwatch clock;
     SaveReport report;
     const std::optional<Manifest> base = find_base(options);
-    Manifest next = describe(learner);
-    if (base && !options.replace) expect_successor(*base, next);
     const std::vector<std::uint64_t> known = detail::generations_in(root_);
-    next.generation = known.empty() ? 1 : known.front() + 1;
-
+    Manifest next;
     detail::PendingFiles pending(root_);
-    detail::make_folder(root_ / "adapters");
-    write_adapters(learner, base, next, pending, report);
-    next.router = "router-" + detail::numbered(next.generation) + ".safetensors";
-    pending.add(next.router);
-    next.files.push_back(detail::write_router_file<S>(root_, next.router, learner.router()));
-    report.bytes_written += next.files.back().bytes;
-    report.bytes_written +=
-        detail::write_spans(root_, learner.subspaces(), base ? &*base : nullptr, next, pending);
+    learner.while_unchanged([&] {
+      next = describe(learner);
+      if (base && !options.replace) expect_successor(*base, next);
+      next.generation = known.empty() ? 1 : known.front() + 1;
+      write_state(learner, base, next, pending, report);
+    });
     report.bytes_written += detail::commit_generation(root_, next, pending);
     std::vector<const Manifest*> keep{&next};
     if (base) keep.push_back(&*base);
@@ -236,6 +230,20 @@ class CheckpointWriter {
                                 .labels = {task.label_columns.begin(), task.label_columns.end()}});
     }
     return manifest;
+  }
+
+  /// Everything of a generation but its manifest.
+  template <class Learner>
+  void write_state(const Learner& learner, const std::optional<Manifest>& base, Manifest& next,
+                   detail::PendingFiles& pending, SaveReport& report) const {
+    detail::make_folder(root_ / "adapters");
+    write_adapters(learner, base, next, pending, report);
+    next.router = "router-" + detail::numbered(next.generation) + ".safetensors";
+    pending.add(next.router);
+    next.files.push_back(detail::write_router_file(root_, next.router, learner.router()));
+    report.bytes_written += next.files.back().bytes;
+    report.bytes_written +=
+        detail::write_spans(root_, learner.subspaces(), base ? &*base : nullptr, next, pending);
   }
 
   /// Refuses to lose what the folder holds.
