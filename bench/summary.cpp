@@ -72,7 +72,7 @@ class Measured {
  private:
   void add(const Json& run) {
     std::string name = run.at("run_name").get<std::string>();
-    for (const char* suffix : {"/iterations:", "/real_time"}) {
+    for (const char* suffix : {"/iterations:", "/min_time:", "/real_time"}) {
       name = name.substr(0, name.find(suffix));
     }
     static const std::map<std::string, double> units{
@@ -118,7 +118,7 @@ Measured run_benchmarks(const std::string& program, const std::string& out,
                         const std::vector<std::string>& names) {
   std::string filter;
   for (const std::string& name : names) filter += (filter.empty() ? "^(" : "|") + name;
-  filter += ")(/iterations:.*)?/real_time$";
+  filter += ")(/iterations:.*|/min_time:.*)?/real_time(/threads:.*)?$";
   run(shell_word(program) + " --benchmark_filter=" + shell_word(filter) +
       " --benchmark_repetitions=5 --benchmark_min_time=0.05"
       " --benchmark_enable_random_interleaving=true --benchmark_display_aggregates_only=true"
@@ -252,6 +252,26 @@ std::optional<Measured> measure_blas() {
 #endif
 }
 
+/// What predictions notice of a thread that learns, and the cost of an adapter on demand.
+void add_learner(std::vector<Figure>& figures, const Measured& m) {
+  const auto p99 = [&](const char* when) {
+    return m.smallest("predict/" + std::string(when), "p99_us");
+  };
+  const auto rate = [&](const char* when) {
+    return m.rate("predict/" + std::string(when) + "_by_two");
+  };
+  figures.insert(figures.end(),
+                 {{"predict_p99_learning_vs_rest", p99("while_learning") / p99("at_rest"), '<', 3},
+                  {"predict_rate_learning_vs_rest", rate("while_learning") / rate("at_rest")},
+                  {"adapter_hit_us", 1e6 * m.seconds("get_adapter/hit")},
+                  {"adapter_miss_us", 1e6 * m.seconds("get_adapter/miss")}});
+}
+
+Measured measure_learner() {
+  return run_benchmarks(ANYSSR_LEARNER_BENCH, "learner_bench.json",
+                        {"predict/.*", "get_adapter/.*"});
+}
+
 double measure_memory() {
   run(shell_word(ANYSSR_MEMORY) + " 8192 >memory.json");
   return Json::parse(std::ifstream("memory.json")).at("peak_bytes_over_d2");
@@ -327,6 +347,7 @@ void write(const std::vector<Figure>& figures) {
 void summarise() {
   const Measured eigen = measure_eigen();
   const std::optional<Measured> blas = measure_blas();
+  const Measured learner = measure_learner();
   const double peak = measure_memory();
   const std::optional<double> clinc = measure_clinc();
   std::vector<Figure> figures{
@@ -338,11 +359,13 @@ void summarise() {
   add_streaming(figures, eigen);
   add_decisions(figures, eigen);
   add_next_task(figures, eigen);
+  add_learner(figures, learner);
   figures.push_back({"clinc_seconds", clinc, '<', 90});
   add_blas(figures, eigen, blas);
   print(figures);
   std::printf("\n");
   eigen.print_noise("router_bench");
+  learner.print_noise("learner_bench");
   if (blas) blas->print_noise("router_bench_blas");
   write(figures);
   std::printf("written: bench_summary.json\n");

@@ -65,8 +65,8 @@ struct LearnerState {
   std::uint64_t generation = 0;
 };
 
-/// One thread changes a learner at a time; any number of threads predict meanwhile, and one may save
-/// it (while_unchanged).
+/// One thread changes a learner at a time; any number of threads predict meanwhile, and one may
+/// save it (while_unchanged).
 ///
 /// Every change has two phases: the first trains, checks, expands and allocates, may throw or be
 /// cancelled, and changes nothing; the second accumulates, factors, calibrates and publishes. Where
