@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "support/toy_language_model.hpp"
 
+#include "anyssr/io/peft_adapter.hpp"
 #include "anyssr/learner/continual_learner.hpp"
+#include "anyssr/lora/adapter_algebra.hpp"
 #include "support/catch.hpp"
 #include "support/numeric.hpp"
+#include "support/program.hpp"
 
 using namespace anyssr;
 using namespace anyssr::test;
@@ -102,4 +105,44 @@ TEST_CASE("gradients of the toy language model agree with finite differences",
       CHECK(std::abs((up - down) / (2 * step) - gradient.modules.at("mix").a(i, j)) < 1e-7);
     }
   }
+}
+
+TEST_CASE("adapters from PEFT folders are adopted and answer as where they were trained",
+          "[learner]") {
+  using Learner = ContinualLearner<ToyLanguageModel<float>>;
+  const TemporaryFolder folder;
+  LearnerOptions options;
+  options.adapter.lora = {.rank = 6, .alpha = 9, .rank_stabilised = true};
+  options.train = {.epochs = 60, .batch = 8, .rate = 3e-2};
+  const std::vector<std::pair<std::string, Prompts>> tasks{{"first", make_prompts(0, 8, 20, 1)},
+                                                           {"second", make_prompts(9, 17, 24, 2)}};
+  Learner trained(ToyLanguageModel<float>(30, 16, 3), options);
+  for (const auto& [name, prompts] : tasks) {
+    trained.learn_task(name, prompts.inputs, prompts.targets);
+    write_peft_adapter(folder.file(name), *trained.snapshot().adapter(name));
+  }
+  Learner adopted(ToyLanguageModel<float>(30, 16, 3));
+  for (const auto& [name, prompts] : tasks) {
+    const PeftAdapter<float> read =
+        read_peft_adapter<float>(folder.file(name), {.sites = adopted.backbone().sites()});
+    CHECK(read.report.warnings.empty());
+    CHECK(merge_adapters(AdapterMix<float>(read.adapter)) == read.adapter);
+    adopted.adopt_task(name, read.adapter, std::span(prompts.inputs).first(6));
+  }
+  for (const auto& [name, prompts] : tasks) {
+    const auto expected = trained.predict(prompts.inputs);
+    const auto found = adopted.predict(prompts.inputs);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      CHECK(found[i].task == name);
+      CHECK(found[i].output == expected[i].output);
+    }
+  }
+  Adapter<float> elsewhere;
+  elsewhere.modules.emplace("mixer", LoraModule<float>(16, 16));
+  write_peft_adapter(folder.file("elsewhere"), elsewhere);
+  CHECK(contains(message_of<FormatError>([&] {
+                   (void)read_peft_adapter<float>(folder.file("elsewhere"),
+                                                  {.sites = adopted.backbone().sites()});
+                 }),
+                 "mix"));
 }

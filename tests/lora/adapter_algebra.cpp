@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/lora/adapter_algebra.hpp"
 
-#include <Eigen/QR>
 #include <limits>
 
 #include "support/catch.hpp"
 #include "support/numeric.hpp"
+#include "support/random_module.hpp"
 
 using namespace anyssr;
 using namespace anyssr::test;
@@ -13,38 +13,16 @@ using namespace anyssr::test;
 namespace {
 
 template <class S>
-RowMajorMatrix<S> random_basis(Index in, Index k, std::uint64_t seed) {
-  const Eigen::MatrixXd x = random_normal<double>(in, k, seed, 11);
-  const Eigen::HouseholderQR<Eigen::MatrixXd> qr(x);
-  const Eigen::MatrixXd q = qr.householderQ() * Eigen::MatrixXd::Identity(in, k);
-  return q.cast<S>();
-}
-
-/// Plain for k = 0, else confined to k directions.
-template <class S>
-LoraModule<S> random_module(Index in, Index out, Index rank, std::uint64_t seed, Index k = 0) {
-  Matrix<S> a = random_normal<S>(rank, k == 0 ? in : k, seed, 1);
-  Matrix<S> b = random_normal<S>(out, rank, seed, 2);
-  const LoraOptions options{
-      .rank = rank, .alpha = 1 + static_cast<double>(seed % 5), .rank_stabilised = seed % 2 == 1};
-  if (k == 0) return LoraModule<S>(std::move(a), std::move(b), options);
-  return LoraModule<S>(std::move(a), std::move(b), random_basis<S>(in, k, seed), options);
-}
-
-/// c B A written out in double.
-template <class S>
-Eigen::MatrixXd dense(const LoraModule<S>& m) {
-  Eigen::MatrixXd a = m.a().template cast<double>();
-  if (m.is_confined()) a = a * m.basis().template cast<double>().transpose();
-  return m.scale() * (m.b().template cast<double>() * a);
+LoraModule<S> seeded_module(Index in, Index out, Index rank, std::uint64_t seed, Index k = 0) {
+  return random_module<S>(in, out, rank, k, seed, 1 + static_cast<double>(seed % 5));
 }
 
 /// Sites p (10 to 7) and q (6 to 6), where `which` has a bit for each, and a head.
 template <class S>
-Adapter<S> random_adapter(std::uint64_t seed, unsigned which = 3) {
+Adapter<S> two_site_adapter(std::uint64_t seed, unsigned which = 3) {
   Adapter<S> adapter;
-  if ((which & 1U) != 0) adapter.modules.emplace("p", random_module<S>(10, 7, 3, seed));
-  if ((which & 2U) != 0) adapter.modules.emplace("q", random_module<S>(6, 6, 2, seed + 100, 4));
+  if ((which & 1U) != 0) adapter.modules.emplace("p", seeded_module<S>(10, 7, 3, seed));
+  if ((which & 2U) != 0) adapter.modules.emplace("q", seeded_module<S>(6, 6, 2, seed + 100, 4));
   adapter.heads["top"] = {.weights = random_normal<S>(4, 3, seed, 7),
                           .bias = random_normal<S>(1, 3, seed, 8),
                           .temperature = 1.5};
@@ -62,32 +40,34 @@ TEMPLATE_TEST_CASE("a merged change is the weighted sum of the changes", "[lora]
                    double) {
   const auto seed = GENERATE(range(1u, 11u));
   CAPTURE(seed);
-  const Adapter<TestType> a = random_adapter<TestType>(seed);
-  const Adapter<TestType> b = random_adapter<TestType>(seed + 20);
-  const Adapter<TestType> c = random_adapter<TestType>(seed + 40, 1);
+  const Adapter<TestType> a = two_site_adapter<TestType>(seed);
+  const Adapter<TestType> b = two_site_adapter<TestType>(seed + 20);
+  const Adapter<TestType> c = two_site_adapter<TestType>(seed + 40, 1);
   const Adapter<TestType> merged = merge<TestType>({{&a, 0.7}, {&b, -2}, {&c, 1e-3}});
-  const Eigen::MatrixXd p = 0.7 * dense(a.modules.at("p")) - 2 * dense(b.modules.at("p")) +
-                            1e-3 * dense(c.modules.at("p"));
-  const Eigen::MatrixXd q = 0.7 * dense(a.modules.at("q")) - 2 * dense(b.modules.at("q"));
-  CHECK(relative_error(dense(merged.modules.at("p")), p) < round_off<TestType>(4));
-  CHECK(relative_error(dense(merged.modules.at("q")), q) < round_off<TestType>(4));
+  const Eigen::MatrixXd p = 0.7 * explicit_delta(a.modules.at("p")) -
+                            2 * explicit_delta(b.modules.at("p")) +
+                            1e-3 * explicit_delta(c.modules.at("p"));
+  const Eigen::MatrixXd q =
+      0.7 * explicit_delta(a.modules.at("q")) - 2 * explicit_delta(b.modules.at("q"));
+  CHECK(relative_error(explicit_delta(merged.modules.at("p")), p) < round_off<TestType>(4));
+  CHECK(relative_error(explicit_delta(merged.modules.at("q")), q) < round_off<TestType>(4));
   CHECK(merged.modules.at("p").rank() == 9);
   CHECK(merged.modules.at("q").rank() == 4);
 }
 
 TEMPLATE_TEST_CASE("one adapter of weight 1 comes back bit for bit", "[lora][property]", float,
                    double) {
-  Adapter<TestType> adapter = random_adapter<TestType>(3);
+  Adapter<TestType> adapter = two_site_adapter<TestType>(3);
   adapter.metadata["note"] = "text";
   CHECK(merge<TestType>({{&adapter, 1}}) == adapter);
   CHECK(merge_adapters(AdapterMix<TestType>(adapter)) == adapter);
-  const Adapter<TestType> other = random_adapter<TestType>(4);
+  const Adapter<TestType> other = two_site_adapter<TestType>(4);
   CHECK(merge<TestType>({{&other, 0}, {&adapter, 1}}) == adapter);
 }
 
 TEST_CASE("a site of one adapter keeps its factors and takes the weight into alpha", "[lora]") {
-  const Adapter<float> a = random_adapter<float>(1);
-  const Adapter<float> b = random_adapter<float>(2, 1);
+  const Adapter<float> a = two_site_adapter<float>(1);
+  const Adapter<float> b = two_site_adapter<float>(2, 1);
   const LoraModule<float>& q = a.modules.at("q");
   const Adapter<float> half = merge<float>({{&a, 0.5}, {&b, 1}});
   const LoraModule<float>& merged = half.modules.at("q");
@@ -119,7 +99,7 @@ TEST_CASE("equal scales are merged without touching a bit of the factors", "[lor
 }
 
 TEST_CASE("an adapter minus itself changes nothing", "[lora]") {
-  Adapter<double> a = random_adapter<double>(5);
+  Adapter<double> a = two_site_adapter<double>(5);
   a.heads.clear();
   const Adapter<double> merged = merge<double>({{&a, 1}, {&a, -1}});
   CHECK(change_norm(merged) < round_off<double>(20) * change_norm(a));
@@ -127,8 +107,8 @@ TEST_CASE("an adapter minus itself changes nothing", "[lora]") {
 
 TEMPLATE_TEST_CASE("merged heads give the weighted mean of the scores", "[lora][property]", float,
                    double) {
-  Adapter<TestType> a = random_adapter<TestType>(1);
-  Adapter<TestType> b = random_adapter<TestType>(2);
+  Adapter<TestType> a = two_site_adapter<TestType>(1);
+  Adapter<TestType> b = two_site_adapter<TestType>(2);
   const Matrix<TestType> x = random_normal<TestType>(9, 4, 5);
   for (const double temperature : {1.5, 4.0}) {
     b.heads.at("top").temperature = temperature;
@@ -140,15 +120,15 @@ TEMPLATE_TEST_CASE("merged heads give the weighted mean of the scores", "[lora][
     CHECK(head.trained);
   }
   b.heads.at("top").trained = false;
-  b.heads["own"] = random_adapter<TestType>(3).heads.at("top");
+  b.heads["own"] = two_site_adapter<TestType>(3).heads.at("top");
   const Adapter<TestType> merged = merge<TestType>({{&a, 3}, {&b, 0.5}});
   CHECK_FALSE(merged.heads.at("top").trained);
   CHECK(merged.heads.at("own") == b.heads.at("own"));
 }
 
 TEST_CASE("metadata are kept where all adapters agree", "[lora]") {
-  Adapter<float> a = random_adapter<float>(1);
-  Adapter<float> b = random_adapter<float>(2);
+  Adapter<float> a = two_site_adapter<float>(1);
+  Adapter<float> b = two_site_adapter<float>(2);
   a.metadata = {{"x", "1"}, {"y", "2"}, {"z", "3"}};
   b.metadata = {{"x", "1"}, {"y", "4"}};
   CHECK(merge<float>({{&a, 1}, {&b, 1}}).metadata ==
@@ -156,7 +136,7 @@ TEST_CASE("metadata are kept where all adapters agree", "[lora]") {
 }
 
 TEST_CASE("what cannot be merged is refused", "[lora][error]") {
-  const Adapter<float> a = random_adapter<float>(1);
+  const Adapter<float> a = two_site_adapter<float>(1);
   const auto argument = [](std::vector<AdapterMix<float>::Entry> entries) {
     return message_of<ArgumentError>([&] { (void)merge<float>(entries); });
   };
@@ -170,11 +150,11 @@ TEST_CASE("what cannot be merged is refused", "[lora][error]") {
   CHECK(argument({{&a, std::nan("")}}) == "weight is nan, expected a finite number");
   CHECK(argument({{&a, 1}, {&a, -1}}) ==
         "weights of the head 'top' add up to 0, expected another sum than 0");
-  Adapter<float> b = random_adapter<float>(2);
+  Adapter<float> b = two_site_adapter<float>(2);
   b.heads.at("top").weights.resize(4, 2);
   CHECK(shape(b) == "heads 'top' are 4 x 3 and 4 x 2, expected one shape");
-  b = random_adapter<float>(2);
-  b.modules.at("p") = random_module<float>(10, 8, 3, 1);
+  b = two_site_adapter<float>(2);
+  b.modules.at("p") = seeded_module<float>(10, 8, 3, 1);
   CHECK(shape(b) == "modules of 'p' are out 7 x in 10 and out 8 x in 10, expected one shape");
   const auto number = [&](double weight) {
     return message_of<NumericalError>([&] { (void)merge<float>({{&a, weight}}); });
@@ -189,14 +169,14 @@ TEMPLATE_TEST_CASE("a compressed change is the nearest of its rank", "[lora][pro
   const Index k = GENERATE(0, 9);
   const Index rank = GENERATE(1, 2, 5);
   CAPTURE(seed, k, rank);
-  const LoraModule<TestType> module = random_module<TestType>(12, 10, 6, seed, k);
+  const LoraModule<TestType> module = seeded_module<TestType>(12, 10, 6, seed, k);
   const CompressedModule<TestType> result = compress(module, rank);
   CHECK(result.module.rank() == rank);
   CHECK(result.module.is_confined() == module.is_confined());
-  const Eigen::MatrixXd exact = dense(module);
+  const Eigen::MatrixXd exact = explicit_delta(module);
   const Eigen::VectorXd values = Eigen::BDCSVD<Eigen::MatrixXd>(exact).singularValues();
   const double best = values.tail(values.size() - rank).norm();
-  const double measured = (dense(result.module) - exact).norm();
+  const double measured = (explicit_delta(result.module) - exact).norm();
   CHECK(std::abs(measured - best) < round_off<TestType>(10) * exact.norm());
   CHECK(std::abs(result.error - measured) < round_off<double>(100) * exact.norm());
   CHECK(std::abs(result.relative_error - measured / exact.norm()) < round_off<double>(100));
@@ -207,7 +187,7 @@ TEMPLATE_TEST_CASE("a compressed change is the nearest of its rank", "[lora][pro
 }
 
 TEST_CASE("compressing to the rank or more gives the module back bit for bit", "[lora]") {
-  const LoraModule<float> module = random_module<float>(6, 5, 3, 1);
+  const LoraModule<float> module = seeded_module<float>(6, 5, 3, 1);
   for (const Index rank : {3, 4, 100}) {
     const CompressedModule<float> result = compress(module, rank);
     CHECK(result.module == module);
@@ -219,17 +199,18 @@ TEST_CASE("compressing to the rank or more gives the module back bit for bit", "
 }
 
 TEST_CASE("ranks beyond a layer's own are compressed without loss", "[lora]") {
-  const LoraModule<double> module = random_module<double>(4, 5, 9, 2);
+  const LoraModule<double> module = seeded_module<double>(4, 5, 9, 2);
   const CompressedModule<double> result = compress(module, 8);
   CHECK(result.module.rank() == 4);
   CHECK(result.relative_error < round_off<double>(10));
-  CHECK(relative_error(dense(result.module), dense(module)) < round_off<double>(10));
+  CHECK(relative_error(explicit_delta(result.module), explicit_delta(module)) <
+        round_off<double>(10));
 }
 
 TEST_CASE("a change of zero is compressed to one of zero", "[lora]") {
   const LoraModule<float> module(5, 4, {.rank = 3}, 1);
   const CompressedModule<float> result = compress(module, 1);
-  CHECK(dense(result.module).norm() == 0);
+  CHECK(explicit_delta(result.module).norm() == 0);
   CHECK(result.error == 0);
   CHECK(result.relative_error == 0);
 }
@@ -238,10 +219,10 @@ TEMPLATE_TEST_CASE("norms and similarities equal those of the dense products", "
                    float, double) {
   const auto seed = GENERATE(range(1u, 11u));
   CAPTURE(seed);
-  const LoraModule<TestType> a = random_module<TestType>(10, 7, 3, seed);
-  const LoraModule<TestType> b = random_module<TestType>(10, 7, 4, seed + 20, 6);
-  const Eigen::MatrixXd da = dense(a);
-  const Eigen::MatrixXd db = dense(b);
+  const LoraModule<TestType> a = seeded_module<TestType>(10, 7, 3, seed);
+  const LoraModule<TestType> b = seeded_module<TestType>(10, 7, 4, seed + 20, 6);
+  const Eigen::MatrixXd da = explicit_delta(a);
+  const Eigen::MatrixXd db = explicit_delta(b);
   const double tolerance = round_off<double>(100);
   CHECK(std::abs(change_norm(a) / da.norm() - 1) < tolerance);
   CHECK(std::abs(change_norm(b) / db.norm() - 1) < tolerance);
@@ -252,16 +233,16 @@ TEMPLATE_TEST_CASE("norms and similarities equal those of the dense products", "
 }
 
 TEST_CASE("the similarity of adapters is taken over their common sites", "[lora]") {
-  const Adapter<double> a = random_adapter<double>(1);
-  const Adapter<double> b = random_adapter<double>(2);
-  const Adapter<double> p_only = random_adapter<double>(3, 1);
-  const Adapter<double> q_only = random_adapter<double>(4, 2);
+  const Adapter<double> a = two_site_adapter<double>(1);
+  const Adapter<double> b = two_site_adapter<double>(2);
+  const Adapter<double> p_only = two_site_adapter<double>(3, 1);
+  const Adapter<double> q_only = two_site_adapter<double>(4, 2);
   double product = 0;
   double left = 0;
   double right = 0;
   for (const std::string site : {"p", "q"}) {
-    const Eigen::MatrixXd da = dense(a.modules.at(site));
-    const Eigen::MatrixXd db = dense(b.modules.at(site));
+    const Eigen::MatrixXd da = explicit_delta(a.modules.at(site));
+    const Eigen::MatrixXd db = explicit_delta(b.modules.at(site));
     product += da.cwiseProduct(db).sum();
     left += da.squaredNorm();
     right += db.squaredNorm();

@@ -41,7 +41,8 @@ std::vector<TaskRows<S>> make_tasks(Index count, std::uint64_t seed, Index rows 
   return tasks;
 }
 
-const RouterOptions plain{.rls = {.ridge = 0.5, .ridge_scale = RidgeScale::absolute, .threads = 1}};
+const RouterOptions plain_router{
+    .rls = {.ridge = 0.5, .ridge_scale = RidgeScale::absolute, .threads = 1}};
 
 /// W of the joint fit by QR: task t owns column 3t, its labels the two after it.
 template <class S>
@@ -88,7 +89,7 @@ TEMPLATE_TEST_CASE("tasks in any order and in any batches give the joint fit", "
   CAPTURE(seed);
   const auto tasks = make_tasks<S>(4, seed);
   RandomStream random(seed, 99);
-  AnalyticRouter<S> router(query_dim, plain);
+  AnalyticRouter<S> router(query_dim, plain_router);
   const std::vector<Index> order = random_permutation(4, random);
   for (const Index t : order) {  // a task comes in two parts; the second after all first parts
     const auto& task = tasks[static_cast<std::size_t>(t)];
@@ -120,7 +121,7 @@ TEMPLATE_TEST_CASE("scores margin runner-up and confidence follow their formulas
                    float, double) {
   using S = TestType;
   const auto tasks = make_tasks<S>(4, 21);
-  AnalyticRouter<S> router(query_dim, plain);
+  AnalyticRouter<S> router(query_dim, plain_router);
   for (const auto& task : tasks) router.learn(task.name, task.features, task.labels);
   const Eigen::MatrixXd joint = joint_weights(tasks, 0.5);
   const Matrix<S> queries = random_normal<S>(9, query_dim, 22);
@@ -149,7 +150,7 @@ TEMPLATE_TEST_CASE("scores margin runner-up and confidence follow their formulas
 
 TEST_CASE("the temperature is fitted on scores that leave each row out", "[router]") {
   const auto tasks = make_tasks<double>(3, 31, 14);
-  AnalyticRouter<double> router(query_dim, plain);
+  AnalyticRouter<double> router(query_dim, plain_router);
   for (const auto& task : tasks) router.learn(task.name, task.features, task.labels);
   // The rows of the last task, each scored by a joint fit without it.
   Eigen::MatrixXd scores(14, 3);
@@ -176,7 +177,8 @@ TEMPLATE_TEST_CASE("one query alone is decided as in a batch and sparse as dense
       GENERATE(ExpansionKind::identity, ExpansionKind::dense, ExpansionKind::hadamard);
   CAPTURE(static_cast<int>(kind));
   const auto tasks = make_tasks<S>(3, 41);
-  AnalyticRouter<S> router(query_dim, {.expansion = {.kind = kind, .dim = 64}, .rls = plain.rls});
+  AnalyticRouter<S> router(query_dim,
+                           {.expansion = {.kind = kind, .dim = 64}, .rls = plain_router.rls});
   for (const auto& task : tasks) router.learn(task.name, to_sparse<S>(task.features), task.labels);
   const Matrix<S> queries = random_normal<S>(6, query_dim, 42);
   const auto batch = decide(router, queries);
@@ -196,7 +198,7 @@ TEMPLATE_TEST_CASE("one query alone is decided as in a batch and sparse as dense
 
 TEST_CASE("learning together equals learning in turn", "[router]") {
   const auto tasks = make_tasks<double>(3, 51);
-  AnalyticRouter<double> in_turn(query_dim, plain);
+  AnalyticRouter<double> in_turn(query_dim, plain_router);
   for (const auto& task : tasks) in_turn.learn(task.name, task.features, task.labels);
   Matrix<double> features(90, query_dim);
   std::vector<Index> task_of_row;
@@ -208,7 +210,7 @@ TEST_CASE("learning together equals learning in turn", "[router]") {
     labels.push_back(tasks[t].labels[static_cast<std::size_t>(i / 3)]);
   }
   const std::vector<std::string> names{"a", "b", "c"};
-  AnalyticRouter<double> together(query_dim, plain);
+  AnalyticRouter<double> together(query_dim, plain_router);
   together.learn_together(std::span<const std::string>(names), features, task_of_row, labels);
   const Matrix<double> queries = random_normal<double>(50, query_dim, 52);
   const auto first = decide(in_turn, queries);
@@ -221,7 +223,7 @@ TEST_CASE("learning together equals learning in turn", "[router]") {
 
 TEST_CASE("a task without labels counts its task column as its best label", "[router]") {
   const auto tasks = make_tasks<double>(2, 61);
-  AnalyticRouter<double> router(query_dim, plain);
+  AnalyticRouter<double> router(query_dim, plain_router);
   router.learn(tasks[0].name, tasks[0].features);
   router.learn(tasks[1].name, tasks[1].features, tasks[1].labels);
   CHECK(router.tasks()[0].label_columns.empty());
@@ -229,14 +231,15 @@ TEST_CASE("a task without labels counts its task column as its best label", "[ro
   const auto decision = decide(router, query).front();
   const double own = (query * router.table()->weights().col(router.tasks()[0].column))(0);
   CHECK(std::abs(decision.scores(0) - 2 * own) < 1e-12);
-  AnalyticRouter<double> task_columns_only(query_dim, {.rls = plain.rls, .label_columns = false});
+  AnalyticRouter<double> task_columns_only(query_dim,
+                                           {.rls = plain_router.rls, .label_columns = false});
   task_columns_only.learn("a", tasks[1].features, tasks[1].labels);
   CHECK(task_columns_only.table()->weights().cols() == 1);
 }
 
 TEST_CASE("a router with one task names it for every query", "[router]") {
   const auto tasks = make_tasks<float>(1, 71);
-  AnalyticRouter<float> router(query_dim, plain);
+  AnalyticRouter<float> router(query_dim, plain_router);
   router.learn("only", tasks[0].features, tasks[0].labels);
   const auto decision = decide<float>(router, random_normal<float>(1, query_dim, 72)).front();
   CHECK(decision.task == 0);
@@ -247,7 +250,7 @@ TEST_CASE("a router with one task names it for every query", "[router]") {
 
 TEST_CASE("a table serves as it was while the router goes on learning", "[router]") {
   const auto tasks = make_tasks<double>(3, 81);
-  AnalyticRouter<double> router(query_dim, plain);
+  AnalyticRouter<double> router(query_dim, plain_router);
   router.learn("a", tasks[0].features, tasks[0].labels);
   router.learn("b", tasks[1].features, tasks[1].labels);
   const auto table = router.table();
@@ -261,7 +264,7 @@ TEST_CASE("a table serves as it was while the router goes on learning", "[router
 TEST_CASE("bad input is refused by name and the router stays as it was", "[router][error]") {
   const auto tasks = make_tasks<double>(2, 91);
   const Matrix<double>& x = tasks[0].features;
-  AnalyticRouter<double> router(query_dim, plain);
+  AnalyticRouter<double> router(query_dim, plain_router);
   RoutingWorkspace<double> workspace;
   RoutingDecision decision;
   CHECK(contains(message_of<TaskError>([&] { router.decide(x.topRows(1), workspace, decision); }),

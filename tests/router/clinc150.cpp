@@ -14,7 +14,7 @@ using namespace anyssr::test;
 namespace {
 
 constexpr Index buckets = 4096;
-constexpr RlsOptions ridge{.ridge = 0.3, .ridge_scale = RidgeScale::absolute};
+constexpr RlsOptions real_data_rls{.ridge = 0.3, .ridge_scale = RidgeScale::absolute};
 
 /// A router that learned the rows, and features to measure it on.
 class Measured {
@@ -54,8 +54,9 @@ TEST_CASE("label columns route better than task columns alone on CLINC150", "[ro
   if (!data) return;
   for (const std::uint64_t seed : {0U, 1U, 2U}) {
     CAPTURE(seed);
-    Measured with(*data, data->train, seed, {.rls = ridge});
-    const Measured without(*data, data->train, seed, {.rls = ridge, .label_columns = false});
+    Measured with(*data, data->train, seed, {.rls = real_data_rls});
+    const Measured without(*data, data->train, seed,
+                           {.rls = real_data_rls, .label_columns = false});
     CHECK(with.accuracy() >= without.accuracy() + 0.002);
     CHECK(with.accuracy() > 0.965);
     CHECK(with.router().suggest_label_weight() > 0);
@@ -65,7 +66,7 @@ TEST_CASE("label columns route better than task columns alone on CLINC150", "[ro
 TEST_CASE("cross-validation chooses a ridge near the best on CLINC150", "[router]") {
   const auto data = find_clinc150();
   if (!data) return;
-  Measured measured(*data, data->train, 0, {.rls = ridge});
+  Measured measured(*data, data->train, 0, {.rls = real_data_rls});
   const std::vector<double> grid{0.01, 0.03, 0.1, 0.3, 1, 3, 10};
   const double choice = measured.router().select_ridge(grid).ridge;
   double best = 0;
@@ -82,7 +83,7 @@ TEST_CASE("balanced tasks route better where CLINC150 is cut to unequal sizes", 
   const auto data = find_clinc150();
   if (!data) return;
   const ClincSplit few = data->train.halved_by_task();
-  const Measured plain(*data, few, 0, {.rls = ridge});
-  const Measured balanced(*data, few, 0, {.rls = ridge, .balanced = true});
+  const Measured plain(*data, few, 0, {.rls = real_data_rls});
+  const Measured balanced(*data, few, 0, {.rls = real_data_rls, .balanced = true});
   CHECK(balanced.accuracy() >= plain.accuracy());
 }
