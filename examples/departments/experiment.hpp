@@ -22,8 +22,10 @@ struct Options {
   std::string activation = "relu";  ///< of the expansion
   std::string subspace = "own";     ///< none, own, complement
   std::string measured = "test";    ///< split on which accuracy is measured: test or val
+  std::string state;                ///< folder to go on from and to save to; empty: none
   std::int64_t dim = 4096;          ///< buckets of the hashed features
   std::int64_t rank = 16;           ///< of the LoRA module; 0: a head only
+  std::int64_t learn = -1;          ///< departments to learn in this run; below 0: all
   double ridge = 0.3;               ///< of the router, absolute: rows have norm 1
   std::uint64_t seed = 0;
   int threads = 0;
@@ -34,7 +36,8 @@ struct Options {
 struct Results {
   explicit Results(anyssr::Index tasks) : accuracy(tasks), confusion(tasks) {}
 
-  anyssr::AccuracyMatrix accuracy;      ///< row i: after task i
+  /// Row i: after task i. Rows of earlier runs are not set, but for the last of these.
+  anyssr::AccuracyMatrix accuracy;
   anyssr::ConfusionMatrix confusion;    ///< of routing, after the last task
   double joint_accuracy = 0;            ///< of the router that saw all rows at once
   anyssr::Index decisions = 0;          ///< questions decided after the last task
@@ -47,7 +50,10 @@ struct Results {
   std::map<std::string, double> ablation;  ///< end-to-end accuracy by kind of adapter
   std::vector<double> learn_seconds;
   double total_seconds = 0;
-  double query_microseconds = 0;  ///< median, one question at a time, text to answer
+  double query_microseconds = 0;   ///< median, one question at a time, text to answer
+  anyssr::Index known_before = 0;  ///< departments that the state knew already
+  std::uint64_t sums_digest = 0;   ///< of all bits of the router's sums and of the adapters
+  std::vector<std::uint64_t> adapter_digests;
   std::vector<std::size_t> adapter_bytes;
   std::size_t router_bytes = 0;
   std::size_t peak_bytes = 0;  ///< of the process
@@ -57,9 +63,10 @@ struct Results {
 using Answerer = std::function<std::string(const std::string&)>;
 
 /// Learns the departments one after another and measures after each.
+/// @param questions  left with the departments that are known at the end, in the learner's order
 /// @param answer  set to a function that goes on answering after the run
 /// @throws anyssr::Error
-Results run_float(const Questions& questions, const Options& options, Answerer& answer);
-Results run_double(const Questions& questions, const Options& options, Answerer& answer);
+Results run_float(Questions& questions, const Options& options, Answerer& answer);
+Results run_double(Questions& questions, const Options& options, Answerer& answer);
 
 }  // namespace departments

@@ -5,7 +5,8 @@
 /// nothing is forgotten: after every department all earlier ones are asked again, and at the end a
 /// router that saw everything at once is asked the same questions.
 ///
-/// Learn from it how ContinualLearner is fed and measured. `--data` takes your own questions.
+/// Learn from it how ContinualLearner is fed, measured, saved and loaded. `--data` takes your own
+/// questions.
 // expect: accuracy so far
 // expect: average accuracy +0\.[67]
 // expect: forgetting against joint +-?0\.0000
@@ -58,6 +59,16 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--order", arguments.order,
                  "of the departments: names with commas, or random; default: as in the file");
+  app.add_option("--state", options.state,
+                 "folder to go on from: departments that it knows are not learned again and come "
+                 "first, every new one is saved there as soon as it is learned. Data and options "
+                 "must be those of the runs before. The accuracy matrix then begins with the row "
+                 "of the last department known; forgetting needs the rows before it and is left "
+                 "out");
+  app.add_option("--learn", options.learn,
+                 "learn at most N departments in this run; what is measured are those known then; "
+                 "default: all")
+      ->type_name("N");
   app.add_option("--scalar", options.scalar, "float or double")->capture_default_str();
   app.add_option("--measure", options.measured, "split to measure on: test or val")
       ->capture_default_str();
@@ -74,6 +85,10 @@ void run(const Arguments& arguments, const CLI::App& app) {
   }
   if (options.measured != "test" && options.measured != "val") {
     throw anyssr::ArgumentError("--measure is '" + options.measured + "', expected test or val");
+  }
+  if (app.count("--learn") > 0 && options.learn < 0) {
+    throw anyssr::ArgumentError("--learn is " + std::to_string(options.learn) +
+                                ", expected 0 or more");
   }
   support::expect_scalar(options.scalar);
   support::expect_writable(arguments.json);

@@ -215,6 +215,21 @@ void reorder(Questions& questions, const std::string& order, std::uint64_t seed)
   all = std::move(sorted);
 }
 
+void put_first(Questions& questions, const std::vector<std::string>& names) {
+  std::vector<Department>& all = questions.departments;
+  auto place = all.begin();
+  for (const std::string& name : names) {
+    const auto found = std::find_if(
+        place, all.end(), [&](const Department& department) { return department.name == name; });
+    if (found == all.end()) {
+      throw ArgumentError("--state knows the department '" + name +
+                          "', which the questions lack, expected those that it was learned from");
+    }
+    std::rotate(place, found, found + 1);
+    ++place;
+  }
+}
+
 void expect_complete(const Questions& questions, const std::string& split) {
   for (const Department& department : questions.departments) {
     const Split& measured = split == "val" ? department.val : department.test;

@@ -43,6 +43,10 @@ Questions read_clinc(const std::string& folder);
 /// @throws anyssr::ArgumentError  for a name that is unknown, missing or given twice
 void reorder(Questions& questions, const std::string& order, std::uint64_t seed);
 
+/// Puts the named departments first, in that order; the others keep theirs.
+/// @throws anyssr::ArgumentError  for a name that is not among them
+void put_first(Questions& questions, const std::vector<std::string>& names);
+
 /// Refuses departments that cannot be learned or measured.
 /// @param split  "test" or "val": where accuracy is measured
 void expect_complete(const Questions& questions, const std::string& split);

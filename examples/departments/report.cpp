@@ -3,6 +3,7 @@
 
 #include <anyssr/core/error.hpp>
 #include <anyssr/core/version.hpp>
+#include <array>
 #include <cstdio>
 #include <fstream>
 #include <numeric>
@@ -26,11 +27,21 @@ void print_matrix(const Questions& questions, const Results& results) {
     std::printf(" %8.8s", department.name.c_str());
   std::printf("\n");
   for (Index i = 0; i < results.accuracy.tasks(); ++i) {
+    if (!results.accuracy.has(i, 0)) continue;
     std::printf("%2ld %-19.19s", static_cast<long>(i + 1),
                 questions.departments[static_cast<std::size_t>(i)].name.c_str());
     for (Index j = 0; j <= i; ++j) std::printf("    %.3f", results.accuracy(i, j));
     std::printf("\n");
   }
+}
+
+/// Whether no row of the accuracies was left to an earlier run.
+bool is_complete(const Results& results) { return results.accuracy.has(0, 0); }
+
+std::string digest_text(std::uint64_t digest) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "0x%016llx", static_cast<unsigned long long>(digest));
+  return text.data();
 }
 
 Json task_names(const Questions& questions) {
@@ -47,10 +58,14 @@ void print_report(const Questions& questions, const Results& results) {
   std::printf("\naverage accuracy             %.4f\n", average);
   std::printf("routing accuracy             %.4f\n", results.confusion.accuracy());
   std::printf("accuracy, right task given   %.4f\n", results.oracle_accuracy);
-  std::printf(
-      "forgetting                   %.4f   (first or best minus last: more choices, harder "
-      "choice)\n",
-      anyssr::forgetting(results.accuracy));
+  if (is_complete(results)) {
+    std::printf(
+        "forgetting                   %.4f   (first or best minus last: more choices, harder "
+        "choice)\n",
+        anyssr::forgetting(results.accuracy));
+  } else {
+    std::printf("forgetting                   -        (earlier runs measured the first rows)\n");
+  }
   std::printf("forgetting against joint     %.4f   (one router that saw all rows at once: %.4f)\n",
               results.joint_accuracy - average, results.joint_accuracy);
   std::printf("decisions unlike the joint's %ld of %ld\n",
@@ -91,20 +106,27 @@ void write_json(const std::string& path, const Questions& questions, const Optio
     Json row = Json::array();
     Json counts = Json::array();
     for (Index j = 0; j < results.accuracy.tasks(); ++j) {
-      row.push_back(j <= i ? Json(results.accuracy(i, j)) : Json(nullptr));
+      const bool is_known = j <= i && results.accuracy.has(i, j);
+      row.push_back(is_known ? Json(results.accuracy(i, j)) : Json(nullptr));
       counts.push_back(results.confusion.count(i, j));
     }
     matrix.push_back(std::move(row));
     confusion.push_back(std::move(counts));
   }
+  Json adapter_digests = Json::array();
+  for (const std::uint64_t digest : results.adapter_digests) {
+    adapter_digests.push_back(digest_text(digest));
+  }
+  const bool complete = is_complete(results);
   const double average = anyssr::average_accuracy(results.accuracy);
   Json json{
       {"tasks", task_names(questions)},
       {"accuracy_matrix", std::move(matrix)},
       {"average_accuracy", average},
-      {"forgetting", anyssr::forgetting(results.accuracy)},
+      {"forgetting", complete ? Json(anyssr::forgetting(results.accuracy)) : Json(nullptr)},
       {"forgetting_vs_joint", results.joint_accuracy - average},
-      {"backward_transfer", anyssr::backward_transfer(results.accuracy)},
+      {"backward_transfer",
+       complete ? Json(anyssr::backward_transfer(results.accuracy)) : Json(nullptr)},
       {"routing_accuracy", results.confusion.accuracy()},
       {"routing_confusion", std::move(confusion)},
       {"oracle_accuracy", results.oracle_accuracy},
@@ -114,6 +136,9 @@ void write_json(const std::string& path, const Questions& questions, const Optio
       {"learn_seconds", results.learn_seconds},
       {"total_seconds", results.total_seconds},
       {"query_microseconds", results.query_microseconds},
+      {"known_before", results.known_before},
+      {"sums_digest", digest_text(results.sums_digest)},
+      {"adapter_digests", std::move(adapter_digests)},
       {"adapter_bytes", results.adapter_bytes},
       {"router_bytes", results.router_bytes},
       {"peak_bytes", results.peak_bytes},

@@ -16,6 +16,7 @@
 #include <sstream>
 
 #include "departments/experiment.hpp"
+#include "departments/state.hpp"
 #include "support/command_line.hpp"
 
 namespace departments {
@@ -61,17 +62,26 @@ class Run {
   using Backbone = typename Learner::Adaptable;
 
  public:
-  Run(const Questions& questions, const Options& options)
-      : questions_(questions),
-        options_(options),
-        learner_(std::make_shared<Learner>(
-            TextHashingBackbone<S>({.dim = static_cast<Index>(options.dim), .seed = options.seed}),
-            learner_options(options))) {}
+  Run(Questions& questions, const Options& options) : questions_(questions), options_(options) {
+    TextHashingBackbone<S> backbone({.dim = static_cast<Index>(options.dim), .seed = options.seed});
+    const LearnerOptions learner = learner_options(options);
+    if (!options.state.empty()) {
+      state_ = std::make_shared<StateFolder>(options);
+      if (auto known = state_->template load<Learner>(backbone, options.threads)) {
+        learner_ = std::make_shared<Learner>(std::move(*known));
+      }
+    }
+    if (!learner_) learner_ = std::make_shared<Learner>(std::move(backbone), learner);
+  }
 
   Results run(Answerer& answer) {
     const anyssr::detail::Stopwatch clock;
+    const auto all = static_cast<Index>(questions_.departments.size());
+    const Index known = select_departments();
     Results results(count());
-    for (Index t = 0; t < count(); ++t) learn(t, results);
+    results.known_before = known;
+    if (known > 0) measure_known(known, all, results);
+    for (Index t = known; t < count(); ++t) learn(t, all, results);
     measure_at_the_end(results);
     compare_with_joint(results);
     measure_ablation(results);
@@ -80,7 +90,9 @@ class Run {
     results.router_bytes = storage.router_bytes;
     results.total_seconds = clock.seconds();
     results.peak_bytes = support::peak_bytes();
-    answer = [learner = learner_, questions = questions_](const std::string& text) {
+    add_digests(results);
+    // the state stays locked as long as somebody is answered
+    answer = [learner = learner_, questions = questions_, state = state_](const std::string& text) {
       return describe(*learner, questions, text);
     };
     return results;
@@ -95,6 +107,25 @@ class Run {
     return measured_split(department(t), options_);
   }
 
+  /// Keeps the departments that are known already, those first, and those that this run learns.
+  /// @return how many are known
+  Index select_departments() {
+    std::vector<std::string> names;
+    const std::vector<TaskSummary> tasks = learner_->tasks();
+    for (const TaskSummary& task : tasks) names.push_back(task.name);
+    put_first(questions_, names);
+    for (std::size_t t = 0; t < tasks.size(); ++t) {
+      state_->expect_same_questions(tasks[t], questions_.departments[t]);
+    }
+    const std::size_t fresh = questions_.departments.size() - tasks.size();
+    const std::size_t learned =
+        options_.learn < 0 ? fresh : std::min(fresh, static_cast<std::size_t>(options_.learn));
+    anyssr::detail::expect(tasks.size() + learned > 0, "--learn is ", options_.learn,
+                           " and no department is known yet, expected at least 1");
+    questions_.departments.resize(tasks.size() + learned);
+    return static_cast<Index>(tasks.size());
+  }
+
   /// The line under way, where a person is looking.
   bool show(const Department& task, const Progress& progress) const {
     if (!options_.quiet && isatty(fileno(stderr)) != 0 && progress.stage == "train") {
@@ -104,26 +135,46 @@ class Run {
     return true;
   }
 
-  void learn(Index t, Results& results) {
+  void learn(Index t, Index all, Results& results) {
     const Department& task = department(t);
-    std::string labels;
-    for (const std::string& label : task.labels) labels += (labels.empty() ? "" : ",") + label;
     const TaskReport report =
         learner_->learn_task(task.name, task.train.texts, task.train.labels,
-                             {.metadata = {{"labels", labels}},
+                             {.metadata = {{"labels", label_list(task)}},
                               .progress = [&](const Progress& p) { return show(task, p); }});
+    if (state_) state_->save(*learner_);
     results.learn_seconds.push_back(report.seconds);
+    const double mean = measure(t, results);
+    if (options_.quiet) return;
+    if (isatty(fileno(stderr)) != 0) std::fprintf(stderr, "\r");
+    std::printf("%3ld/%ld  %-24.24s %6ld rows %7.2f s   accuracy so far %.3f\n",
+                static_cast<long>(t + 1), static_cast<long>(all), task.name.c_str(),
+                static_cast<long>(report.rows), report.seconds, mean);
+    std::fflush(stdout);
+  }
+
+  /// The last row of the accuracies that the runs before could have measured.
+  void measure_known(Index known, Index all, Results& results) const {
+    const double mean = measure(known - 1, results);
+    if (options_.quiet) return;
+    for (Index t = 0; t < known; ++t) {
+      std::printf("%3ld/%ld  %-24.24s %6ld rows, known already", static_cast<long>(t + 1),
+                  static_cast<long>(all), department(t).name.c_str(),
+                  static_cast<long>(department(t).train.texts.size()));
+      if (t + 1 == known) std::printf("   accuracy so far %.3f", mean);
+      std::printf("\n");
+    }
+    std::fflush(stdout);
+  }
+
+  /// Asks about every department up to t, which was learned last.
+  /// @return mean accuracy
+  double measure(Index t, Results& results) const {
     double sum = 0;
     for (Index j = 0; j <= t; ++j) {
       results.accuracy.set(t, j, accuracy(j));
       sum += results.accuracy(t, j);
     }
-    if (options_.quiet) return;
-    if (isatty(fileno(stderr)) != 0) std::fprintf(stderr, "\r");
-    std::printf("%3ld/%ld  %-24.24s %6ld rows %7.2f s   accuracy so far %.3f\n",
-                static_cast<long>(t + 1), static_cast<long>(count()), task.name.c_str(),
-                static_cast<long>(report.rows), report.seconds, sum / static_cast<double>(t + 1));
-    std::fflush(stdout);
+    return sum / static_cast<double>(t + 1);
   }
 
   /// Share of a department's measured questions whose department and label both come out right.
@@ -273,6 +324,25 @@ class Run {
     results.ablation["default"] = average_end_to_end(decisions_, adapters());
   }
 
+  /// A hash of the bits of both sums and of all adapters: equal runs give equal ones.
+  void add_digests(Results& results) const {
+    const auto& regression = learner_->router().regression();
+    const auto add = [&](const S* numbers, Index size) {
+      const auto* bytes = reinterpret_cast<const char*>(numbers);
+      results.sums_digest =
+          hash_bytes({bytes, static_cast<std::size_t>(size) * sizeof(S)}, results.sums_digest);
+    };
+    const Matrix<S>& moment = regression.lower_second_moment();
+    for (Index j = 0; j < moment.cols(); ++j) add(&moment(j, j), moment.rows() - j);
+    const Matrix<S>& cross = regression.cross_correlation();
+    for (Index j = 0; j < cross.cols(); ++j) add(&cross(0, j), cross.rows());
+    const auto snapshot = learner_->snapshot();
+    for (const auto& handle : snapshot.handles()) {
+      results.adapter_digests.push_back(handle->info().digest);
+      results.sums_digest = mix_bits(results.sums_digest ^ handle->info().digest);
+    }
+  }
+
   static std::string describe(const Learner& learner, const Questions& questions,
                               const std::string& text) {
     const auto prediction = learner.predict(std::span(&text, 1)).front();
@@ -291,8 +361,9 @@ class Run {
     return words.str();
   }
 
-  const Questions& questions_;
+  Questions& questions_;
   const Options& options_;
+  std::shared_ptr<StateFolder> state_;  // null without --state
   std::shared_ptr<Learner> learner_;
   std::vector<typename Backbone::Trunk> trunks_;  // of the measured questions, one a department
   std::vector<std::vector<RoutingDecision>> decisions_;  // of the learner after the last task

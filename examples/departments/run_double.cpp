@@ -3,7 +3,7 @@
 
 namespace departments {
 
-Results run_double(const Questions& questions, const Options& options, Answerer& answer) {
+Results run_double(Questions& questions, const Options& options, Answerer& answer) {
   return Run<double>(questions, options).run(answer);
 }
 

@@ -3,7 +3,7 @@
 
 namespace departments {
 
-Results run_float(const Questions& questions, const Options& options, Answerer& answer) {
+Results run_float(Questions& questions, const Options& options, Answerer& answer) {
   return Run<float>(questions, options).run(answer);
 }
 

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 // The application as its users run it: small data, every option, wrong input, the JSON it writes.
 
+#include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "support/background_program.hpp"
 #include "support/catch.hpp"
+#include "support/file_bytes.hpp"
 #include "support/program.hpp"
 
 using namespace anyssr::test;
@@ -24,16 +29,16 @@ std::string line(const std::string& text, const std::string& task, const std::st
   return json{{"text", text}, {"task", task}, {"label", label}, {"split", split}}.dump() + "\n";
 }
 
-/// Three departments with two labels each; words tell them apart.
-std::string small_questions() {
+/// Departments with two labels each, three or four of them; words tell them apart.
+std::string small_questions(std::size_t count = 3) {
   const std::vector<std::vector<std::string>> words{
-      {"invoice", "refund"}, {"parcel", "courier"}, {"laptop", "printer"}};
-  const std::vector<std::string> tasks{"money", "post", "tech"};
+      {"invoice", "refund"}, {"parcel", "courier"}, {"laptop", "printer"}, {"holiday", "salary"}};
+  const std::vector<std::string> tasks{"money", "post", "tech", "staff"};
   const std::vector<std::string> frames{"where is my %",      "the % is wrong", "i need a % now",
                                         "please check the %", "% again",        "who has my %",
                                         "lost the %",         "% please"};
   std::string lines;
-  for (std::size_t t = 0; t < tasks.size(); ++t) {
+  for (std::size_t t = 0; t < count; ++t) {
     for (const std::string& word : words[t]) {
       for (std::size_t f = 0; f < frames.size(); ++f) {
         std::string text = frames[f];
@@ -44,6 +49,20 @@ std::string small_questions() {
   }
   return lines + R"({"text":"how high is the moon","task":null,"label":null,"split":"test"})" +
          "\n";
+}
+
+/// What must be the same whether a run was interrupted or not.
+void expect_same_figures(const json& resumed, const json& in_one_go) {
+  CHECK(resumed["sums_digest"] == in_one_go["sums_digest"]);
+  CHECK(resumed["accuracy_matrix"].back() == in_one_go["accuracy_matrix"].back());
+  for (const char* key : {"tasks", "average_accuracy", "forgetting_vs_joint", "routing_accuracy",
+                          "routing_confusion", "oracle_accuracy", "decisions_changed_vs_joint",
+                          "ablation", "adapter_digests", "adapter_bytes", "outside_auroc"}) {
+    CAPTURE(key);
+    CHECK(resumed[key] == in_one_go[key]);
+  }
+  // a load factors anew what learning may have updated: equal sums, weights equal to round-off
+  CHECK(std::abs(resumed["ece"].get<double>() - in_one_go["ece"].get<double>()) < 1e-5);
 }
 
 }  // namespace
@@ -66,11 +85,28 @@ TEST_CASE("departments learns small data and reports every figure", "[examples]"
   CHECK(contains(result.output, "accuracy so far"));
   CHECK(contains(result.output, "most confused departments"));
   const json figures = read_figures(out);
-  for (const char* key :
-       {"tasks", "accuracy_matrix", "average_accuracy", "forgetting", "forgetting_vs_joint",
-        "backward_transfer", "routing_accuracy", "routing_confusion", "oracle_accuracy",
-        "decisions_changed_vs_joint", "ece", "ablation", "learn_seconds", "query_microseconds",
-        "adapter_bytes", "router_bytes", "peak_bytes", "seed", "version"}) {
+  for (const char* key : {"tasks",
+                          "accuracy_matrix",
+                          "average_accuracy",
+                          "forgetting",
+                          "forgetting_vs_joint",
+                          "backward_transfer",
+                          "routing_accuracy",
+                          "routing_confusion",
+                          "oracle_accuracy",
+                          "decisions_changed_vs_joint",
+                          "ece",
+                          "ablation",
+                          "learn_seconds",
+                          "query_microseconds",
+                          "adapter_bytes",
+                          "router_bytes",
+                          "peak_bytes",
+                          "seed",
+                          "version",
+                          "known_before",
+                          "sums_digest",
+                          "adapter_digests"}) {
     CAPTURE(key);
     CHECK(figures.contains(key));
   }
@@ -125,9 +161,9 @@ TEST_CASE("departments answers questions by argument and by line", "[examples]")
 TEST_CASE("departments explains itself", "[examples]") {
   const ProgramResult help = run_program(departments_program, "--help");
   CHECK(help.status == 0);
-  for (const char* option :
-       {"--data", "--clinc", "--ask", "--interactive", "--json", "--seed", "--dim", "--expansion",
-        "--ridge", "--rank", "--subspace", "--order", "--scalar", "--quiet"}) {
+  for (const char* option : {"--data", "--clinc", "--ask", "--interactive", "--json", "--seed",
+                             "--dim", "--expansion", "--ridge", "--rank", "--subspace", "--order",
+                             "--scalar", "--quiet", "--state", "--learn"}) {
     CAPTURE(option);
     CHECK(contains(help.output, option));
   }
@@ -163,6 +199,10 @@ TEST_CASE("departments refuses wrong options with status 2", "[examples][error]"
   refused(data + "--dim 0", "dim is 0");
   refused(data + "--rank -1", "rank");
   refused(data + "--threads -3", "threads is -3");
+  refused(data + "--learn -1", "--learn is -1, expected 0 or more");
+  refused(data + "--learn 0", "--learn is 0 and no department is known yet, expected at least 1");
+  refused(data + "--learn few", "--learn");
+  refused(data + "--state " + folder.file("no/such"), "no/such: cannot be made");
   refused(data + "--json " + folder.file("no/such/out.json"), "cannot be written");
 }
 
@@ -214,6 +254,188 @@ TEST_CASE("departments refuses tasks that cannot be learned", "[examples][error]
           "class 0 only, in all 2 rows");
   refused(line("first", "solo", "one", "train") + line("other", "solo", "two", "test"),
           "label 'two'");
+}
+
+TEST_CASE("departments goes on from a state as if it had never stopped", "[examples][property]") {
+  const std::string options = GENERATE("--scalar float", "--scalar double --subspace complement",
+                                       "--expansion hadamard:128 --subspace none --seed 5");
+  CAPTURE(options);
+  const TemporaryFolder folder;
+  const std::string data = "--data " + folder.write("questions.jsonl", small_questions(4)) + small +
+                           options + " --json " + folder.file("out.json");
+  REQUIRE(run_program(departments_program, data).status == 0);
+  const json in_one_go = read_figures(folder.file("out.json"));
+  const std::string state = " --state " + folder.file("state") + "/";
+
+  const ProgramResult first = run_program(departments_program, data + state + " --learn 2");
+  CAPTURE(first.output);
+  REQUIRE(first.status == 0);
+  CHECK(contains(first.output, "  2/4  post"));
+  CHECK_FALSE(contains(first.output, "3/4"));
+  const json half = read_figures(folder.file("out.json"));
+  CHECK(half["tasks"] == json{"money", "post"});
+  CHECK(half["known_before"] == 0);
+  CHECK(half["forgetting"].is_number());
+
+  const ProgramResult second = run_program(departments_program, data + state + " --learn 2");
+  CAPTURE(second.output);
+  REQUIRE(second.status == 0);
+  CHECK(contains(second.output, "  1/4  money                        10 rows, known already\n"));
+  CHECK(contains(second.output, "10 rows, known already   accuracy so far "));
+  CHECK(contains(second.output, "  4/4  staff"));
+  CHECK(contains(second.output, "forgetting                   -  "));
+  const json resumed = read_figures(folder.file("out.json"));
+  expect_same_figures(resumed, in_one_go);
+  CHECK(resumed["known_before"] == 2);
+  CHECK(resumed["learn_seconds"].size() == 2);
+  CHECK(resumed["accuracy_matrix"][0][0].is_null());
+  for (std::size_t row : {1U, 2U}) {
+    CHECK(resumed["accuracy_matrix"][row] == in_one_go["accuracy_matrix"][row]);
+  }
+  CHECK(resumed["forgetting"].is_null());
+  CHECK(resumed["backward_transfer"].is_null());
+
+  const ProgramResult third =
+      run_program(departments_program, data + state + " --ask 'my parcel is lost' --order random");
+  CAPTURE(third.output);
+  REQUIRE(third.status == 0);
+  CHECK(contains(third.output, "department  post\nintent      parcel"));
+  const json known = read_figures(folder.file("out.json"));
+  expect_same_figures(known, in_one_go);
+  CHECK(known["known_before"] == 4);
+  CHECK(known["learn_seconds"].empty());
+}
+
+TEST_CASE("departments with one department known has every row of the matrix", "[examples]") {
+  const TemporaryFolder folder;
+  const std::string data = "--data " + folder.write("questions.jsonl", small_questions()) + small +
+                           "--quiet --json " + folder.file("out.json");
+  REQUIRE(run_program(departments_program, data).status == 0);
+  const json in_one_go = read_figures(folder.file("out.json"));
+  const std::string state = " --state " + folder.file("state");
+  REQUIRE(run_program(departments_program, data + state + " --learn 1").status == 0);
+  const ProgramResult second = run_program(departments_program, data + state + " --learn 100");
+  CHECK(second.status == 0);
+  CHECK(second.output.empty());
+  const json resumed = read_figures(folder.file("out.json"));
+  expect_same_figures(resumed, in_one_go);
+  CHECK(resumed["accuracy_matrix"] == in_one_go["accuracy_matrix"]);
+  CHECK(resumed["forgetting"] == in_one_go["forgetting"]);
+}
+
+TEST_CASE("departments lets one process at a time go on from a state", "[examples][error]") {
+  const TemporaryFolder folder;
+  const std::string arguments = "--data " + folder.write("questions.jsonl", small_questions()) +
+                                small + "--state " + folder.file("state");
+  BackgroundProgram first(departments_program, arguments + " --interactive");
+  REQUIRE(first.wait_for("Ask a question"));
+  const ProgramResult second = run_program(departments_program, arguments);
+  CAPTURE(second.output);
+  CHECK(second.status == 2);
+  CHECK(contains(second.output,
+                 "is being written by process " + std::to_string(first.pid()) + " on host "));
+  first.close_input();
+  CHECK(first.exit_status() == 0);
+  CHECK(run_program(departments_program, arguments).status == 0);
+}
+
+TEST_CASE("departments goes on after it was killed", "[examples]") {
+  const TemporaryFolder folder;
+  std::string questions = small_questions(4);
+  for (int i = 0; i < 3000; ++i) {  // the third department takes a while
+    questions += line("where is laptop number " + std::to_string(i), "tech", "laptop", "train");
+  }
+  const std::string out = folder.file("out.json");
+  const std::string data = "--data " + folder.write("questions.jsonl", questions) + small;
+  REQUIRE(run_program(departments_program, data + "--json " + out).status == 0);
+  const json in_one_go = read_figures(out);
+  const std::string state = "--state " + folder.file("state");
+  BackgroundProgram killed(departments_program, data + state);
+  REQUIRE(killed.wait_for("  2/4  post"));
+  REQUIRE(killed.kill());
+  const ProgramResult result = run_program(departments_program, data + state + " --json " + out);
+  CAPTURE(result.output);
+  REQUIRE(result.status == 0);
+  const json resumed = read_figures(out);
+  expect_same_figures(resumed, in_one_go);
+  CHECK(resumed["known_before"] >= 2);
+}
+
+TEST_CASE("departments refuses options that contradict a state", "[examples][error]") {
+  const TemporaryFolder folder;
+  const std::string data = "--data " + folder.write("questions.jsonl", small_questions()) + " ";
+  const std::string state = "--state " + folder.file("state") + " ";
+  REQUIRE(run_program(departments_program, data + small + state + "--learn 2").status == 0);
+  const auto files = [&] {
+    std::map<std::string, std::string> bytes;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.file("state"))) {
+      if (!entry.is_regular_file() || entry.path().filename() == "LOCK") continue;
+      bytes[entry.path().string()] = file_bytes(entry.path().string());
+    }
+    return bytes;
+  };
+  const auto before = files();
+  CHECK(before.size() > 10);
+  const auto refused = [&](const std::string& arguments, const std::string& reason) {
+    const ProgramResult result = run_program(departments_program, state + arguments);
+    CAPTURE(arguments, result.output);
+    CHECK(result.status == 2);
+    CHECK(contains(result.output, reason));
+    CHECK(files() == before);
+  };
+  const std::string learned = ", with which the state in " + folder.file("state") + " was learned";
+  const std::string same = data + small;
+  refused(same + "--dim 512", "--dim is 512, expected 256" + learned);
+  refused(data + "--rank 2", "--dim is 4096, expected 256" + learned);
+  refused(same + "--rank 3", "--rank is 3, expected 2" + learned);
+  refused(same + "--seed 7", "--seed is 7, expected 0" + learned);
+  refused(same + "--scalar double", "--scalar is double, expected float" + learned);
+  refused(same + "--expansion dense:64", "--expansion is dense:64, expected none" + learned);
+  refused(same + "--activation gelu", "--activation is gelu, expected relu" + learned);
+  refused(same + "--ridge 0.5", "--ridge is 0.5, expected 0.3" + learned);
+  refused(same + "--subspace none", "--subspace is none, expected own" + learned);
+
+  const auto other = [&](const std::string& questions) {
+    return "--data " + folder.write("other.jsonl", questions) + small;
+  };
+  refused(other(small_questions() + line("one more", "post", "parcel", "train")),
+          "department 'post' was learned from 10 questions of split train, expected 11");
+  std::string renamed = small_questions();
+  for (std::size_t at = 0; (at = renamed.find("\"refund\"", at)) != std::string::npos;) {
+    renamed.replace(at, 8, "\"reform\"");
+  }
+  refused(other(renamed),
+          "department 'money' was learned with the labels invoice,refund, expected invoice,reform");
+  std::string fewer = small_questions(1);
+  refused(other(fewer), "--state knows the department 'post', which the questions lack");
+}
+
+TEST_CASE("departments refuses a state that is damaged or not its own", "[examples][error]") {
+  const TemporaryFolder folder;
+  const std::string arguments = "--data " + folder.write("questions.jsonl", small_questions()) +
+                                small + "--state " + folder.file("state");
+  REQUIRE(run_program(departments_program, arguments + " --learn 1").status == 0);
+  const auto refused = [&](const std::string& reason) {
+    const ProgramResult result = run_program(departments_program, arguments);
+    CAPTURE(result.output);
+    CHECK(result.status == 2);
+    CHECK(contains(result.output, reason));
+  };
+  const std::string options = file_bytes(folder.file("state/departments.json"));
+  for (const char* broken : {"{}", "[]", R"({"format":"other","options":{}})",
+                             R"({"format":"anyssr-departments","options":[]})"}) {
+    folder.write("state/departments.json", broken);
+    refused("departments.json: is not what departments wrote");
+  }
+  folder.write("state/departments.json", R"({"format":"anyssr-departments","options":{}})");
+  refused("departments.json: options have no \"scalar\"");
+  std::filesystem::remove(folder.file("state/departments.json"));
+  refused("which holds a checkpoint of another program: it has no file departments.json");
+  folder.write("state/departments.json", options);
+  std::string router = file_bytes(folder.file("state/router-000001.safetensors"));
+  router.back() = static_cast<char>(router.back() ^ 1);
+  folder.write("state/router-000001.safetensors", router);
+  refused("router-000001.safetensors: is damaged");
 }
 
 TEST_CASE("departments learns CLINC150 as promised", "[examples]") {

@@ -168,8 +168,7 @@ TEST_CASE("rows of one batch are answered by their own mixes", "[learner]") {
 TEST_CASE("lift options out of range are refused", "[learner][error]") {
   using Backbone = LiftedBackbone<PointBackbone<float>>;
   const PointBackbone<float> points(lifted_dim);
-  CHECK(contains(message_of<ArgumentError>([&] { Backbone(points, {.dim = 0}); }),
-                 "dim is 0"));
+  CHECK(contains(message_of<ArgumentError>([&] { Backbone(points, {.dim = 0}); }), "dim is 0"));
   CHECK(contains(message_of<ArgumentError>([&] { Backbone(points, {.gain = 0}); }), "gain is 0"));
   CHECK(contains(message_of<ArgumentError>([&] { Backbone(points, {.label_smoothing = 1}); }),
                  "label_smoothing is 1"));

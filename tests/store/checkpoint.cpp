@@ -1,44 +1,17 @@
 // SPDX-License-Identifier: MIT
 // What a saved learner is when it is loaded.
 #include <filesystem>
+#include <set>
+#include <string>
 
 #include "anyssr/store.hpp"
 #include "support/catch.hpp"
-#include "support/file_bytes.hpp"
+#include "support/checkpoint_folder.hpp"
 #include "support/program.hpp"
-#include "support/small_learner.hpp"
 
 using namespace anyssr;
 using namespace anyssr::test;
 namespace fs = std::filesystem;
-
-namespace {
-
-template <class S>
-PointLearner<S> load_points(const std::string& root, const LoadOptions& options = {},
-                            LoadReport* report = nullptr) {
-  return load<PointLearner<S>>(root, PointBackbone<S>(small_dim), options, report);
-}
-
-LearnerOptions options_of(SubspaceChoice choice, bool balanced, ExpansionKind kind) {
-  LearnerOptions options = small_learner_options();
-  options.subspace = choice;
-  options.router.balanced = balanced;
-  options.router.expansion = {.kind = kind, .dim = 20, .seed = 3};
-  return options;
-}
-
-/// Every file below a folder with its bytes.
-std::map<std::string, std::string> all_files(const fs::path& root) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(root)) {
-    if (!entry.is_regular_file()) continue;
-    files[fs::relative(entry.path(), root).string()] = file_bytes(entry.path().string());
-  }
-  return files;
-}
-
-}  // namespace
 
 TEMPLATE_TEST_CASE("a loaded learner is the saved one bit for bit", "[store]", float, double) {
   using S = TestType;

@@ -7,6 +7,7 @@
 
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "anyssr/core/concepts.hpp"
@@ -20,17 +21,19 @@ class PointBackbone {
   using Scalar = S;
   using Input = RowVector<S>;
 
-  explicit PointBackbone(Index dim) : dim_(dim) {}
+  explicit PointBackbone(Index dim, std::string name = "points")
+      : dim_(dim), name_(std::move(name)) {}
   [[nodiscard]] Index feature_dim() const { return dim_; }
   [[nodiscard]] Matrix<S> features(std::span<const Input> inputs) const {
     Matrix<S> x(static_cast<Index>(inputs.size()), dim_);
     for (Index i = 0; i < x.rows(); ++i) x.row(i) = inputs[static_cast<std::size_t>(i)];
     return x;
   }
-  [[nodiscard]] std::string fingerprint() const { return "points"; }
+  [[nodiscard]] std::string fingerprint() const { return name_; }
 
  private:
   Index dim_;
+  std::string name_;
 };
 
 template <RealScalar S>

@@ -59,7 +59,9 @@ class AtomicFile {
       const ssize_t sent =
           ::write(file_.number(), bytes.data(), bytes.size() < most ? bytes.size() : most);
       if (sent < 0 && errno == EINTR) continue;
-      if (sent < 0) detail::raise_file_error(target_, "cannot be written", errno);
+      if (sent <= 0) {  // 0 is no progress either
+        detail::raise_file_error(target_, "cannot be written", sent < 0 ? errno : ENOSPC);
+      }
       bytes = bytes.subspan(static_cast<std::size_t>(sent));
     }
   }

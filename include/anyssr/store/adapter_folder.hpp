@@ -172,10 +172,13 @@ template <RealScalar S>
   const std::filesystem::path path = folder / "task.json";
   const Json json = read_json(path);
   const JsonFields fields(json, path.string());
+  if (fields.text("format") != "anyssr-task") fields.refuse("format", "\"anyssr-task\"");
   AdapterInfo info{.digest = fields.word("digest"),
                    .parameter_count = fields.index("parameters"),
                    .bytes = fields.count("bytes", std::uint64_t{1} << 48)};
-  if (fields.text("scalar") != scalar_name<S>()) {
+  const std::string& scalar = fields.text("scalar");
+  if (scalar != "f32" && scalar != "f64") fields.refuse("scalar", "f32 or f64");
+  if (scalar != scalar_name<S>()) {
     info.bytes = sizeof(S) == 4 ? info.bytes / 2 : info.bytes * 2;
   }
   const JsonFields metadata = fields.object("metadata");
@@ -197,6 +200,9 @@ template <RealScalar S>
   for (const auto& [name, unused] : heads.value().items()) options.heads.push_back(name);
   Adapter<S> adapter = read_peft_adapter<S>(folder, options).adapter;
   adapter.metadata = read_adapter_info<S>(folder).metadata;
+  for (const std::string& name : options.heads) {
+    if (!adapter.heads.contains(name)) heads.refuse(name, "none: no such head is there");
+  }
   for (auto& [name, head] : adapter.heads) {
     const JsonFields entry = heads.object(name);
     head.temperature = entry.number("temperature");
@@ -213,7 +219,7 @@ template <RealScalar S>
                            .rank_stabilised = entry.boolean("rank_stabilised")};
     try {
       if (entry.boolean("confined")) {
-        const SafetensorsReader subspaces(folder / "subspace.safetensors");
+        const SafetensorsReader subspaces(resolve_stored(folder, "subspace.safetensors"));
         module->second = LoraModule<S>(Matrix<S>(subspaces.matrix<S>("q." + site)),
                                        Matrix<S>(module->second.b()),
                                        subspaces.matrix<S>("basis." + site), lora);

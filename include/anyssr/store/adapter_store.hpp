@@ -4,7 +4,7 @@
 /// @file
 /// Adapters that are loaded when they are first needed, under a budget of bytes: where it is full,
 /// those go that were used longest ago. What somebody holds stays, so many adapters in use at once
-/// may pass the budget for that time.
+/// may pass the budget for that time, and until the next call of `get`.
 
 #include <cstddef>
 #include <cstdint>
@@ -49,18 +49,22 @@ class AdapterStore {
     if (found != entries_.end()) {
       ++counts_.hits;
       order_.splice(order_.begin(), order_, found->second.place);
-      if (found->second.adapter) return found->second.adapter;
+      if (const Pointer adapter = found->second.adapter) {
+        trim();  // others may have been let go of since
+        return adapter;
+      }
       const std::shared_future<Pointer> loading = found->second.loading;
       lock.unlock();
       return loading.get();
     }
-    ++counts_.misses;
-    order_.push_front(key);
     std::promise<Pointer> promise;
-    entries_[key] = {.place = order_.begin(),
-                     .adapter = nullptr,
-                     .loading = promise.get_future().share(),
-                     .bytes = bytes};
+    std::list<std::string> place{key};
+    entries_.emplace(key, Entry{.place = place.begin(),
+                                .adapter = nullptr,
+                                .loading = promise.get_future().share(),
+                                .bytes = bytes});
+    order_.splice(order_.begin(), place);  // nothing throws from here on
+    ++counts_.misses;
     counts_.bytes += bytes;
     trim();
     lock.unlock();
@@ -79,7 +83,7 @@ class AdapterStore {
   struct Entry {
     std::list<std::string>::iterator place;  // in order_
     Pointer adapter;                         // null while it is loaded
-    std::shared_future<Pointer> loading;
+    std::shared_future<Pointer> loading;     // holds the adapter too: none once it is loaded
     std::size_t bytes = 0;
   };
 
@@ -101,6 +105,7 @@ class AdapterStore {
       counts_.bytes += adapter->bytes() - entry.bytes;
       entry.bytes = adapter->bytes();
       entry.adapter = adapter;
+      entry.loading = {};
       trim();
     }
     promise.set_value(adapter);

@@ -6,8 +6,11 @@
 /// and check, then the contents; only then is the learner built. It goes on as if it had never
 /// stopped: the sums and the adapters are the same bits.
 
+#include <algorithm>
+#include <concepts>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,16 +71,6 @@ struct StoredLearner {
   return tasks;
 }
 
-/// The files of an adapter's folder, to be checked when it is loaded.
-[[nodiscard]] inline std::vector<StoredFile> files_below(const Manifest& manifest,
-                                                         const std::string& folder) {
-  std::vector<StoredFile> files;
-  for (const StoredFile& file : manifest.files) {
-    if (file.path.starts_with(folder + "/")) files.push_back(file);
-  }
-  return files;
-}
-
 template <RealScalar S>
 [[nodiscard]] StoredLearner<S> read_learner(const std::filesystem::path& root,
                                             const Manifest& manifest, const LoadOptions& options) {
@@ -94,12 +87,23 @@ template <RealScalar S>
   const Index dim = expansion.kind == ExpansionKind::identity
                         ? static_cast<Index>(manifest.feature_dim)
                         : expansion.dim;
-  stored.state.router = read_router_file<S>(root / manifest.router, dim, routed_tasks(manifest));
+  const Dtype dtype = manifest.scalar == "f32" ? Dtype::F32 : Dtype::F64;
+  stored.state.router =
+      read_router_file<S>(root / manifest.router, dim, dtype, routed_tasks(manifest));
   stored.state.generation = manifest.changes;
-  stored.state.subspaces = TaskSubspaces<S>(read_spans<S>(root, manifest));
+  std::map<std::string, Matrix<S>> spans = read_spans<S>(root, manifest);
+  try {
+    stored.state.subspaces = TaskSubspaces<S>(std::move(spans));
+  } catch (const Error& error) {
+    raise<FormatError>(root.string(), ": generation ", manifest.generation, ": ", error.what());
+  }
   for (const StoredTask& task : manifest.tasks) {
     const std::filesystem::path folder = root / "adapters" / task.adapter;
     stored.infos.push_back(read_adapter_info<S>(folder));
+    const std::uint64_t digest = stored.infos.back().digest;
+    expect<FormatError>(digest == task.digest, (folder / "task.json").string(), ": digest is ",
+                        word_text(digest), ", expected ", word_text(task.digest),
+                        " as in the manifest");
     if (options.adapter_budget > 0) continue;
     stored.state.handles.push_back(std::make_shared<const AdapterHandle<S>>(
         stored.infos.back(), std::make_shared<const Adapter<S>>(read_adapter_folder<S>(folder))));
@@ -122,7 +126,11 @@ void add_handles(const std::filesystem::path& root, const LoadOptions& options,
       options.adapter_budget, [root, backbone, files](const std::string& folder) {
         for (const StoredFile& file : files.at(folder)) expect_intact(root, file);
         Adapter<S> adapter = read_adapter_folder<S>(root / "adapters" / folder);
-        Learner::check_adapter(*backbone, adapter);
+        try {
+          Learner::check_adapter(*backbone, adapter);
+        } catch (const Error& error) {
+          raise<FormatError>((root / "adapters" / folder).string(), ": ", error.what());
+        }
         return adapter;
       });
   for (std::size_t t = 0; t < stored.infos.size(); ++t) {
@@ -185,19 +193,52 @@ void expect_scalar(const std::filesystem::path& root, const Manifest& manifest, 
   warnings.push_back("the numbers of an f64 state were rounded to float, by at most 6e-8 of each");
 }
 
+/// Refuses a width of the lifted layer that the tasks' heads do not bear out, before memory is
+/// taken for it: a head reads every number of the layer.
+template <class Learner>
+void expect_lift_width(const std::filesystem::path& root,
+                       const StoredLearner<typename Learner::Scalar>& stored) {
+  if constexpr (!std::same_as<typename Learner::Base, typename Learner::Adaptable>) {
+    const auto dim = static_cast<std::uint64_t>(stored.options.lift.dim);
+    for (const StoredFile& file : stored.manifest.files) {
+      if (!file.path.ends_with("/adapter_model.safetensors")) continue;
+      expect<FormatError>(dim <= file.bytes / 2, root.string(), ": lift: dim is ", dim,
+                          ", expected a width that the heads of ", file.path, " fit in");
+    }
+  }
+}
+
+/// Refuses spans of sites that the backbone does not have.
+template <class Learner>
+void expect_spans_fit(const typename Learner::Adaptable& backbone,
+                      const TaskSubspaces<typename Learner::Scalar>& subspaces) {
+  const auto sites = backbone.sites();
+  for (const auto& [name, span] : subspaces.spans()) {
+    const auto site = std::find_if(sites.begin(), sites.end(),
+                                   [&, key = name](const Site& s) { return s.name == key; });
+    expect(site != sites.end(), "there is a span for site '", name,
+           "', which the backbone does not have");
+    expect<ShapeError>(span.rows() == site->in, "the span of site '", name, "' has ", span.rows(),
+                       " rows, expected ", site->in);
+  }
+}
+
 /// The learner that a stored state makes; errors of contents become FormatErrors of the folder.
 template <class Learner>
 [[nodiscard]] Learner build_learner(const std::filesystem::path& root,
                                     typename Learner::Base backbone, const LoadOptions& options,
                                     StoredLearner<typename Learner::Scalar>& stored,
                                     LoadReport& report) {
-  bool is_backbone_checked = false;
+  expect_lift_width<Learner>(root, stored);
+  bool is_backbone_in_question = false;
   try {
     Learner learner =
         Learner::restore(std::move(backbone), stored.options,
                          [&](const std::shared_ptr<const typename Learner::Adaptable>& adaptable) {
+                           is_backbone_in_question = true;
                            expect_same_backbone(root, *adaptable, stored.manifest, report.warnings);
-                           is_backbone_checked = true;
+                           is_backbone_in_question = false;
+                           expect_spans_fit<Learner>(*adaptable, stored.state.subspaces);
                            add_handles<Learner>(root, options, adaptable, stored);
                            return std::move(stored.state);
                          });
@@ -208,7 +249,7 @@ template <class Learner>
   } catch (const NumericalError&) {
     throw;
   } catch (const Error& error) {
-    if (!is_backbone_checked) throw;
+    if (is_backbone_in_question) throw;
     raise<FormatError>(root.string(), ": generation ", stored.manifest.generation, ": ",
                        error.what());
   }
@@ -219,9 +260,9 @@ template <class Learner>
 /// Loads a learner. Takes no lock: a writer may save meanwhile.
 /// @tparam Learner  ContinualLearner<B>
 /// @param backbone  the one that the state was learned on
-/// @throws FileError       there is no checkpoint, or the system refuses
-/// @throws FormatError     the current generation is damaged (the message says which older one is
-///                         whole), or its contents contradict themselves
+/// @throws FileError       there is no checkpoint, a file is missing, or the system refuses
+/// @throws FormatError     the current generation is damaged (this message and the one above say
+///                         which one is whole), or its contents contradict themselves
 /// @throws ArgumentError, ShapeError  another backbone: both fingerprints are named; an f64 state
 ///                         for a learner in float
 /// @throws NumericalError  the Gram cannot be factored in this scalar

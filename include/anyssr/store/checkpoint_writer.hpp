@@ -38,7 +38,8 @@
 namespace anyssr::inline v0 {
 
 struct SaveOptions {
-  bool recover = false;  ///< go on from the newest whole generation where the current is damaged
+  bool recover = false;  ///< go on from the newest whole generation where the current is damaged;
+                         ///< read the stored adapters through, write damaged ones anew
   bool replace = false;  ///< save over a state that this learner does not come from
 };
 
@@ -63,16 +64,22 @@ namespace detail {
 
 /// Whether a name in the root or in adapters/ is of a form that only checkpoints use.
 [[nodiscard]] inline bool is_checkpoint_name(std::string_view name, bool in_adapters) {
-  const auto digits = [](std::string_view text) {
-    return std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto skip = [&](std::string_view prefix) {
+    const bool fits = name.starts_with(prefix);
+    if (fits) name.remove_prefix(prefix.size());
+    return fits;
   };
-  const auto has_number = [&](std::string_view text) { return digits(text) >= 6; };
-  if (name.starts_with(".tmp-")) return true;
-  if (in_adapters) return has_number(name) && name.substr(digits(name)).starts_with('-');
-  for (const std::string_view prefix : {"manifest-", "router-", "spans-"}) {
-    if (name.starts_with(prefix) && has_number(name.substr(prefix.size()))) return true;
-  }
-  return false;
+  const auto skip_all_of = [&](std::string_view letters) {
+    const std::size_t count = std::min(name.find_first_not_of(letters), name.size());
+    name.remove_prefix(count);
+    return count;
+  };
+  constexpr std::string_view decimal = "0123456789";
+  if (skip(".tmp-")) return skip_all_of("0123456789abcdef") == 16 && name.empty();
+  if (in_adapters) return skip_all_of(decimal) >= 6 && name.starts_with('-');
+  const bool is_manifest = skip("manifest-");
+  if (!is_manifest && !skip("router-") && !skip("spans-")) return false;
+  return skip_all_of(decimal) >= 6 && name == (is_manifest ? ".json" : ".safetensors");
 }
 
 /// Deletes what no manifest to keep names; files of other names stay.
@@ -156,7 +163,7 @@ class CheckpointWriter {
   /// @throws NumericalError  a poisoned router
   /// @throws FormatError     the current generation is damaged
   /// @throws FileError       the system refuses; the checkpoint is as it was, but for one case: the
-  ///                         message says "was replaced"
+  ///                         message says "CURRENT: was replaced"
   /// The learner stays usable whatever happens; other threads may predict with it and learn.
   /// Cost: the router's d^2 / 2 numbers and the adapters that are not in the folder yet.
   template <class Learner>
@@ -164,14 +171,13 @@ class CheckpointWriter {
     const detail::Stopwatch clock;
     SaveReport report;
     const std::optional<Manifest> base = find_base(options);
-    const std::vector<std::uint64_t> known = detail::generations_in(root_);
     Manifest next;
     detail::PendingFiles pending(root_);
     learner.while_unchanged([&] {
       next = describe(learner);
       if (base && !options.replace) expect_successor(*base, next);
-      next.generation = known.empty() ? 1 : known.front() + 1;
-      write_state(learner, base, next, pending, report);
+      next.generation = next_generation();
+      write_state(learner, base, next, pending, options.recover, report);
     });
     report.bytes_written += detail::commit_generation(root_, next, pending);
     std::vector<const Manifest*> keep{&next};
@@ -185,7 +191,7 @@ class CheckpointWriter {
  private:
   [[nodiscard]] static std::filesystem::path made(const std::filesystem::path& root) {
     detail::expect(!root.empty(), "the path of the checkpoint is empty, expected a folder");
-    std::filesystem::path folder = std::filesystem::absolute(root).lexically_normal();
+    std::filesystem::path folder = std::filesystem::absolute(root);
     if (!folder.has_filename()) folder = folder.parent_path();  // "state/"
     detail::make_folder(folder);
     return folder;
@@ -193,13 +199,35 @@ class CheckpointWriter {
 
   /// The generation to go on from.
   [[nodiscard]] std::optional<Manifest> find_base(const SaveOptions& options) const {
-    detail::FoundGeneration found = detail::find_current(root_, detail::Verify::nothing);
-    if (found.manifest || detail::generations_in(root_).empty()) return found.manifest;
-    std::optional<Manifest> whole = detail::newest_whole(root_, std::nullopt);
-    if (options.recover || options.replace) return whole;
-    detail::raise<FormatError>(found.damage, "; nothing was saved: recover = true goes on from ",
-                               whole ? detail::concat("generation ", whole->generation)
-                                     : std::string("nothing, since no older generation is whole"));
+    const detail::FoundGeneration found = detail::find_current(root_, detail::Verify::nothing);
+    if (found.manifest) return found.manifest;
+    const std::vector<std::uint64_t> known = detail::generations_in(root_);
+    const bool has_current = detail::has_current(root_);
+    if (known.empty() && !has_current) return std::nullopt;
+    std::optional<Manifest> whole = detail::newest_whole(root_);
+    // A crash before the first commit leaves no CURRENT, and nothing that was promised is lost.
+    const bool is_uncommitted = !has_current && whole && whole->generation == known.front();
+    if (is_uncommitted || options.replace) return whole;
+    // Whole and still refused: a newer version's, or nobody's that this one knows. Not damage.
+    const bool is_foreign =
+        found.line && !found.is_refused &&
+        sha256_hex(detail::whole_manifest_text(root_, found.line->manifest)) == found.line->check;
+    if (is_foreign) detail::raise_damage(found, "; set replace to lose that state");
+    if (options.recover) return whole;
+    detail::raise_damage(found, "; nothing was saved: recover = true goes on from ",
+                         whole ? detail::concat("generation ", whole->generation)
+                               : std::string("nothing, since no generation is whole"));
+  }
+
+  [[nodiscard]] std::uint64_t next_generation() const {
+    const std::vector<std::uint64_t> known = detail::generations_in(root_);
+    if (known.empty()) return 1;
+    const std::uint64_t next = known.front() + 1;
+    detail::expect<FormatError>(next < detail::generation_limit,
+                                (root_ / detail::manifest_name(known.front())).string(),
+                                ": leaves no number for the next generation, expected below ",
+                                detail::generation_limit - 1);
+    return next;
   }
 
   template <class Learner>
@@ -235,9 +263,12 @@ class CheckpointWriter {
   /// Everything of a generation but its manifest.
   template <class Learner>
   void write_state(const Learner& learner, const std::optional<Manifest>& base, Manifest& next,
-                   detail::PendingFiles& pending, SaveReport& report) const {
-    detail::make_folder(root_ / "adapters");
-    write_adapters(learner, base, next, pending, report);
+                   detail::PendingFiles& pending, bool verify, SaveReport& report) const {
+    const std::filesystem::path adapters = root_ / "adapters";
+    detail::make_folder(adapters);
+    detail::expect<FileError>(!std::filesystem::is_symlink(adapters), adapters.string(),
+                              ": is a link, expected a folder: a load would refuse it");
+    write_adapters(learner, base, next, pending, verify, report);
     next.router = "router-" + detail::numbered(next.generation) + ".safetensors";
     pending.add(next.router);
     next.files.push_back(detail::write_router_file(root_, next.router, learner.router()));
@@ -273,26 +304,33 @@ class CheckpointWriter {
     }
   }
 
-  /// Entries of a folder of the base generation whose files are all there in their sizes.
-  [[nodiscard]] std::vector<StoredFile> files_of(const Manifest& base,
-                                                 const std::string& folder) const {
+  /// Entries of a folder of the base generation, if its files are all there in their sizes.
+  /// @param verify  and whole
+  [[nodiscard]] std::vector<StoredFile> files_of(const Manifest& base, const std::string& folder,
+                                                 bool verify) const {
     std::vector<StoredFile> files;
-    for (const StoredFile& file : base.files) {
-      if (!file.path.starts_with("adapters/" + folder + "/")) continue;
-      std::error_code ignored;
-      if (std::filesystem::file_size(root_ / file.path, ignored) != file.bytes) return {};
-      files.push_back(file);
+    try {
+      for (const StoredFile& file : detail::files_below(base, "adapters/" + folder)) {
+        if (verify) {
+          detail::expect_intact(root_, file);
+        } else {
+          (void)detail::open_stored(root_, file);
+        }
+        files.push_back(file);
+      }
+    } catch (const Error&) {  // missing or damaged: to be written again
+      return {};
     }
     return files;
   }
 
   template <class Learner>
   void write_adapters(const Learner& learner, const std::optional<Manifest>& base, Manifest& next,
-                      detail::PendingFiles& pending, SaveReport& report) const {
+                      detail::PendingFiles& pending, bool verify, SaveReport& report) const {
     using S = typename Learner::Scalar;
     std::map<std::uint64_t, std::string> stored;  // digest -> folder of the base
     std::map<std::uint64_t, std::string> listed;  // digest -> folder of the new generation
-    if (base) {
+    if (base && base->scalar == next.scalar) {    // a narrowed adapter keeps its digest
       for (const StoredTask& task : base->tasks) stored.emplace(task.digest, task.adapter);
     }
     std::uint64_t number = detail::next_folder_number(root_ / "adapters");
@@ -308,7 +346,7 @@ class CheckpointWriter {
       std::vector<StoredFile> files;
       if (const auto found = stored.find(task.digest); found != stored.end()) {
         task.adapter = found->second;
-        files = files_of(*base, task.adapter);
+        files = files_of(*base, task.adapter, verify);
       }
       if (files.empty()) {
         const auto adapter = handle.get();

@@ -12,6 +12,8 @@
 
 #include <dirent.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <filesystem>
 #include <functional>
@@ -51,7 +53,7 @@ struct CurrentLine {
   std::uint64_t number = 0;
   const char* const begin = name.data() + prefix.size();
   const auto [end, error] = std::from_chars(begin, name.data() + name.size(), number);
-  const bool fits = error == std::errc() && number < std::uint64_t{1} << 53;
+  const bool fits = error == std::errc() && number < generation_limit;
   return fits && name == manifest_name(number) ? std::optional(number) : std::nullopt;
 }
 
@@ -98,7 +100,7 @@ struct CurrentLine {
   return line;
 }
 
-/// Which files are read through when a generation is opened.
+/// Which files are read through when a generation is opened; of adapters at least the size is seen.
 enum class Verify : std::uint8_t { nothing, all_but_adapters, everything };
 
 /// The manifest of a generation.
@@ -120,6 +122,53 @@ enum class Verify : std::uint8_t { nothing, all_but_adapters, everything };
   return manifest;
 }
 
+/// The text of a manifest that is whole by its own check; empty where there is none.
+[[nodiscard]] inline std::string whole_manifest_text(const std::filesystem::path& root,
+                                                     const std::string& name) {
+  try {
+    std::string text = RegularFile(resolve_stored(root, name)).read_text(max_manifest_bytes);
+    expect_own_check(text, name);
+    return text;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+/// Refuses a CURRENT that reads well and is damaged: the manifest that it names is whole and has
+/// another SHA-256, or is missing, and another one has that SHA-256.
+/// @throws FormatError
+inline void expect_current_fits(const std::filesystem::path& root, const CurrentLine& line) {
+  const std::string place = (root / "CURRENT").string();
+  const std::vector<std::uint64_t> known = generations_in(root);
+  const auto named = generation_of(line.manifest);
+  if (std::find(known.begin(), known.end(), named) != known.end()) {
+    const std::string text = whole_manifest_text(root, line.manifest);
+    if (text.empty()) return;
+    const std::string found = sha256_hex(text);
+    expect<FormatError>(found == line.check, place, ": is damaged: it says SHA-256 ", line.check,
+                        " of ", line.manifest, ", which is whole and has ", found);
+    return;
+  }
+  for (const std::uint64_t number : known) {
+    const std::string name = manifest_name(number);
+    expect<FormatError>(sha256_hex(whole_manifest_text(root, name)) != line.check, place,
+                        ": is damaged: it names ", line.manifest, ", which is not there, with the ",
+                        "SHA-256 of ", name);
+  }
+}
+
+/// The manifest that CURRENT names.
+/// @throws FileError, FormatError  naming the file that is missing or damaged, CURRENT or manifest
+[[nodiscard]] inline Manifest read_manifest(const std::filesystem::path& root,
+                                            const CurrentLine& line) {
+  try {
+    return read_manifest(root, line.manifest, line.check);
+  } catch (const Error&) {
+    expect_current_fits(root, line);
+    throw;
+  }
+}
+
 /// Refuses a generation of which a file is missing or damaged.
 inline void expect_whole(const std::filesystem::path& root, const Manifest& manifest,
                          Verify verify) {
@@ -127,15 +176,15 @@ inline void expect_whole(const std::filesystem::path& root, const Manifest& mani
     const bool is_tensors = file.path.ends_with("/adapter_model.safetensors");
     if (verify == Verify::everything || (verify == Verify::all_but_adapters && !is_tensors)) {
       expect_intact(root, file);
+    } else if (verify == Verify::all_but_adapters) {
+      (void)open_stored(root, file);
     }
   }
 }
 
-/// The newest generation but for `skip` that is whole.
-[[nodiscard]] inline std::optional<Manifest> newest_whole(const std::filesystem::path& root,
-                                                          std::optional<std::uint64_t> skip) {
+/// The newest generation that is whole; CURRENT is not asked.
+[[nodiscard]] inline std::optional<Manifest> newest_whole(const std::filesystem::path& root) {
   for (const std::uint64_t number : generations_in(root)) {
-    if (number == skip) continue;
     try {
       Manifest manifest = read_manifest(root, manifest_name(number), {});
       expect_whole(root, manifest, Verify::everything);
@@ -146,8 +195,15 @@ inline void expect_whole(const std::filesystem::path& root, const Manifest& mani
   return std::nullopt;
 }
 
-[[noreturn]] inline void raise_no_checkpoint(const std::filesystem::path& root) {
-  raise<FileError>(root.string(), ": holds no checkpoint: it has no file CURRENT");
+[[nodiscard]] inline bool has_current(const std::filesystem::path& root) {
+  std::error_code ignored;
+  return std::filesystem::exists(std::filesystem::symlink_status(root / "CURRENT", ignored));
+}
+
+/// @throws FileError
+inline void expect_checkpoint(const std::filesystem::path& root) {
+  expect<FileError>(has_current(root) || !generations_in(root).empty(), root.string(),
+                    ": holds no checkpoint: it has no file CURRENT");
 }
 
 /// A generation and how it was found.
@@ -169,18 +225,28 @@ struct OpenGeneration {
 struct FoundGeneration {
   std::optional<CurrentLine> line;
   std::optional<Manifest> manifest;
-  std::string damage;  // where there is no manifest
+  std::string damage;       // where there is no manifest
+  bool is_refused = false;  // by the system: a file is missing, or cannot be read
 };
+
+/// @throws FileError, FormatError  by what is wrong with the current generation
+template <class... Parts>
+[[noreturn]] void raise_damage(const FoundGeneration& found, const Parts&... parts) {
+  if (found.is_refused) raise<FileError>(found.damage, parts...);
+  raise<FormatError>(found.damage, parts...);
+}
+
 [[nodiscard]] inline FoundGeneration find_current(const std::filesystem::path& root,
                                                   Verify verify) {
   FoundGeneration found;
   try {
     found.line = read_current(root);
-    Manifest manifest = read_manifest(root, found.line->manifest, found.line->check);
+    Manifest manifest = read_manifest(root, *found.line);
     expect_whole(root, manifest, verify);
     found.manifest = std::move(manifest);
   } catch (const FileError& error) {
     found.damage = error.what();
+    found.is_refused = true;
   } catch (const FormatError& error) {
     found.damage = error.what();
   }
@@ -190,8 +256,9 @@ struct FoundGeneration {
 /// Gives the current generation to use(manifest, damage), or the newest whole one with what is
 /// wrong with the current where `recover` asks for it.
 /// @param use  reads what it needs while the files are there
-/// @throws FileError, FormatError  where there is no checkpoint, or the current generation is
-///         damaged: the message says which older one is whole; what `use` throws
+/// @throws FileError    where there is no checkpoint, or a file is missing or cannot be read
+/// @throws FormatError  where the current generation is damaged; either message says which one is
+///                      whole; what `use` throws
 inline void with_generation(const std::filesystem::path& root, bool recover, Verify verify,
                             const std::function<void(const Manifest&, const std::string&)>& use) {
   constexpr int most_attempts = 4;
@@ -206,14 +273,13 @@ inline void with_generation(const std::filesystem::path& root, bool recover, Ver
       }
       continue;
     }
-    if (!found.line && generations_in(root).empty()) raise_no_checkpoint(root);
     if (may_retry && has_moved_on(root, *found.line)) continue;
-    const auto whole =
-        newest_whole(root, found.line ? generation_of(found.line->manifest) : std::nullopt);
+    expect_checkpoint(root);
+    const auto whole = newest_whole(root);
     if (recover && whole) return use(*whole, found.damage);
-    raise<FormatError>(found.damage, whole ? concat("; generation ", whole->generation,
-                                                    " is whole: recover = true takes it")
-                                           : std::string("; no older generation is whole"));
+    raise_damage(found, whole ? concat("; generation ", whole->generation,
+                                       " is whole: recover = true takes it")
+                              : std::string("; no generation is whole"));
   }
 }
 
@@ -234,12 +300,13 @@ inline void with_generation(const std::filesystem::path& root, bool recover, Ver
     }
     return reports.back().damage.empty();
   };
-  std::error_code ignored;
-  if (!std::filesystem::exists(root / "CURRENT", ignored) && detail::generations_in(root).empty()) {
-    detail::raise_no_checkpoint(root);
-  }
+  detail::expect_checkpoint(root);
   detail::CurrentLine line;
-  if (!look("CURRENT", [&] { line = detail::read_current(root); })) return reports;
+  const bool has_line = look("CURRENT", [&] {
+    line = detail::read_current(root);
+    detail::expect_current_fits(root, line);
+  });
+  if (!has_line) return reports;
   Manifest manifest;
   const bool readable = look(
       line.manifest, [&] { manifest = detail::read_manifest(root, line.manifest, line.check); });

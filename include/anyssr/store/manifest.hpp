@@ -77,6 +77,7 @@ inline constexpr std::uint64_t manifest_major = 1;
 inline constexpr std::uint64_t manifest_minor = 0;
 inline constexpr std::uint64_t max_manifest_bytes = std::uint64_t{64} << 20;
 inline constexpr std::size_t check_digits = 64;
+inline constexpr std::uint64_t generation_limit = std::uint64_t{1} << 53;  // of JSON's numbers
 
 /// "000007"; longer from a million on.
 [[nodiscard]] inline std::string numbered(std::uint64_t number) {
@@ -274,7 +275,7 @@ inline void parse_files(const JsonFields& fields, Manifest& manifest) {
   const detail::JsonFields fields(json, place);
   Manifest manifest;
   detail::parse_version(fields, manifest);
-  manifest.generation = fields.count("generation", std::uint64_t{1} << 53);
+  manifest.generation = fields.count("generation", detail::generation_limit - 1);
   manifest.changes = fields.count("changes", std::uint64_t{1} << 53);
   manifest.created = fields.text("created");
   manifest.scalar = fields.text("scalar");

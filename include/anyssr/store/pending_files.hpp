@@ -2,7 +2,8 @@
 #pragma once
 
 /// @file
-/// What a save has made so far: deleted again unless the save is committed.
+/// What a save has made so far: deleted again unless the save is committed. What was made last goes
+/// first, so that a manifest that is there never misses a file, wherever a crash comes.
 
 #include <filesystem>
 #include <string>
@@ -20,7 +21,9 @@ class PendingFiles {
   PendingFiles& operator=(const PendingFiles&) = delete;
   ~PendingFiles() {
     std::error_code ignored;
-    for (const std::string& path : paths_) std::filesystem::remove_all(root_ / path, ignored);
+    for (auto path = paths_.rbegin(); path != paths_.rend(); ++path) {
+      std::filesystem::remove_all(root_ / *path, ignored);
+    }
   }
   /// @param path  relative to the root
   void add(std::string path) { paths_.push_back(std::move(path)); }

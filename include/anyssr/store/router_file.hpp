@@ -114,13 +114,22 @@ void read_lower_triangle(const SafetensorsReader& reader, Index dim, Matrix<S>& 
   }
 }
 
-/// @param dim    d that the expansion gives
+/// @param dim    d that the expansion gives; the file proves it before memory is taken for it
+/// @param dtype  of the sums
 /// @param tasks  names and columns, in the order of the file's rows
 /// @throws FileError; FormatError  for another shape than dim and tasks ask for
 template <RealScalar S>
 [[nodiscard]] RouterState<S> read_router_file(const std::filesystem::path& path, Index dim,
-                                              std::vector<RoutedTask> tasks) {
+                                              Dtype dtype, std::vector<RoutedTask> tasks) {
+  constexpr Index largest_dim = Index{1} << 30;
+  expect<FormatError>(dim >= 1 && dim <= largest_dim, path.string(), ": is to be of width ", dim,
+                      " by the options, expected 1..", largest_dim);
   const SafetensorsReader reader(path);
+  for (const char* name : {"second_moment", "cross_correlation"}) {
+    expect<FormatError>(reader.tensor(name).dtype == dtype, path.string(), ": tensor \"", name,
+                        "\" is of ", name_of(reader.tensor(name).dtype), ", expected ",
+                        name_of(dtype), " as in the manifest");
+  }
   RouterState<S> state;
   read_lower_triangle(reader, dim, state.regression.second_moment);
   state.regression.cross_correlation = reader.matrix<S>("cross_correlation", dim, Eigen::Dynamic);

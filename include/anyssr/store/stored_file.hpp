@@ -5,7 +5,9 @@
 /// Files of a checkpoint and their checks: CRC-32C for the large router, SHA-256 for all else. Both
 /// find damage; neither is a signature.
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -44,10 +46,21 @@ namespace anyssr::inline v0::detail {
   return at;
 }
 
+/// The entries of files in a folder of a checkpoint.
+[[nodiscard]] inline std::vector<StoredFile> files_below(const Manifest& manifest,
+                                                         const std::string& folder) {
+  std::vector<StoredFile> files;
+  for (const StoredFile& file : manifest.files) {
+    if (file.path.starts_with(folder + "/")) files.push_back(file);
+  }
+  return files;
+}
+
 /// Reads a file once, in pieces, into a check.
 template <class Check>
 void read_into(const RegularFile& file, Check& check) {
-  std::vector<std::byte> piece(std::size_t{1} << 20);
+  std::vector<std::byte> piece(
+      static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), std::uint64_t{1} << 20)));
   for (std::uint64_t at = 0; at < file.size();) {
     const auto size =
         static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), file.size() - at));
@@ -71,13 +84,20 @@ void read_into(const RegularFile& file, Check& check) {
   return {.path = path, .bytes = file.size(), .check = check_text(sum)};
 }
 
-/// Refuses a file that is not the one that was written.
+/// A stored file, opened, if it has the size that was written.
 /// @throws FileError  where it is missing or cannot be read;  FormatError  where it is damaged
+[[nodiscard]] inline RegularFile open_stored(const std::filesystem::path& root,
+                                             const StoredFile& stored) {
+  RegularFile file(resolve_stored(root, stored.path));
+  expect<FormatError>(file.size() == stored.bytes, file.path().string(), ": is damaged: it has ",
+                      file.size(), " bytes, expected ", stored.bytes);
+  return file;
+}
+
+/// Refuses a file that is not the one that was written.
+/// @throws as open_stored
 inline void expect_intact(const std::filesystem::path& root, const StoredFile& stored) {
-  const RegularFile file(resolve_stored(root, stored.path));
-  const std::string place = file.path().string();
-  expect<FormatError>(file.size() == stored.bytes, place, ": is damaged: it has ", file.size(),
-                      " bytes, expected ", stored.bytes);
+  const RegularFile file = open_stored(root, stored);
   std::string found;
   if (stored.check.starts_with("crc32c:")) {
     Crc32c sum;
@@ -88,8 +108,8 @@ inline void expect_intact(const std::filesystem::path& root, const StoredFile& s
     read_into(file, sum);
     found = check_text(sum);
   }
-  expect<FormatError>(found == stored.check, place, ": is damaged: its check is ", found,
-                      ", expected ", stored.check);
+  expect<FormatError>(found == stored.check, file.path().string(), ": is damaged: its check is ",
+                      found, ", expected ", stored.check);
 }
 
 /// Writes a folder's names to the disk.
@@ -105,14 +125,19 @@ inline void sync_folder(const std::filesystem::path& path) {
 /// Makes a folder where there is none, durably.
 /// @throws FileError
 inline void make_folder(const std::filesystem::path& path) {
-  if (::mkdir(path.c_str(), 0777) != 0) {
+  const bool is_new = ::mkdir(path.c_str(), 0777) == 0;
+  if (!is_new) {
     const int reason = errno;
     struct stat status {};
-    if (reason == EEXIST && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return;
-    raise_file_error(path, "cannot be made", reason);
+    const bool is_there =
+        reason == EEXIST && ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+    if (!is_there) raise_file_error(path, "cannot be made", reason);
   }
-  const std::filesystem::path parent = path.parent_path();
-  sync_folder(parent.empty() ? "." : parent);
+  std::filesystem::path parent = path.parent_path();
+  if (parent.empty()) parent = ".";
+  // Also where it was there: who made it may have crashed before it was on the disk. A parent that
+  // may not be read is somebody else's, and so is that folder's name.
+  if (is_new || ::access(parent.c_str(), R_OK) == 0) sync_folder(parent);
 }
 
 }  // namespace anyssr::inline v0::detail

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#include "adapter_tool/adapters.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+namespace adapter_tool {
+
+using namespace anyssr;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* config_file = "adapter_config.json";
+constexpr const char* tensor_file = "adapter_model.safetensors";
+
+/// Whether one of the files is there that make a folder an adapter's: also those that are refused
+/// later, with the reason.
+bool is_adapter(const fs::path& folder) {
+  std::error_code ignored;
+  return std::ranges::any_of(std::array{config_file, tensor_file, "adapter_model.bin"},
+                             [&](const char* name) { return fs::exists(folder / name, ignored); });
+}
+
+void copy_bytes(const fs::path& from, const fs::path& to) {
+  const RegularFile source(from);
+  AtomicFile target(to);
+  std::vector<std::byte> piece(std::size_t{1} << 20);
+  for (std::uint64_t at = 0; at < source.size();) {
+    const auto size =
+        static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), source.size() - at));
+    source.read(at, std::span(piece).first(size));
+    target.write(std::span<const std::byte>(piece).first(size));
+    at += size;
+  }
+  target.commit();
+}
+
+void make_folder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directory(path, error);
+  if (error) throw FileError(path.string() + ": cannot be made: " + error.message());
+}
+
+}  // namespace
+
+std::string StoredAdapter::name() const {
+  const fs::path path = fs::absolute(folder).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+StoredAdapter read_adapter(const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) {
+    throw FileError(folder.string() + ": is no folder, expected one with " + config_file + " and " +
+                    tensor_file);
+  }
+  StoredAdapter stored{.folder = folder};
+  PeftReadOptions options;
+  std::optional<Dtype> dtype;
+  const fs::path path = folder / tensor_file;
+  // What is missing here is named by the reader below.
+  if (fs::exists(path, ignored)) {
+    const SafetensorsReader reader(path, {.max_header_bytes = options.max_header_bytes});
+    for (const TensorInfo& tensor : reader.tensors()) {
+      const detail::PeftName name = detail::parse_peft_name(tensor.name, path.string());
+      stored.bytes[name.module] += tensor.bytes();
+      if (name.role == detail::PeftRole::head_weight) options.heads.push_back(name.module);
+      dtype = dtype ? common_dtype(*dtype, tensor.dtype) : tensor.dtype;
+    }
+    stored.file_bytes = fs::file_size(path, ignored);
+  }
+  PeftAdapter<double> read = read_peft_adapter<double>(folder, options);
+  stored.adapter = std::move(read.adapter);
+  stored.report = std::move(read.report);
+  stored.config = RegularFile(folder / config_file).read_text(std::uint64_t{4} << 20);
+  stored.dtype = dtype.value_or(Dtype::F32);
+  return stored;
+}
+
+std::vector<fs::path> find_adapters(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) {
+    throw FileError(path.string() + ": is no folder, expected one that holds adapters");
+  }
+  std::vector<fs::path> found;
+  if (is_adapter(path)) found.push_back(path);
+  fs::recursive_directory_iterator entry(path, fs::directory_options::skip_permission_denied,
+                                         error);
+  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
+    std::error_code ignored;
+    if (!entry->is_directory(ignored)) continue;
+    if (entry->path().filename().string().starts_with('.')) {
+      entry.disable_recursion_pending();
+    } else if (is_adapter(entry->path())) {
+      found.push_back(entry->path());
+    }
+  }
+  if (error) throw FileError(path.string() + ": cannot be searched: " + error.message());
+  if (found.empty()) {
+    throw FormatError(path.string() + ": holds no adapter: neither it nor a folder below it has " +
+                      config_file);
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+Dtype common_dtype(Dtype left, Dtype right) {
+  if (left == right) return left;
+  if (bits_of(left) != bits_of(right)) return bits_of(left) > bits_of(right) ? left : right;
+  return Dtype::F32;  // neither F16 nor BF16 holds the other
+}
+
+void expect_same_shapes(std::span<const StoredAdapter> adapters) {
+  std::map<std::string, const StoredAdapter*> first;
+  for (const StoredAdapter& stored : adapters) {
+    for (const auto& [site, module] : stored.adapter.modules) {
+      const StoredAdapter& other = *first.emplace(site, &stored).first->second;
+      const LoraModule<double>& expected = other.adapter.modules.at(site);
+      detail::expect<ShapeError>(
+          module.in_dim() == expected.in_dim() && module.out_dim() == expected.out_dim(),
+          stored.folder.string(), ": site ", detail::in_quotes(site), " is ", module.out_dim(),
+          " x ", module.in_dim(), ", expected ", expected.out_dim(), " x ", expected.in_dim(),
+          " as in ", other.folder.string());
+    }
+  }
+}
+
+void expect_new(const fs::path& out, bool force) {
+  std::error_code ignored;
+  if (force || !fs::exists(fs::symlink_status(out, ignored))) return;
+  throw ArgumentError("OUT is '" + out.string() +
+                      "', which is there already, expected a new folder; --force writes over the "
+                      "adapter in it");
+}
+
+void copy_weights(const fs::path& from, const fs::path& out) {
+  make_folder(out);
+  copy_bytes(from / tensor_file, out / tensor_file);
+}
+
+void write_config(const fs::path& out, const std::string& text) {
+  make_folder(out);
+  AtomicFile file(out / config_file);
+  file.write(text);
+  file.commit();
+}
+
+}  // namespace adapter_tool

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// What `adapter_tool` does: one function a command, which gives what there is to report.
+
+#include <anyssr/store.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapter_tool/adapters.hpp"
+
+namespace adapter_tool {
+
+/// A line of `list`.
+struct Listed {
+  std::filesystem::path folder = {};
+  std::string name = {};
+  std::string problem = {};  ///< why it cannot be read; empty: the rest is known
+  std::size_t sites = 0;
+  std::size_t heads = 0;
+  std::vector<anyssr::Index> ranks = {};  ///< each once, ascending
+  anyssr::Index parameters = 0;
+  std::uint64_t bytes = 0;  ///< of adapter_model.safetensors
+  std::string dtype = {};
+  std::string base_model = {};
+};
+struct Listing {
+  std::vector<Listed> adapters = {};
+  [[nodiscard]] bool is_readable() const;
+};
+Listing list(const std::vector<std::string>& paths);
+
+struct InspectedSite {
+  std::string name = {};
+  anyssr::Index out = 0;
+  anyssr::Index in = 0;
+  anyssr::Index rank = 0;
+  double alpha = 0;
+  double scale = 0;
+  double change_norm = 0;  ///< |s B A|_F
+  std::uint64_t bytes = 0;
+};
+struct InspectedHead {
+  std::string name = {};
+  anyssr::Index out = 0;
+  anyssr::Index in = 0;
+  std::uint64_t bytes = 0;
+};
+struct Inspection {
+  std::filesystem::path folder = {};
+  std::string name = {};
+  std::string base_model = {};
+  std::string task_type = {};
+  std::string dtype = {};
+  std::uint64_t bytes = 0;  ///< of adapter_model.safetensors
+  anyssr::Index parameters = 0;
+  double change_norm = 0;  ///< of all sites
+  bool rank_stabilised = false;
+  std::vector<InspectedSite> sites = {};
+  std::vector<InspectedHead> heads = {};
+  std::vector<std::string> warnings = {};
+};
+Inspection inspect(const std::string& folder);
+
+struct ConvertOptions {
+  std::string folder = {};
+  std::string out = {};
+  std::string dtype = {};
+  bool force = false;
+};
+struct Conversion {
+  std::filesystem::path out = {};
+  std::string from = {};
+  std::string to = {};
+  std::uint64_t bytes_before = 0;
+  std::uint64_t bytes_after = 0;
+  std::uint64_t numbers = 0;
+  std::uint64_t rounded = 0;             ///< of these, zeros below included
+  std::uint64_t became_zero = 0;         ///< too small for the dtype
+  double largest_relative_rounding = 0;  ///< |x' - x| / |x| of those that did not become 0
+  double change_error = 0;               ///< |dW' - dW|_F / |dW|_F over all sites
+};
+/// Writes the folder with numbers of another dtype; its config is copied as it is.
+Conversion convert(const ConvertOptions& options);
+
+struct MergeOptions {
+  std::string out = {};
+  std::vector<std::string> folders = {};  ///< FOLDER or FOLDER:WEIGHT
+  std::optional<std::int64_t> rank = {};  ///< largest rank of a site; none: the ranks add up
+  bool force = false;
+};
+struct MergedSite {
+  std::string name = {};
+  anyssr::Index rank_of_sum = 0;
+  anyssr::Index rank = 0;
+  double norm = 0;   ///< |dW|_F of the exact sum
+  double error = 0;  ///< |dW' - dW|_F of what stands in the file
+};
+struct Merge {
+  std::filesystem::path out = {};
+  std::vector<std::string> names = {};  ///< of what went in: weights other than 0
+  std::vector<double> weights = {};
+  std::string dtype = {};
+  std::uint64_t bytes = 0;
+  bool is_copy = false;  ///< one adapter of weight 1: both files byte for byte
+  std::vector<MergedSite> sites = {};
+  double norm = 0;   ///< of all sites
+  double error = 0;  ///< likewise
+  std::vector<std::string> warnings = {};
+};
+/// Writes the weighted sum of adapters.
+Merge merge(const MergeOptions& options);
+
+struct Comparison {
+  std::vector<std::string> folders = {};
+  std::vector<std::string> names = {};
+  std::vector<std::vector<double>> similarity = {};         ///< cosine over the common sites
+  std::vector<std::vector<std::size_t>> common_sites = {};  ///< how many these are
+};
+Comparison compare(const std::vector<std::string>& folders);
+
+struct Verification {
+  std::string checkpoint = {};
+  std::vector<anyssr::FileReport> files = {};
+  std::optional<std::uint64_t> newest_whole = {};  ///< generation
+  [[nodiscard]] bool is_whole() const;
+};
+Verification verify(const std::string& checkpoint);
+
+}  // namespace adapter_tool

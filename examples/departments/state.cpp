@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "departments/state.hpp"
+
+#include <anyssr/io.hpp>
+
+namespace departments {
+
+using namespace anyssr;
+
+namespace {
+
+constexpr const char* format = "anyssr-departments";
+
+/// What decides about the numbers that are learned, by option.
+Json learning_options(const Options& options) {
+  return {{"scalar", options.scalar},
+          {"dim", options.dim},
+          {"seed", options.seed},
+          {"expansion", options.expansion},
+          {"activation", options.activation},
+          {"ridge", options.ridge},
+          {"rank", options.rank},
+          {"subspace", options.subspace}};
+}
+
+/// A value as one types it.
+std::string typed(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+void expect_same_options(const std::filesystem::path& path, const Options& options) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) {
+    throw ArgumentError("--state is '" + options.state +
+                        "', which holds a checkpoint of another program: it has no file " +
+                        path.filename().string());
+  }
+  const Json json = read_json(path);
+  if (!json.is_object() || !json.contains("format") || json["format"] != format ||
+      !json.contains("options") || !json["options"].is_object()) {
+    throw FormatError(path.string() + ": is not what departments wrote, expected format \"" +
+                      format + "\" and options");
+  }
+  const Json& stored = json["options"];
+  const Json wanted = learning_options(options);
+  for (const auto& [name, value] : wanted.items()) {
+    if (!stored.contains(name)) {
+      throw FormatError(path.string() + ": options have no \"" + name + "\"");
+    }
+    if (stored[name] == value) continue;
+    throw ArgumentError("--" + name + " is " + typed(value) + ", expected " + typed(stored[name]) +
+                        ", with which the state in " + options.state + " was learned");
+  }
+}
+
+}  // namespace
+
+StateFolder::StateFolder(const Options& options) : writer_(options.state) {
+  const std::filesystem::path path = writer_.root() / "departments.json";
+  has_checkpoint_ =
+      detail::has_current(writer_.root()) || !detail::generations_in(writer_.root()).empty();
+  if (has_checkpoint_) {
+    expect_same_options(path, options);
+    return;
+  }
+  AtomicFile file(path);
+  file.write(Json{{"format", format}, {"options", learning_options(options)}}.dump(2) + "\n");
+  file.commit();
+}
+
+void StateFolder::expect_same_questions(const TaskSummary& task,
+                                        const Department& department) const {
+  const std::string place = writer_.root().string() + ": department '" + task.name + "' ";
+  const auto rows = static_cast<Index>(department.train.texts.size());
+  detail::expect(task.rows == rows, place, "was learned from ", task.rows,
+                 " questions of split train, expected ", rows, ", as many as there are now");
+  const auto labels = task.metadata.find("labels");
+  const std::string known = labels == task.metadata.end() ? "" : labels->second;
+  detail::expect(known == label_list(department), place, "was learned with the labels ", known,
+                 ", expected ", label_list(department), " as of the questions now");
+}
+
+void StateFolder::warn(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    std::fprintf(stderr, "departments: warning: %s\n", warning.c_str());
+  }
+}
+
+std::string label_list(const Department& department) {
+  std::string list;
+  for (const std::string& label : department.labels) list += (list.empty() ? "" : ",") + label;
+  return list;
+}
+
+}  // namespace departments

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// The folder of `--state`: a checkpoint of the learner, and beside it the options that it was
+/// learned with, so that a later run goes on with the same ones.
+
+#include <anyssr/store.hpp>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "departments/experiment.hpp"
+
+namespace departments {
+
+/// Holds the folder's lock as long as it lives: no other run may go on from there meanwhile.
+class StateFolder {
+ public:
+  /// @throws anyssr::FileError      another run holds the lock, or the system refuses
+  /// @throws anyssr::ArgumentError  options other than those that the state was learned with
+  explicit StateFolder(const Options& options);
+
+  /// The learner of the runs before; nothing where there were none.
+  /// @throws anyssr::Error  the state is damaged
+  template <class Learner>
+  [[nodiscard]] std::optional<Learner> load(typename Learner::Base backbone, int threads) const {
+    if (!has_checkpoint_) return std::nullopt;
+    anyssr::LoadReport report;
+    std::optional<Learner> learner =
+        anyssr::load<Learner>(writer_.root(), std::move(backbone), {.threads = threads}, &report);
+    warn(report.warnings);
+    return learner;
+  }
+
+  /// From when this returns a killed run loses nothing of what was learned.
+  template <class Learner>
+  void save(const Learner& learner) {
+    warn(writer_.save(learner).warnings);
+  }
+
+  /// Refuses questions that are not those that a department was learned from.
+  /// @throws anyssr::ArgumentError
+  void expect_same_questions(const anyssr::TaskSummary& task, const Department& department) const;
+
+ private:
+  static void warn(const std::vector<std::string>& warnings);
+
+  anyssr::CheckpointWriter writer_;
+  bool has_checkpoint_ = false;
+};
+
+/// "refund,invoice": what an adapter's metadata keep of its department.
+[[nodiscard]] std::string label_list(const Department& department);
+
+}  // namespace departments
