@@ -124,6 +124,10 @@ void add_handles(const std::filesystem::path& root, const LoadOptions& options,
   }
   stored.adapters = std::make_shared<AdapterStore<S>>(
       options.adapter_budget, [root, backbone, files](const std::string& folder) {
+        if (!std::filesystem::exists(root / "adapters" / folder)) {
+          raise<FileError>((root / "adapters" / folder).string(),
+                           ": is gone: later saves have replaced it, load the checkpoint again");
+        }
         for (const StoredFile& file : files.at(folder)) expect_intact(root, file);
         Adapter<S> adapter = read_adapter_folder<S>(root / "adapters" / folder);
         try {
