@@ -15,18 +15,18 @@ using namespace anyssr::test;
 namespace {
 
 /// Threads that predict until they are told to stop, and count what was not whole.
-class Readers {
+class SnapshotReaders {
  public:
-  Readers(const PointLearner<float>& learner, int count) {
+  SnapshotReaders(const PointLearner<float>& learner, int count) {
     for (int r = 0; r < count; ++r) {
       threads_.emplace_back([this, &learner] {
         while (!stop_) read(learner);
       });
     }
   }
-  Readers(const Readers&) = delete;
-  Readers& operator=(const Readers&) = delete;
-  ~Readers() { stop_ = true; }
+  SnapshotReaders(const SnapshotReaders&) = delete;
+  SnapshotReaders& operator=(const SnapshotReaders&) = delete;
+  ~SnapshotReaders() { stop_ = true; }
 
   void await(int rounds) const {
     while (rounds_ < rounds) std::this_thread::yield();
@@ -55,21 +55,21 @@ class Readers {
 
 }  // namespace
 
-TEST_CASE("threads predict from whole snapshots while one learns", "[threads]") {
+TEST_CASE("threads predict from whole snapshots while one learns", "[store][threads]") {
   auto learner = small_learner<float>();
   learn_small_tasks(learner, 0, 1);
-  Readers readers(learner, 2);
+  SnapshotReaders readers(learner, 2);
   learn_small_tasks(learner, 1, 5);
   readers.await(4);
   CHECK(readers.torn() == 0);
   CHECK(learner.tasks().size() == 5);
 }
 
-TEST_CASE("threads predict while one learns and one saves", "[threads]") {
+TEST_CASE("threads predict while one learns and one saves", "[store][threads]") {
   const TemporaryFolder folder;
   auto learner = small_learner<float>();
   learn_small_tasks(learner, 0, 1);
-  Readers readers(learner, 2);
+  SnapshotReaders readers(learner, 2);
   std::atomic<bool> done{false};
   std::atomic<int> saves{0};
   {
@@ -92,7 +92,7 @@ TEST_CASE("threads predict while one learns and one saves", "[threads]") {
   CHECK((Learned<float>(loaded) == Learned<float>(learner)));
 }
 
-TEST_CASE("threads share adapters that are loaded on demand", "[threads]") {
+TEST_CASE("threads share adapters that are loaded on demand", "[store][threads]") {
   const TemporaryFolder folder;
   auto learner = small_learner<float>();
   learn_small_tasks(learner, 0, 6);
