@@ -64,16 +64,17 @@ TEST_CASE("where a text is cut into pieces does not change its checksum", "[io][
   const std::string text = test::random_text(70, 1);
   const std::string_view view = text;
   const std::uint32_t whole = ~slow_rest(~0U, text);
+  std::size_t wrong = 0;
   for (std::size_t first = 0; first <= text.size(); ++first) {
     for (std::size_t second = first; second <= text.size(); ++second) {
       Crc32c checksum;
       checksum.update(view.substr(0, first));
       checksum.update(view.substr(first, second - first));
       checksum.update(std::as_bytes(std::span(view.substr(second))));
-      if (checksum.value() != whole) FAIL(first << " " << second);
+      if (checksum.value() != whole) ++wrong;
     }
   }
-  SUCCEED();
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("tables and this machine's instruction give what the definition gives",
