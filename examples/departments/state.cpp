@@ -57,8 +57,7 @@ void expect_same_options(const std::filesystem::path& path, const Options& optio
 
 StateFolder::StateFolder(const Options& options) : writer_(options.state) {
   const std::filesystem::path path = writer_.root() / "departments.json";
-  has_checkpoint_ =
-      detail::has_current(writer_.root()) || !detail::generations_in(writer_.root()).empty();
+  has_checkpoint_ = has_checkpoint(writer_.root());
   if (has_checkpoint_) {
     expect_same_options(path, options);
     return;

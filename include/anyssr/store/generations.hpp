@@ -66,10 +66,14 @@ struct CurrentLine {
     if (errno == ENOENT) return names;
     raise_file_error(folder, "cannot be read", errno);
   }
-  while (const dirent* entry = ::readdir(open.get())) {
+  while (true) {
+    errno = 0;  // a list cut short by an error would hide the newest generation
+    const dirent* const entry = ::readdir(open.get());
+    if (entry == nullptr) break;
     const std::string name = static_cast<const char*>(entry->d_name);
     if (name != "." && name != "..") names.push_back(name);
   }
+  if (errno != 0) raise_file_error(folder, "cannot be read", errno);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -200,9 +204,20 @@ inline void expect_whole(const std::filesystem::path& root, const Manifest& mani
   return std::filesystem::exists(std::filesystem::symlink_status(root / "CURRENT", ignored));
 }
 
+}  // namespace detail
+
+/// Whether a folder holds a checkpoint, whole or damaged: a file CURRENT, or a manifest that a lost
+/// one named. False where there is no such folder.
+/// @throws FileError  where the folder cannot be read
+[[nodiscard]] inline bool has_checkpoint(const std::filesystem::path& root) {
+  return detail::has_current(root) || !detail::generations_in(root).empty();
+}
+
+namespace detail {
+
 /// @throws FileError
 inline void expect_checkpoint(const std::filesystem::path& root) {
-  expect<FileError>(has_current(root) || !generations_in(root).empty(), root.string(),
+  expect<FileError>(has_checkpoint(root), root.string(),
                     ": holds no checkpoint: it has no file CURRENT");
 }
 
@@ -284,6 +299,28 @@ inline void with_generation(const std::filesystem::path& root, bool recover, Ver
 }
 
 }  // namespace detail
+
+/// The number of the generation that CURRENT names: what the last save committed. Its files are
+/// not looked at.
+/// @throws FileError    where there is no CURRENT, or it cannot be read
+/// @throws FormatError  where it is damaged
+[[nodiscard]] inline std::uint64_t current_generation(const std::filesystem::path& root) {
+  return detail::generation_of(detail::read_current(root).manifest).value();
+}
+
+/// The generation that a load with `recover` takes: the current one where all its files are whole,
+/// else the newest that is whole.
+/// @return nothing where none is, also where there is no checkpoint
+/// @throws FileError  where the folder cannot be read
+/// Cost: reading every file of that generation, and of those after it up to their damage.
+[[nodiscard]] inline std::optional<std::uint64_t> newest_whole_generation(
+    const std::filesystem::path& root) {
+  if (const auto found = detail::find_current(root, detail::Verify::everything); found.manifest) {
+    return found.manifest->generation;
+  }
+  const std::optional<Manifest> whole = detail::newest_whole(root);
+  return whole ? std::optional(whole->generation) : std::nullopt;
+}
 
 /// Looks at CURRENT, at the current manifest and at every file that it names.
 /// @return one entry a file, CURRENT first; where CURRENT or the manifest is damaged nothing after
