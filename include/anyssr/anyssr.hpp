@@ -53,6 +53,7 @@
 #include "anyssr/router/router_targets.hpp"
 #include "anyssr/router/routing_decision.hpp"
 #include "anyssr/router/routing_table.hpp"
+#include "anyssr/router/task_weights.hpp"
 #include "anyssr/subspace/activation.hpp"
 #include "anyssr/subspace/any_expansion.hpp"
 #include "anyssr/subspace/complement.hpp"

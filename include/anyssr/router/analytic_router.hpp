@@ -29,6 +29,7 @@
 #include "anyssr/router/router_state.hpp"
 #include "anyssr/router/router_targets.hpp"
 #include "anyssr/router/routing_table.hpp"
+#include "anyssr/router/task_weights.hpp"
 
 namespace anyssr::inline v0 {
 
@@ -72,7 +73,7 @@ class AnalyticRouter {
         label_weight_counts_(state.label_weight_counts),
         temperature_(state.temperature) {
     check_options();
-    rls_.set_ridge(scaled_ridge(state.tasks));
+    rls_.set_ridge(detail::scaled_ridge(state.tasks, options_.rls, options_.balanced));
     publish(std::move(state.tasks));
   }
 
@@ -167,7 +168,7 @@ class AnalyticRouter {
     }
     const std::vector<Index> rows(static_cast<std::size_t>(features.rows()), number);
     const SparseRows<S> targets = detail::router_targets<S>(tasks, rows, used, rls_.targets());
-    const std::vector<double> weights = row_weights(tasks, rows);
+    const std::vector<double> weights = detail::row_weights(tasks, rows, options_.balanced);
     task.rows -= features.rows();
     RecursiveLeastSquares<S> next = rls_;
     visit_expanded(features, [&](const auto& expanded) {
@@ -212,12 +213,12 @@ class AnalyticRouter {
     detail::expect_positive("ridge", ridge);
     expect_not_poisoned();
     const double before = std::exchange(options_.rls.ridge, ridge);
-    rls_.set_ridge(scaled_ridge(tasks()));
+    rls_.set_ridge(detail::scaled_ridge(tasks(), options_.rls, options_.balanced));
     try {
       publish(tasks());
     } catch (...) {
       options_.rls.ridge = before;
-      rls_.set_ridge(scaled_ridge(tasks()));
+      rls_.set_ridge(detail::scaled_ridge(tasks(), options_.rls, options_.balanced));
       throw;
     }
   }
@@ -225,7 +226,8 @@ class AnalyticRouter {
   /// Generalised cross-validation of candidates from the sums alone
   /// (RecursiveLeastSquares::select_ridge); set_ridge takes the choice.
   [[nodiscard]] RidgeSelection select_ridge(std::span<const double> ridges) const {
-    const double scale = scaled_ridge(tasks()) / options_.rls.ridge;
+    const double scale =
+        detail::scaled_ridge(tasks(), options_.rls, options_.balanced) / options_.rls.ridge;
     std::vector<double> scaled(ridges.begin(), ridges.end());
     for (double& ridge : scaled) ridge *= scale;
     RidgeSelection selection = rls_.select_ridge(scaled);
@@ -309,45 +311,12 @@ class AnalyticRouter {
     detail::expect_router_labels(labels, rows);
   }
 
-  /// s_i of rows; empty where all are 1.
-  [[nodiscard]] std::vector<double> row_weights(const std::vector<RoutedTask>& tasks,
-                                                std::span<const Index> task_of_row) const {
-    std::vector<double> weights;
-    if (!options_.balanced) return weights;
-    for (const Index task : task_of_row) {
-      weights.push_back(tasks[static_cast<std::size_t>(task)].row_weight);
-    }
-    return weights;
-  }
-
-  /// The ridge of the options, for weights that sum to less than the rows: lambda T / n where every
-  /// task has its declared rows. A relative ridge follows the sums by itself.
-  [[nodiscard]] double scaled_ridge(const std::vector<RoutedTask>& tasks) const noexcept {
-    const bool fixed = options_.rls.ridge_scale == RidgeScale::relative || !options_.balanced;
-    double weight = 0;
-    double rows = 0;
-    for (const RoutedTask& task : tasks) {
-      weight += task.row_weight * static_cast<double>(task.rows);
-      rows += static_cast<double>(task.rows);
-    }
-    return fixed || rows == 0 ? options_.rls.ridge : options_.rls.ridge * weight / rows;
-  }
-
   template <class X>
   std::uint64_t learn_new(std::span<const std::string> names, const X& features,
                           std::span<const Index> task_of_row, std::span<const Index> labels,
                           std::span<const Index> declared) {
-    std::vector<RoutedTask> tasks = this->tasks();
-    for (std::size_t t = 0; t < names.size(); ++t) {
-      const std::string& name = names[t];
-      detail::expect<TaskError>(!name.empty(), "a task name is empty, expected a name");
-      const bool known = std::any_of(tasks.begin(), tasks.end(),
-                                     [&](const RoutedTask& task) { return task.name == name; });
-      detail::expect<TaskError>(!known, "task '", name,
-                                "' is known already: extend it, or use another name");
-      const double weight = options_.balanced ? 1 / static_cast<double>(declared[t]) : 1;
-      tasks.push_back({.name = name, .row_weight = weight, .column = -1});
-    }
+    std::vector<RoutedTask> tasks =
+        detail::with_new_tasks(this->tasks(), names, declared, options_.balanced);
     detail::expect_task_of_row(names, features.rows(), task_of_row);
     std::vector<Index> rows(task_of_row.begin(), task_of_row.end());
     for (Index& task : rows) task += static_cast<Index>(this->tasks().size());
@@ -362,13 +331,7 @@ class AnalyticRouter {
     check(features, rows.size(), labels);
     const std::span<const Index> used = options_.label_columns ? labels : std::span<const Index>{};
     for (const Index row : rows) ++tasks[static_cast<std::size_t>(row)].rows;
-    for (const RoutedTask& task : tasks) {
-      detail::expect<TaskError>(
-          !options_.balanced || task.row_weight * static_cast<double>(task.rows) < 1 + 1e-9,
-          "task '", task.name, "' would have ", task.rows, " rows, expected at most the ",
-          std::lround(1 / task.row_weight),
-          " it was declared with: a balanced router weighs each by that number");
-    }
+    if (options_.balanced) detail::expect_declared_rows(tasks);
     const Index columns = detail::assign_columns(tasks, rows, used, rls_.targets());
     const SparseRows<S> targets = detail::router_targets<S>(tasks, rows, used, columns);
     return visit_expanded(features, [&](const auto& expanded) {
@@ -389,7 +352,7 @@ class AnalyticRouter {
   template <class H>
   std::uint64_t commit(std::vector<RoutedTask> tasks, const H& expanded,
                        const SparseRows<S>& targets, const std::vector<Index>& rows) {
-    const std::vector<double> weights = row_weights(tasks, rows);
+    const std::vector<double> weights = detail::row_weights(tasks, rows, options_.balanced);
     std::optional<RecursiveLeastSquares<S>> backup;
     if (options_.rollback_copy) backup = rls_;
     const double ridge_before = rls_.options().ridge;
@@ -402,7 +365,7 @@ class AnalyticRouter {
       }
     };
     try {
-      rls_.set_ridge(scaled_ridge(tasks));
+      rls_.set_ridge(detail::scaled_ridge(tasks, options_.rls, options_.balanced));
       const std::uint64_t digest = rls_.update(expanded, targets, {.row_weights = weights});
       added = true;
       if (tasks.size() > 1) {
@@ -428,7 +391,7 @@ class AnalyticRouter {
   void replace(RecursiveLeastSquares<S> next, std::vector<RoutedTask> tasks,
                std::optional<double> temperature = {}) {
     expect_not_poisoned();
-    next.set_ridge(scaled_ridge(tasks));
+    next.set_ridge(detail::scaled_ridge(tasks, options_.rls, options_.balanced));
     (void)next.weights();  // may throw: before anything changes
     std::swap(rls_, next);
     publish(std::move(tasks), temperature.value_or(temperature_));
