@@ -2,7 +2,7 @@
 #pragma once
 
 /// @file
-/// What config.json of a LLaMA-family checkpoint says: sizes, biases, rotary base and windows.
+/// The shape of a LLaMA-family model: sizes, biases, rotary base and windows.
 ///
 /// Rotary frequencies, i = 0 .. h/2 - 1 with h = head_dim, w = 2 pi / f the wavelength and M the
 /// positions of the original model:
