@@ -38,6 +38,7 @@
 #include "anyssr/metrics/confusion.hpp"
 #include "anyssr/metrics/continual.hpp"
 #include "anyssr/metrics/ranking.hpp"
+#include "anyssr/metrics/text_score.hpp"
 #include "anyssr/rls/batch.hpp"
 #include "anyssr/rls/covariance_form.hpp"
 #include "anyssr/rls/covariance_probe.hpp"

@@ -160,3 +160,14 @@ TEST_CASE("forward transfer refuses untrained accuracies of the wrong length or 
           (void)forward_transfer(accuracy, std::vector{0.1, 0.2, 1.5});
         }) == "untrained accuracy on task 2 is 1.5, expected a share from 0 to 1");
 }
+
+TEST_CASE("mean scores fill a matrix as accuracies do", "[metrics][property]") {
+  AccuracyMatrix scores(2);
+  scores.set(0, 0, 0.588);
+  scores.set(1, 0, 0.5);
+  scores.set(1, 1, 1.0 / 3);
+  CHECK(average_accuracy(scores) == (0.5 + 1.0 / 3) / 2);
+  CHECK(std::abs(forgetting(scores) - 0.088) < 1e-15);
+  CHECK(message_of<ArgumentError>([&] { scores.set(0, 0, 1.25); }) ==
+        "accuracy on task 0 after learning task 0 is 1.25, expected a share from 0 to 1");
+}

@@ -13,7 +13,8 @@
 ///
 /// Forgetting is best minus last (Chaudhry et al., arXiv 1801.10112); toolkits that report first
 /// minus last report the negative of the backward transfer (Lopez-Paz and Ranzato, arXiv
-/// 1706.08840). Accuracies are shares, 0 to 1, everything in double.
+/// 1706.08840). Accuracies are shares of right answers, or means of scores from 0 to 1 where
+/// answers are more or less right (`score_of`, `rouge_l`); everything in double.
 
 #include <algorithm>
 #include <cmath>
@@ -41,7 +42,7 @@ class AccuracyMatrix {
   [[nodiscard]] Index tasks() const noexcept { return tasks_; }
 
   /// a[after][task] = accuracy; replaces what was set before.
-  /// @param accuracy  share of right answers, 0 to 1
+  /// @param accuracy  share of right answers or mean score, 0 to 1
   /// @throws ArgumentError  an index outside 0..T-1, an accuracy outside 0..1 or NaN
   void set(Index after, Index task, double accuracy) {
     const std::size_t place = position(after, task);
