@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/lora/adaptable_backbone.hpp"
 
+#include <cmath>
+#include <limits>
 #include <list>
 
 #include "support/catch.hpp"
@@ -89,6 +91,22 @@ struct Reader : LinearBackbone<double> {
 };
 static_assert(HasTrainingTrunk<Reader>);
 
+/// A backbone whose answers are more or less right.
+struct Judge : Smallest {
+  bool is_correct(double output, double target) const { return output == target; }
+  float score(double output, double target) const {
+    return static_cast<float>(1 - std::abs(output - target));
+  }
+  int work(const Trunk& trunk) const;
+  int loss_weight(const Trunk&, std::span<const double>) const;
+};
+static_assert(HasScore<Judge> && HasWork<Judge> && HasLossWeight<Judge>);
+static_assert(!HasScore<Smallest> && !HasWork<Smallest> && !HasLossWeight<Smallest>);
+struct WordyScore : Smallest {
+  const char* score(double, double) const;
+};
+static_assert(!HasScore<WordyScore>);
+
 }  // namespace
 
 TEST_CASE("the training trunk is the backbone's own where it has one", "[lora][property]") {
@@ -103,6 +121,20 @@ TEST_CASE("the training trunk is the backbone's own where it has one", "[lora][p
   CHECK(message_of<ShapeError>([&] {
           (void)make_training_trunk(plain, std::span(data.inputs), std::span(data.labels).first(4));
         }) == "targets have 4 entries, expected 5, one a row");
+}
+
+TEST_CASE("an answer is judged by the score of its backbone else by right or wrong",
+          "[lora][property]") {
+  const LinearBackbone<double> plain(3, 4, 2, 1);
+  const RowVector<double> logits{{0.2, 0.9}};
+  CHECK(score_of(plain, logits, 1) == 1);
+  CHECK(score_of(plain, logits, 0) == 0);
+  CHECK(score_of(Judge(), 0.5, 0.75) == 0.75);
+  CHECK(message_of<ArgumentError>([] { (void)score_of(Judge(), 0.5, 2.0); }) ==
+        "score of an answer is -0.5, expected 0 to 1 from the backbone");
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(contains(message_of<ArgumentError>([&] { (void)score_of(Judge(), nan, 0.0); }),
+                 "score of an answer is nan"));
 }
 
 TEST_CASE("a mix holds up to four adapters and refuses what it cannot use", "[lora][error]") {

@@ -19,6 +19,7 @@ struct Progress {
   Index total = 0;          ///< steps in all
   double loss = 0;          ///< current mean training loss; 0 where there is none
   double seconds_left = 0;  ///< estimate from the steps so far; 0 where unknown
+  double per_second = 0;    ///< work a second (a language model: tokens); 0 where unknown
 };
 
 /// Called between steps. Returning false cancels the work: it throws Cancelled and changes nothing.
