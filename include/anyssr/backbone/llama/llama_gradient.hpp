@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// The loss on answer tokens and its gradient by an adapter's numbers, back to the lowest layer
+/// that adapters change. N answer tokens of the whole batch, row t the position before one:
+///
+///   loss = -1/N sum_t log softmax(logits_t)[token]       d logits_t = (softmax - onehot) / N
+///
+/// then layer by layer downwards: dx += dy W for each product, the rules of llama_kernels.hpp and
+/// attention.hpp between them, and at a site with a module
+///   dB = c dY^T (X A^T)     dA = c (dY B)^T X     dX += c (dY B) A
+/// The frozen weights get no gradient.
+
+#include <cmath>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "anyssr/backbone/llama/llama_model.hpp"
+
+namespace anyssr::inline v0::detail {
+
+/// A row whose next token is asked for.
+struct AskedRow {
+  Index row = 0;
+  TokenId token = 0;
+};
+
+/// One batch through the layers first..: whole sequences, hidden states in, gradient out.
+template <RealScalar S>
+class LlamaGradient {
+ public:
+  /// @param first      the layer that `hidden` enters
+  /// @param recompute  keep each layer's input only, and compute the rest again on the way back
+  LlamaGradient(const LlamaModel<S>& model, Index first, LlamaBatch<S> batch,
+                const Adapter<S>& adapter, bool recompute)
+      : model_(model),
+        config_(model.config()),
+        first_(first),
+        batch_(std::move(batch)),
+        adapter_(adapter),
+        recompute_(recompute),
+        table_(model.rotary()) {
+    table_.grow(batch_.positions());
+    batch_.plan = AdapterPlan<S>(config_, {{AdapterMix<S>(adapter), 0, batch_.rows()}});
+  }
+
+  /// @param x      hidden states of batch.rows() tokens
+  /// @param asked  the rows with a token to predict, at least one
+  double run(RowMajorMatrix<S> x, std::span<const AskedRow> asked, AdapterGradient<S>& gradient) {
+    const auto depth = static_cast<std::size_t>(config_.layers - first_);
+    std::vector<RowMajorMatrix<S>> inputs(depth);
+    std::vector<LlamaActivations<S>> kept(recompute_ ? 1 : depth);
+    for (std::size_t i = 0; i < depth; ++i) {
+      inputs[i] = x;
+      model_.run_layer(first_ + static_cast<Index>(i), table_, batch_, x, kept[recompute_ ? 0 : i]);
+    }
+    RowMajorMatrix<S> dx = RowMajorMatrix<S>::Zero(x.rows(), x.cols());
+    const double loss = answer_loss(x, asked, dx);
+    for (std::size_t i = depth; i-- > 0;) {
+      const Index layer = first_ + static_cast<Index>(i);
+      LlamaActivations<S>& a = kept[recompute_ ? 0 : i];
+      if (recompute_) {
+        x = inputs[i];
+        model_.run_layer(layer, table_, batch_, x, a);
+      }
+      back_through(layer, inputs[i], a, dx, gradient, i > 0);
+      inputs[i].resize(0, 0);
+      if (!recompute_) a = {};
+    }
+    return loss;
+  }
+
+ private:
+  /// The loss; dx of the asked rows is set.
+  double answer_loss(const RowMajorMatrix<S>& x, std::span<const AskedRow> asked,
+                     RowMajorMatrix<S>& dx) const {
+    constexpr std::size_t most = 256;  // logits of so many rows at once
+    const LlamaWeights<S>& w = model_.weights();
+    const auto count = static_cast<S>(asked.size());
+    double loss = 0;
+    for (std::size_t begin = 0; begin < asked.size(); begin += most) {
+      const auto part = asked.subspan(begin, std::min(most, asked.size() - begin));
+      const auto rows = static_cast<Index>(part.size());
+      RowMajorMatrix<S> hidden(rows, x.cols());
+      for (Index i = 0; i < rows; ++i) hidden.row(i) = x.row(part[static_cast<std::size_t>(i)].row);
+      RowMajorMatrix<S> scores = model_.logits(hidden);
+      for (Index i = 0; i < rows; ++i) {
+        const Index token = part[static_cast<std::size_t>(i)].token;
+        auto row = scores.row(i).array();
+        const S largest = row.maxCoeff();
+        const S own = row[token] - largest;
+        row = (row - largest).exp();
+        const S sum = row.sum();
+        loss += std::log(static_cast<double>(sum)) - static_cast<double>(own);
+        row *= S{1} / (sum * count);
+        row[token] -= S{1} / count;
+      }
+      RowMajorMatrix<S> d_normed = RowMajorMatrix<S>::Zero(rows, x.cols());
+      multiply_back<S>(scores, w.output, d_normed, model_.threads());
+      RowMajorMatrix<S> d_hidden = RowMajorMatrix<S>::Zero(rows, x.cols());
+      rms_norm_backward<S>(hidden, w.norm, config_.rms_norm_eps, d_normed, d_hidden,
+                           model_.threads());
+      for (Index i = 0; i < rows; ++i) {
+        dx.row(part[static_cast<std::size_t>(i)].row) = d_hidden.row(i);
+      }
+    }
+    return loss / static_cast<double>(asked.size());
+  }
+
+  /// dx: of the layer's output, becomes that of its input (where `go_on`).
+  void back_through(Index layer, const RowMajorMatrix<S>& input, LlamaActivations<S>& a,
+                    RowMajorMatrix<S>& dx, AdapterGradient<S>& gradient, bool go_on) const {
+    const LlamaLayerWeights<S>& w = model_.layer_weights(layer);
+    const int threads = model_.threads();
+    const Index rows = dx.rows();
+    RowMajorMatrix<S> d_product = RowMajorMatrix<S>::Zero(rows, config_.intermediate_size);
+    back(layer, LlamaProjection::down, a.product, dx, gradient, &d_product);
+    swiglu_backward(d_product, a.gate, a.up, threads);
+    RowMajorMatrix<S> d_normed = RowMajorMatrix<S>::Zero(rows, dx.cols());
+    back(layer, LlamaProjection::gate, a.middle_normed, a.gate, gradient, &d_normed);
+    back(layer, LlamaProjection::up, a.middle_normed, a.up, gradient, &d_normed);
+    rms_norm_backward<S>(a.middle, w.post_attention_norm, config_.rms_norm_eps, d_normed, dx,
+                         threads);
+
+    RowMajorMatrix<S> d_attended = RowMajorMatrix<S>::Zero(rows, config_.query_dim());
+    back(layer, LlamaProjection::o, a.attended, dx, gradient, &d_attended);
+    RowMajorMatrix<S> dq(rows, a.q.cols());
+    RowMajorMatrix<S> dk(rows, a.k.cols());
+    RowMajorMatrix<S> dv(rows, a.v.cols());
+    std::vector<AttentionSpan<S>> spans = batch_.spans;
+    for (AttentionSpan<S>& span : spans) {
+      span.keys = a.k.row(span.begin).data();
+      span.values = a.v.row(span.begin).data();
+    }
+    attend_backward<S>(model_.attention_shape(layer), spans, a.q, d_attended, dq, dk, dv, threads);
+    for (const AttentionSpan<S>& span : spans) {
+      for (Index i = 0; i < span.rows; ++i) {
+        table_.turn(dq.row(span.begin + i).data(), config_.heads, i, true);
+        table_.turn(dk.row(span.begin + i).data(), config_.kv_heads, i, true);
+      }
+    }
+    d_normed.setZero();
+    RowMajorMatrix<S>* const below = go_on ? &d_normed : nullptr;
+    back(layer, LlamaProjection::q, a.normed, dq, gradient, below);
+    back(layer, LlamaProjection::k, a.normed, dk, gradient, below);
+    back(layer, LlamaProjection::v, a.normed, dv, gradient, below);
+    if (go_on) {
+      rms_norm_backward<S>(input, w.input_norm, config_.rms_norm_eps, d_normed, dx, threads);
+    }
+  }
+
+  /// Of one product: dx += dy W and the module's gradients. dx null: not asked for.
+  void back(Index layer, LlamaProjection projection, const RowMajorMatrix<S>& x,
+            const RowMajorMatrix<S>& dy, AdapterGradient<S>& gradient,
+            RowMajorMatrix<S>* dx) const {
+    if (dx != nullptr) {
+      multiply_back<S>(dy, model_.weight(layer, projection), *dx, model_.threads());
+    }
+    const std::string site = model_.site(layer, projection);
+    const auto module = adapter_.modules.find(site);
+    if (module == adapter_.modules.end()) return;
+    module->second.backward(x, dy, gradient.modules.at(site), dx);
+  }
+
+  const LlamaModel<S>& model_;
+  const LlamaConfig& config_;
+  Index first_;
+  LlamaBatch<S> batch_;
+  const Adapter<S>& adapter_;
+  bool recompute_;
+  RotaryTable<S> table_;
+};
+
+}  // namespace anyssr::inline v0::detail

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// What a LLaMA decoder layer does beside its products, forward and backward, one row a token:
+///
+///   RMSNorm   y = w * x r,  r = 1 / sqrt(mean(x^2) + eps)
+///             dx = r (w * dy) - x r^3 / H sum(w * dy * x)
+///   rotary    the pair (x_j, x_{j + h/2}) of a head turned by position * f_j: the layout of
+///             published checkpoints ("rotate half"), which leaves LoRA's B as it is stored
+///   SwiGLU    y = silu(g) * u,  silu(g) = g / (1 + exp(-g))
+/// Sources: arXiv 1910.07467 (RMSNorm), 2104.09864 (rotary), 2002.05202 (SwiGLU).
+
+#include <algorithm>
+#include <cmath>
+
+#include "anyssr/core/threads.hpp"
+#include "anyssr/core/types.hpp"
+
+namespace anyssr::inline v0::detail {
+
+/// A block of rows; one of a larger matrix costs no copy.
+template <class S>
+using RowsRef = Eigen::Ref<RowMajorMatrix<S>, 0, Eigen::OuterStride<>>;
+template <class S>
+using ConstRowsRef = Eigen::Ref<const RowMajorMatrix<S>, 0, Eigen::OuterStride<>>;
+
+/// Calls body(first, count) for slices of `rows` rows, on threads where `numbers` are many enough.
+template <class Body>
+void for_row_slices(int threads, Index rows, Index numbers, const Body& body) {
+  constexpr Index least = Index{1} << 18;  // below, starting threads costs more than it brings
+  const Index slice = std::max<Index>(1, std::min<Index>(32, rows));
+  const Index count = (rows + slice - 1) / slice;
+  parallel_for(numbers < least ? 1 : threads, count,
+               [&](Index i) { body(i * slice, std::min(slice, rows - i * slice)); });
+}
+
+template <class S>
+void rms_norm(const ConstRowsRef<S>& x, const RowVector<S>& weight, double eps, RowsRef<S> y,
+              int threads) {
+  const auto epsilon = static_cast<S>(eps);
+  for_row_slices(threads, x.rows(), x.size(), [&](Index first, Index count) {
+    for (Index i = first; i < first + count; ++i) {
+      const S mean = x.row(i).squaredNorm() / static_cast<S>(x.cols());
+      y.row(i) = (x.row(i) * (S{1} / std::sqrt(mean + epsilon))).cwiseProduct(weight);
+    }
+  });
+}
+
+/// dx += the gradient by x, of dy by y.
+template <class S>
+void rms_norm_backward(const ConstRowsRef<S>& x, const RowVector<S>& weight, double eps,
+                       const ConstRowsRef<S>& dy, RowsRef<S> dx, int threads) {
+  const auto size = static_cast<S>(x.cols());
+  const auto epsilon = static_cast<S>(eps);
+  for_row_slices(threads, x.rows(), x.size(), [&](Index first, Index count) {
+    RowVector<S> scaled(x.cols());
+    for (Index i = first; i < first + count; ++i) {
+      const S r = S{1} / std::sqrt(x.row(i).squaredNorm() / size + epsilon);
+      scaled = dy.row(i).cwiseProduct(weight);
+      const S along = scaled.dot(x.row(i)) * r * r / size;
+      dx.row(i) += r * (scaled - along * x.row(i));
+    }
+  });
+}
+
+/// cos and sin of every position's angles, grown as positions come.
+template <class S>
+class RotaryTable {
+ public:
+  explicit RotaryTable(Vector<double> frequencies) : frequencies_(std::move(frequencies)) {}
+
+  /// Makes the positions 0..count-1 known.
+  void grow(Index count) {
+    const Index known = cosines_.rows();
+    if (count <= known) return;
+    cosines_.conservativeResize(count, frequencies_.size());
+    sines_.conservativeResize(count, frequencies_.size());
+    for (Index t = known; t < count; ++t) {
+      for (Index j = 0; j < frequencies_.size(); ++j) {
+        const double angle = static_cast<double>(t) * frequencies_[j];
+        cosines_(t, j) = static_cast<S>(std::cos(angle));
+        sines_(t, j) = static_cast<S>(std::sin(angle));
+      }
+    }
+  }
+
+  /// Turns every head of a row (heads x head_dim numbers) to `position`, or back from it.
+  void turn(S* row, Index heads, Index position, bool back) const {
+    const Index half = frequencies_.size();
+    const S* const cosines = cosines_.data() + position * half;
+    const S* const sines = sines_.data() + position * half;
+    const S sign = back ? S{-1} : S{1};
+    for (Index head = 0; head < heads; ++head, row += 2 * half) {
+      for (Index j = 0; j < half; ++j) {
+        const S low = row[j];
+        const S high = row[j + half];
+        row[j] = low * cosines[j] - sign * sines[j] * high;
+        row[j + half] = high * cosines[j] + sign * sines[j] * low;
+      }
+    }
+  }
+
+ private:
+  Vector<double> frequencies_;  // head_dim / 2
+  RowMajorMatrix<S> cosines_;   // positions x head_dim / 2
+  RowMajorMatrix<S> sines_;
+};
+
+/// y = silu(gate) * up
+template <class S>
+void swiglu(const RowMajorMatrix<S>& gate, const RowMajorMatrix<S>& up, RowMajorMatrix<S>& y,
+            int threads) {
+  y.resize(gate.rows(), gate.cols());
+  for_row_slices(threads, gate.rows(), gate.size(), [&](Index first, Index count) {
+    const auto g = gate.middleRows(first, count).array();
+    y.middleRows(first, count).array() =
+        g / (S{1} + (-g).exp()) * up.middleRows(first, count).array();
+  });
+}
+
+/// gate and up become their gradients, of dy by y.
+template <class S>
+void swiglu_backward(const RowMajorMatrix<S>& dy, RowMajorMatrix<S>& gate, RowMajorMatrix<S>& up,
+                     int threads) {
+  for_row_slices(threads, gate.rows(), gate.size(), [&](Index first, Index count) {
+    for (Index i = first; i < first + count; ++i) {
+      for (Index j = 0; j < gate.cols(); ++j) {
+        const S g = gate(i, j);
+        const S sigmoid = S{1} / (S{1} + std::exp(-g));
+        const S slope = sigmoid * (S{1} + g * (S{1} - sigmoid));
+        const S d = dy(i, j);
+        gate(i, j) = d * up(i, j) * slope;
+        up(i, j) = d * g * sigmoid;
+      }
+    }
+  });
+}
+
+}  // namespace anyssr::inline v0::detail

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// A LLaMA-family decoder: the frozen weights and the forward pass of its layers, one row a token,
+/// sequences of any lengths one after another (no padding):
+///
+///   n = RMSNorm(x)     q, k, v = n Wq^T, n Wk^T, n Wv^T     q, k turned by position
+///   x += attention(q, k, v) Wo^T
+///   n = RMSNorm(x)     x += (silu(n Wg^T) * n Wu^T) Wd^T
+///   logits = RMSNorm(x) W_out^T
+///
+/// Each product may carry the low-rank changes of the rows' adapters; the weights are never copied
+/// or changed. Sources: arXiv 2302.13971, 2307.09288 (LLaMA), 2310.06825 (Mistral).
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "anyssr/backbone/llama/attention.hpp"
+#include "anyssr/backbone/llama/key_value_cache.hpp"
+#include "anyssr/backbone/llama/llama_kernels.hpp"
+#include "anyssr/backbone/llama/llama_sites.hpp"
+#include "anyssr/backbone/llama/llama_weights.hpp"
+
+namespace anyssr::inline v0 {
+
+namespace detail {
+
+/// The sequences of one pass.
+template <RealScalar S>
+struct LlamaBatch {
+  std::vector<AttentionSpan<S>> spans;    // in the order of their rows
+  std::vector<KeyValueCache<S>*> caches;  // one a span, where keys and values are kept; or none
+  AdapterPlan<S> plan;
+
+  [[nodiscard]] Index rows() const noexcept {
+    return spans.empty() ? 0 : spans.back().begin + spans.back().rows;
+  }
+  /// Adds a sequence whose first row has `position`.
+  void add(Index rows, Index position = 0, KeyValueCache<S>* cache = nullptr) {
+    spans.push_back({.begin = this->rows(), .rows = rows, .position = position});
+    if (cache != nullptr) caches.push_back(cache);
+  }
+  /// One more than the last position.
+  [[nodiscard]] Index positions() const noexcept {
+    Index most = 0;
+    for (const AttentionSpan<S>& span : spans) most = std::max(most, span.position + span.rows);
+    return most;
+  }
+};
+
+/// What a layer computed on its way; the names say whose input it is where it is one.
+template <RealScalar S>
+struct LlamaActivations {
+  RowMajorMatrix<S> normed;  // of q, k, v
+  RowMajorMatrix<S> q;       // turned
+  RowMajorMatrix<S> k;       // turned
+  RowMajorMatrix<S> v;
+  RowMajorMatrix<S> attended;       // of o
+  RowMajorMatrix<S> middle;         // of the second norm
+  RowMajorMatrix<S> middle_normed;  // of gate, up
+  RowMajorMatrix<S> gate;
+  RowMajorMatrix<S> up;
+  RowMajorMatrix<S> product;  // of down
+};
+
+}  // namespace detail
+
+template <RealScalar S>
+class LlamaModel {
+ public:
+  using Scalar = S;
+  using Batch = detail::LlamaBatch<S>;
+  using Activations = detail::LlamaActivations<S>;
+
+  /// @param threads  0: the hardware's
+  /// @throws ArgumentError, ShapeError  the weights are not of the configuration's shapes
+  LlamaModel(LlamaConfig config, LlamaWeights<S> weights, int threads = 0)
+      : config_(std::move(config)),
+        weights_(std::move(weights)),
+        linears_(detail::llama_linears<S>(config_)),
+        threads_(resolve_threads(threads)) {
+    config_.check();
+    expect_shapes();
+  }
+
+  [[nodiscard]] const LlamaConfig& config() const noexcept { return config_; }
+  [[nodiscard]] const LlamaWeights<S>& weights() const noexcept { return weights_; }
+  [[nodiscard]] int threads() const noexcept { return threads_; }
+
+  /// @throws ArgumentError  for an id outside the vocabulary
+  void expect_ids(std::string_view name, std::span<const TokenId> ids) const {
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      detail::expect(ids[i] >= 0 && ids[i] < config_.vocab_size, name, " hold id ", ids[i],
+                     " at place ", i, ", expected 0..", config_.vocab_size - 1);
+    }
+  }
+
+  /// The embeddings of tokens, ids.size() x hidden_size.
+  void embed(std::span<const TokenId> ids, RowMajorMatrix<S>& x) const {
+    x.resize(static_cast<Index>(ids.size()), config_.hidden_size);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      weights_.embedding.row(static_cast<Index>(ids[i]), x.row(static_cast<Index>(i)).data());
+    }
+  }
+
+  [[nodiscard]] detail::RotaryTable<S> rotary() const {
+    return detail::RotaryTable<S>(rotary_frequencies(config_));
+  }
+
+  /// One layer: x, the batch's rows, become its output.
+  /// @param table  knows the batch's positions
+  void run_layer(Index layer, const detail::RotaryTable<S>& table, Batch& batch,
+                 RowMajorMatrix<S>& x, Activations& a) const {
+    run_attention(layer, table, batch, x, a);
+    const LlamaLayerWeights<S>& w = layer_weights(layer);
+    a.middle_normed.resize(x.rows(), x.cols());
+    detail::rms_norm<S>(a.middle, w.post_attention_norm, config_.rms_norm_eps, a.middle_normed,
+                        threads_);
+    project<2>(layer, {LlamaProjection::gate, LlamaProjection::up}, batch.plan, a.middle_normed,
+               {&a.gate, &a.up});
+    detail::swiglu(a.gate, a.up, a.product, threads_);
+    x = a.middle;
+    add_product(layer, LlamaProjection::down, batch.plan, a.product, x);
+  }
+
+  /// Layers first..last-1.
+  void run_layers(Index first, Index last, const detail::RotaryTable<S>& table, Batch& batch,
+                  RowMajorMatrix<S>& x, Activations& a) const {
+    for (Index layer = first; layer < last; ++layer) run_layer(layer, table, batch, x, a);
+  }
+
+  /// Of rows that the last layer put out: n x vocab_size.
+  [[nodiscard]] RowMajorMatrix<S> logits(const RowMajorMatrix<S>& x) const {
+    RowMajorMatrix<S> normed(x.rows(), x.cols());
+    detail::rms_norm<S>(x, weights_.norm, config_.rms_norm_eps, normed, threads_);
+    RowMajorMatrix<S> result(x.rows(), config_.vocab_size);
+    multiply<S>(normed, weights_.output, result, threads_);
+    return result;
+  }
+
+  [[nodiscard]] const WeightMatrix& weight(Index layer, LlamaProjection projection) const {
+    return layer_weights(layer).*linear(projection).weight;
+  }
+  [[nodiscard]] const LlamaLayerWeights<S>& layer_weights(Index layer) const {
+    return weights_.layers[static_cast<std::size_t>(layer)];
+  }
+
+  [[nodiscard]] std::string site(Index layer, LlamaProjection projection) const {
+    return detail::site_name(layer, linear(projection).name);
+  }
+
+  [[nodiscard]] detail::AttentionShape attention_shape(Index layer) const {
+    return {.heads = config_.heads,
+            .kv_heads = config_.kv_heads,
+            .head_dim = config_.head_dim,
+            .window = config_.windows[static_cast<std::size_t>(layer)]};
+  }
+
+ private:
+  [[nodiscard]] const detail::LlamaLinear<S>& linear(LlamaProjection projection) const {
+    return linears_[static_cast<std::size_t>(projection)];
+  }
+
+  void expect_shapes() const {
+    using detail::expect;
+    expect<ShapeError>(static_cast<Index>(weights_.layers.size()) == config_.layers,
+                       "weights have ", weights_.layers.size(), " layers, expected ",
+                       config_.layers);
+    const auto expect_matrix = [](std::string_view name, const WeightMatrix& w, Index rows,
+                                  Index cols) {
+      expect<ShapeError>(w.rows() == rows && w.cols() == cols, name, " is ", w.rows(), " x ",
+                         w.cols(), ", expected ", rows, " x ", cols);
+    };
+    const auto expect_vector = [](std::string_view name, const RowVector<S>& v, Index size) {
+      expect<ShapeError>(v.size() == size, name, " has ", v.size(), " numbers, expected ", size);
+    };
+    const Index h = config_.hidden_size;
+    expect_matrix("embedding", weights_.embedding, config_.vocab_size, h);
+    expect_matrix("output", weights_.output, config_.vocab_size, h);
+    expect_vector("norm", weights_.norm, h);
+    for (Index layer = 0; layer < config_.layers; ++layer) {
+      const LlamaLayerWeights<S>& w = layer_weights(layer);
+      expect_vector("input_norm", w.input_norm, h);
+      expect_vector("post_attention_norm", w.post_attention_norm, h);
+      for (const auto& linear : linears_) {
+        const std::string name = detail::site_name(layer, linear.name);
+        expect_matrix(name, w.*linear.weight, linear.rows, linear.cols);
+        expect_vector(name + ".bias", w.*linear.bias, linear.has_bias ? linear.rows : 0);
+      }
+    }
+  }
+
+  void finish(Index layer, LlamaProjection projection, const detail::AdapterPlan<S>& plan,
+              const RowMajorMatrix<S>& x, RowMajorMatrix<S>& y) const {
+    const RowVector<S>& added = layer_weights(layer).*linear(projection).bias;
+    if (added.size() > 0) y.rowwise() += added;
+    plan.add(layer, projection, x, y);
+  }
+
+  /// y_i = x W_i^T + b_i + changes
+  template <std::size_t N>
+  void project(Index layer, const std::array<LlamaProjection, N>& projections,
+               const detail::AdapterPlan<S>& plan, const RowMajorMatrix<S>& x,
+               const std::array<RowMajorMatrix<S>*, N>& y) const {
+    std::array<const WeightMatrix*, N> weights;
+    std::vector<Eigen::Ref<RowMajorMatrix<S>>> results;
+    for (std::size_t i = 0; i < N; ++i) {
+      weights[i] = &weight(layer, projections[i]);
+      y[i]->resize(x.rows(), weights[i]->rows());
+      results.emplace_back(*y[i]);
+    }
+    multiply_all<S>(x, weights, results, threads_);
+    for (std::size_t i = 0; i < N; ++i) finish(layer, projections[i], plan, x, *y[i]);
+  }
+
+  /// y += x W^T + b + changes
+  void add_product(Index layer, LlamaProjection projection, const detail::AdapterPlan<S>& plan,
+                   const RowMajorMatrix<S>& x, RowMajorMatrix<S>& y) const {
+    multiply<S>(x, weight(layer, projection), y, threads_, true);
+    finish(layer, projection, plan, x, y);
+  }
+
+  /// Up to the middle of the layer, a.middle.
+  void run_attention(Index layer, const detail::RotaryTable<S>& table, Batch& batch,
+                     const RowMajorMatrix<S>& x, Activations& a) const {
+    const LlamaLayerWeights<S>& w = layer_weights(layer);
+    a.normed.resize(x.rows(), x.cols());
+    detail::rms_norm<S>(x, w.input_norm, config_.rms_norm_eps, a.normed, threads_);
+    project<3>(layer, {LlamaProjection::q, LlamaProjection::k, LlamaProjection::v}, batch.plan,
+               a.normed, {&a.q, &a.k, &a.v});
+    for (const auto& span : batch.spans) {
+      for (Index i = 0; i < span.rows; ++i) {
+        table.turn(a.q.row(span.begin + i).data(), config_.heads, span.position + i, false);
+        table.turn(a.k.row(span.begin + i).data(), config_.kv_heads, span.position + i, false);
+      }
+    }
+    place_keys(layer, batch, a);
+    a.attended.resize(x.rows(), config_.query_dim());
+    detail::attend<S>(attention_shape(layer), batch.spans, a.q, a.attended, threads_);
+    a.middle = x;
+    add_product(layer, LlamaProjection::o, batch.plan, a.attended, a.middle);
+  }
+
+  /// Tells the spans where their keys and values are: in the caches, or in this pass's rows.
+  void place_keys(Index layer, Batch& batch, const Activations& a) const {
+    for (std::size_t i = 0; i < batch.spans.size(); ++i) {
+      auto& span = batch.spans[i];
+      if (batch.caches.empty()) {
+        span.keys = a.k.row(span.begin).data();
+        span.values = a.v.row(span.begin).data();
+      } else {
+        KeyValueCache<S>& cache = *batch.caches[i];
+        cache.put(layer, span.position, a.k.middleRows(span.begin, span.rows),
+                  a.v.middleRows(span.begin, span.rows));
+        span.keys = cache.keys(layer);
+        span.values = cache.values(layer);
+      }
+    }
+  }
+
+  LlamaConfig config_;
+  LlamaWeights<S> weights_;
+  std::array<detail::LlamaLinear<S>, detail::projection_count> linears_;
+  int threads_;
+};
+
+}  // namespace anyssr::inline v0
