@@ -268,6 +268,62 @@ TEST_CASE("a learner under a budget of adapters predicts as one with all in memo
          Learned<float>(load_points<float>(root))));
 }
 
+TEST_CASE("a load says what the store of its adapters has done", "[store]") {
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  PointLearner<float> learner = small_learner<float>();
+  learn_small_tasks(learner, 0, 3);
+  save(learner, root);
+  const std::size_t one = learner.snapshot().handles().front()->info().bytes;
+  LoadReport report;
+  {
+    const PointLearner<float> lean = load_points<float>(root, {.adapter_budget = one}, &report);
+    REQUIRE(report.adapter_counts);
+    CHECK(report.adapter_counts().misses == 0);
+    for (const char* task : {"task-0", "task-0", "task-1"}) (void)lean.snapshot().adapter(task);
+    CHECK(report.adapter_counts().hits == 1);
+    CHECK(report.adapter_counts().misses == 2);
+    CHECK(report.adapter_counts().evictions == 1);
+    CHECK(report.adapter_counts().bytes == one);
+  }
+  CHECK(report.adapter_counts().adapters == 1);
+  (void)load_points<float>(root, {}, &report);
+  CHECK_FALSE(report.adapter_counts);
+}
+
+TEST_CASE("adapters are found when the process has gone to another folder", "[store]") {
+  const TemporaryFolder folder;
+  PointLearner<float> learner = small_learner<float>();
+  learn_small_tasks(learner, 0, 1);
+  save(learner, folder.file("state"));
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.file(""));
+  const PointLearner<float> lean = load_points<float>("state", {.adapter_budget = 1});
+  fs::current_path(before);
+  const auto inputs = small_task<float>(0).inputs;
+  CHECK(lean.predict_as("task-0", inputs) == learner.predict_as("task-0", inputs));
+}
+
+TEST_CASE("a folder of adapters that cannot be looked at is an error of this library",
+          "[store][error]") {
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  PointLearner<float> learner = small_learner<float>();
+  learn_small_tasks(learner, 0, 1);
+  save(learner, root);
+  const PointLearner<float> lean = load_points<float>(root, {.adapter_budget = 1});
+  const auto inputs = small_task<float>(0).inputs;
+  const auto refusal = [&] {
+    return message_of<Error>([&] { (void)lean.predict_as("task-0", inputs); });
+  };
+  fs::rename(root + "/adapters", root + "/elsewhere");
+  CHECK(refusal() == root +
+                         "/adapters/000001-task-0: is gone: later saves have replaced it, load "
+                         "the checkpoint again");
+  fs::create_symlink("adapters", root + "/adapters");  // a link to itself
+  CHECK(refusal() == root + "/adapters: is a link, expected a folder that the checkpoint wrote");
+}
+
 TEST_CASE("an adapter that was not read through at load is found damaged when it is needed",
           "[store][error]") {
   const TemporaryFolder folder;

@@ -31,6 +31,7 @@ TEMPLATE_TEST_CASE("a loaded learner is the saved one bit for bit", "[store]", f
   CHECK((Learned<S>(loaded) == Learned<S>(learner)));
   CHECK(decisions_of(loaded, 3) == decisions_of(learner, 3));
   CHECK(report.generation == 1);
+  CHECK(report.scalar == (sizeof(S) == 4 ? "f32" : "f64"));
   CHECK(report.damage.empty());
   CHECK(report.warnings.empty());
   const auto tasks = loaded.tasks();

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -56,24 +57,25 @@ std::chrono::microseconds time_of_a_save() {
 TEST_CASE("a process killed at any moment of its saves loses nothing that was saved", "[store]") {
   const int wanted = kills_wanted();
   constexpr int kills_a_folder = 25;
-  const auto longest = 4 * time_of_a_save().count();
+  const std::int64_t longest = 4 * time_of_a_save().count();
   std::mt19937_64 random(20260131);
   int torn = 0;         // kills within a save
   int uncommitted = 0;  // kills before there was anything
   std::optional<TemporaryFolder> folder;
   std::optional<PointLearner<float>> learner;
   bool has_state = false;
+  std::int64_t window = 0;  // microseconds after the first save began, in which the kill comes
   for (int kill = 0; kill < wanted; ++kill) {
     if (kill % kills_a_folder == 0) {
       folder.emplace(quick_folder());
       learner = small_learner<float>(options_of(SubspaceChoice::complement));
       has_state = false;
+      window = 1;
     }
     const std::string root = folder->file("state");
     SavingProcess process(*learner, root);
-    // until something is saved within the first save, then within any of some
-    const auto most = static_cast<std::uint64_t>(has_state ? longest : longest / 4);
-    const auto delay = static_cast<std::int64_t>(random() % most);
+    process.wait_for_report();
+    const auto delay = static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(window));
     std::this_thread::sleep_for(std::chrono::microseconds(delay));
     const SavingProcess::Outcome outcome = process.kill();
     CAPTURE(kill, delay, outcome.begun, outcome.saved, has_state);
@@ -81,6 +83,7 @@ TEST_CASE("a process killed at any moment of its saves loses nothing that was sa
     torn += outcome.begun > outcome.saved ? 1 : 0;
     if (!has_state && outcome.saved == 0 && !fs::exists(root + "/CURRENT")) {
       ++uncommitted;
+      window *= 2;  // a forked process is slower than its parent, nobody knows by how much
       CHECK_THROWS_AS(load_points<float>(root), FileError);
       continue;  // the next process saves to what this one has left
     }
@@ -89,6 +92,7 @@ TEST_CASE("a process killed at any moment of its saves loses nothing that was sa
     REQUIRE(changes.has_value());
     learner = loaded;
     has_state = true;
+    window = std::max(window, longest);
     if ((kill + 1) % kills_a_folder != 0) continue;
     change_learner(*learner);
     const SaveReport report = save(*learner, root);

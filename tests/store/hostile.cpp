@@ -726,6 +726,24 @@ TEST_CASE("numbers that ask for gigabytes ask in vain", "[store][error]") {
 #endif
 }
 
+TEST_CASE("a lifted layer that no task bears out is refused above a limit", "[store][error]") {
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  save(small_learner<float>(), root);
+  constexpr std::size_t bytes = std::size_t{10} * small_dim * sizeof(float);
+  CHECK(load_points<float>(root, {.unproven_lift_bytes = bytes}).tasks().empty());
+  CHECK(message_of<FormatError>([&] {
+          (void)load_points<float>(root, {.unproven_lift_bytes = bytes - 1});
+        }) == root +
+                  ": lift: dim is 10 on 18 features, and no task bears that out, expected at most "
+                  "719 bytes: see unproven_lift_bytes");
+  EditedCheckpoint(root).edit([](Json& m) { m["options"]["lift"]["dim"] = 16777216; });
+  CHECK(message_of<FormatError>([&] { (void)load_points<float>(root); }) ==
+        root +
+            ": lift: dim is 16777216 on 18 features, and no task bears that out, expected at most "
+            "268435456 bytes: see unproven_lift_bytes");
+}
+
 TEST_CASE("any name of a task comes back and stays within the folder", "[store]") {
   const TemporaryFolder folder;
   const std::string root = folder.file("state");

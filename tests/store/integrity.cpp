@@ -231,6 +231,55 @@ TEST_CASE("stored adapters that are cut or missing are written anew by the next 
   CHECK((Learned<float>(load_points<float>(saved.root)) == *saved.newer));
 }
 
+TEST_CASE("stored spans that are cut or missing are written anew by the next save", "[store]") {
+  TwoGenerations saved;
+  const std::string file = GENERATE("spans-000001.safetensors", "spans-000002.safetensors");
+  const std::string damage = GENERATE("cut", "missing", "flipped");
+  CAPTURE(file, damage);
+  const std::string path = saved.root + "/" + file;
+  const std::string& bytes = saved.files.at(file);
+  if (damage == "missing") {
+    fs::remove(path);
+  } else {
+    overwrite(path, damage == "cut" ? "x" : with_flipped_bit(bytes, bytes.size() * 4));
+  }
+  CHECK_THROWS_AS(load_points<float>(saved.root), Error);
+  learn_small_tasks(saved.learner, 3, 4);
+  const SaveReport report = save(saved.learner, saved.root, {.recover = damage == "flipped"});
+  CHECK(report.generation == 3);
+  CHECK((Learned<float>(load_points<float>(saved.root)) == Learned<float>(saved.learner)));
+}
+
+TEST_CASE("what was recovered learns on and is saved where it is told to", "[store]") {
+  TwoGenerations saved;
+  const std::string file =
+      GENERATE("router-000002.safetensors", "spans-000002.safetensors",
+               "adapters/000003-task-2/adapter_model.safetensors", "manifest-000002.json");
+  CAPTURE(file);
+  const std::string& bytes = saved.files.at(file);
+  overwrite(saved.root + "/" + file, with_flipped_bit(bytes, bytes.size() * 4));
+  auto recovered = load_points<float>(saved.root, {.recover = true, .threads = 1});
+  REQUIRE(recovered.tasks().size() == 2);
+  learn_small_tasks(recovered, 3, 4);  // not the one that was lost
+  const auto before = all_files(saved.root);
+  CHECK_THROWS_AS(save(recovered, saved.root), Error);
+  CHECK(all_files(saved.root) == before);
+  CHECK(save(recovered, saved.root, {.recover = true}).generation == 3);
+  CHECK((Learned<float>(load_points<float>(saved.root)) == Learned<float>(recovered)));
+  // the generation before it is the one that it goes on from
+  fs::remove(saved.root + "/router-000003.safetensors");
+  CHECK((Learned<float>(load_points<float>(saved.root, {.recover = true, .threads = 1})) ==
+         *saved.older));
+}
+
+TEST_CASE("recover does not lose a whole later state", "[store][error]") {
+  const TwoGenerations saved;
+  auto earlier = small_learner<float>(options_of(SubspaceChoice::complement));
+  learn_small_tasks(earlier, 0, 2);
+  CHECK(contains(message_of<ArgumentError>([&] { save(earlier, saved.root, {.recover = true}); }),
+                 ": holds a later state (change 3) than the one to save (change 2); "));
+}
+
 TEST_CASE("a folder without a checkpoint says so", "[store][error]") {
   const TemporaryFolder folder;
   const std::string root = folder.file("state");

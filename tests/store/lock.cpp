@@ -95,6 +95,23 @@ TEST_CASE("a writer in another process is named and readers do not need the lock
   CHECK(save(learner, root).generation == 2);  // what a dead process held is free at once
 }
 
+TEST_CASE("a writer whose lock file was taken away saves no more", "[store][error]") {
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  PointLearner<float> learner = small_learner<float>();
+  change_learner(learner);
+  CheckpointWriter writer(root);
+  writer.save(learner);
+  const std::string advice = " since this writer took it, expected it to stay: make a new writer";
+  fs::remove(root + "/LOCK");
+  CHECK(message_of<FileError>([&] { writer.save(learner); }) ==
+        root + "/LOCK: was deleted" + advice);
+  CHECK(save(learner, root).generation == 2);  // another writer's, with a lock of its own
+  CHECK(message_of<FileError>([&] { writer.save(learner); }) ==
+        root + "/LOCK: was replaced" + advice);
+  CHECK(current_generation(root) == 2);
+}
+
 TEST_CASE("a lock that cannot be taken is an error and not a wait", "[store][error]") {
   const TemporaryFolder folder;
   const std::string root = folder.file("state");

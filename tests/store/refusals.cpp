@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What does not belong together: backbones, scalars, learners and folders.
+#include <limits>
 #include <string>
 
 #include "anyssr/store.hpp"
@@ -195,6 +196,70 @@ TEST_CASE("a save does not lose a later state or another learner's unless it is 
   CHECK((Learned<float>(load_points<float>(root)) == Learned<float>(other_backbone)));
   CHECK(save(earlier, root, {.replace = true}).adapters_written == 2);
   CHECK((Learned<float>(load_points<float>(root)) == Learned<float>(earlier)));
+}
+
+TEST_CASE("a save does not lose a learner of the same tasks unless it is told to",
+          "[store][error]") {
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  auto learner = saved_learner<float>(root);
+  const auto refusal = [&](const PointLearner<float>& other) {
+    const auto before = all_files(root);
+    const std::string message = message_of<ArgumentError>([&] { save(other, root); });
+    CHECK(all_files(root) == before);
+    return message;
+  };
+  LearnerOptions seed = small_learner_options();
+  seed.seed = 1;
+  auto other_adapters = small_learner<float>(seed);
+  learn_small_tasks(other_adapters, 0, 3);
+  CHECK(refusal(other_adapters) ==
+        root +
+            ": holds another learner's state: the one to save has 2 other adapters and 1 more "
+            "tasks, which 1 changes cannot have led to" +
+            lose_advice);
+
+  auto other_order = small_learner<float>();
+  for (const Index t : {1, 0}) learn_small_tasks(other_order, t, t + 1);
+  CHECK(refusal(other_order) ==
+        root + ": holds task 'task-0' in column 0, expected 3 as in the learner to save" +
+            lose_advice);
+
+  auto other_rows = small_learner<float>();
+  learn_small_tasks(other_rows, 0, 1);
+  other_rows.adopt_task("task-1", *learner.snapshot().adapter("task-1"),
+                        point_task<float>(1, 24, small_dim, 5, 9).inputs);
+  CHECK(refusal(other_rows) ==
+        root +
+            ": holds another learner's state: after 2 changes its sums are not those of the one "
+            "to save" +
+            lose_advice);
+  CHECK(save(other_rows, root, {.replace = true}).generation == 2);
+}
+
+TEST_CASE("what no load would take is not saved", "[store][error]") {
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  const auto learner = saved_learner<float>(root);
+  const auto before = all_files(root);
+  auto changed = learner;
+  Adapter<float> adapter = *learner.snapshot().adapter("task-0");
+  adapter.heads.begin()->second.temperature = -1;
+  changed.adopt_task("cold", adapter, small_task<float>(2).inputs);
+  const std::string message = message_of<ArgumentError>([&] { save(changed, root); });
+  CHECK(message.starts_with(
+      "the adapter of task \"cold\" cannot be saved, since no load would take it: "));
+  CHECK(message.ends_with(": temperature is -1.0, expected a number above 0"));
+  CHECK(all_files(root) == before);
+
+  const auto endless = load_points<float>(root, {.adjust = [](LearnerOptions& options) {
+                                            options.train.rate =
+                                                std::numeric_limits<double>::infinity();
+                                          }});
+  CHECK(message_of<ArgumentError>([&] { save(endless, root); }) ==
+        "the learner cannot be saved, since no load would take it: manifest-000002.json: options: "
+        "train: rate is null, expected a finite number");
+  CHECK(all_files(root) == before);
 }
 
 TEST_CASE("a path is taken as the system takes it", "[store]") {

@@ -7,6 +7,8 @@
 /// the C library does until a test arms them; then each call is logged, and the chosen one fails or
 /// writes a part only.
 
+#include <dirent.h>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -201,6 +203,15 @@ int unlinkat(int folder, const char* path, int flags) noexcept {
   using namespace anyssr::test::detail_calls;
   if (watch.is_armed && fails("unlinkat", path)) return -1;
   return static_cast<int>(::syscall(SYS_unlinkat, folder, path, flags));
+}
+
+dirent* readdir(DIR* folder) {
+  using namespace anyssr::test::detail_calls;
+  static const auto next = reinterpret_cast<dirent* (*)(DIR*)>(::dlsym(RTLD_NEXT, "readdir"));
+  const int before = errno;  // tells an end from an error
+  if (watch.is_armed && fails("readdir", path_of(::dirfd(folder)))) return nullptr;
+  errno = before;
+  return next(folder);
 }
 
 }  // extern "C"

@@ -137,35 +137,6 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// Writes root / adapters / folder and gives the entries of its files.
-/// @throws FileError  where the system refuses; nothing is left then
-template <RealScalar S>
-std::vector<StoredFile> write_adapter_folder(const std::filesystem::path& root,
-                                             const std::string& folder, const Adapter<S>& adapter,
-                                             const AdapterInfo& info) {
-  const std::filesystem::path adapters = root / "adapters";
-  const TemporaryFolder temporary(adapters);
-  const std::filesystem::path& making = temporary.path();
-  write_peft_adapter(making, adapter);
-  AtomicFile task(making / "task.json");
-  task.write(task_text(adapter, info));
-  task.commit();
-  std::vector<std::string> names{"adapter_config.json", "adapter_model.safetensors", "task.json"};
-  if (write_subspaces(making / "subspace.safetensors", adapter)) {
-    names.emplace_back("subspace.safetensors");
-  }
-  std::vector<StoredFile> files;
-  for (const std::string& name : names) {
-    files.push_back(stored_file(making, name));
-    files.back().path = "adapters/" + folder + "/" + name;
-  }
-  if (::rename(making.c_str(), (adapters / folder).c_str()) != 0) {
-    raise_file_error(adapters / folder, "cannot be put in place", errno);
-  }
-  sync_folder(adapters);
-  return files;
-}
-
 /// What task.json says of an adapter that will be loaded as S.
 template <RealScalar S>
 [[nodiscard]] AdapterInfo read_adapter_info(const std::filesystem::path& folder) {
@@ -188,6 +159,46 @@ template <RealScalar S>
   return info;
 }
 
+/// Sets what PEFT has no place for in the heads of an adapter.
+/// @param heads  of task.json
+template <RealScalar S>
+void complete_heads(const JsonFields& heads, Adapter<S>& adapter) {
+  for (const auto& [name, unused] : heads.value().items()) {
+    if (!adapter.heads.contains(name)) heads.refuse(name, "none: no such head is there");
+  }
+  for (auto& [name, head] : adapter.heads) {
+    const JsonFields entry = heads.object(name);
+    head.temperature = entry.number("temperature");
+    if (!(head.temperature > 0)) entry.refuse("temperature", "a number above 0");
+    head.trained = entry.boolean("trained");
+  }
+}
+
+/// The module of a site with the scale, and the subspace, that PEFT has no place for.
+/// @param entry  of task.json
+template <RealScalar S>
+[[nodiscard]] LoraModule<S> completed_module(const std::filesystem::path& folder,
+                                             const std::string& site, const JsonFields& entry,
+                                             const LoraModule<S>& module) {
+  const LoraOptions lora{.rank = module.rank(),
+                         .alpha = entry.number("alpha"),
+                         .rank_stabilised = entry.boolean("rank_stabilised")};
+  try {
+    if (!entry.boolean("confined")) {
+      return LoraModule<S>(Matrix<S>(module.a()), Matrix<S>(module.b()), lora);
+    }
+    const SafetensorsReader subspaces(resolve_stored(folder, "subspace.safetensors"));
+    return LoraModule<S>(Matrix<S>(subspaces.matrix<S>("q." + site)), Matrix<S>(module.b()),
+                         subspaces.matrix<S>("basis." + site), lora);
+  } catch (const FileError&) {
+    throw;
+  } catch (const FormatError&) {
+    throw;
+  } catch (const Error& error) {
+    raise<FormatError>(entry.place(), ": ", error.what());
+  }
+}
+
 /// The adapter of a folder that the checkpoint wrote.
 /// @throws FileError, FormatError
 template <RealScalar S>
@@ -200,42 +211,64 @@ template <RealScalar S>
   for (const auto& [name, unused] : heads.value().items()) options.heads.push_back(name);
   Adapter<S> adapter = read_peft_adapter<S>(folder, options).adapter;
   adapter.metadata = read_adapter_info<S>(folder).metadata;
-  for (const std::string& name : options.heads) {
-    if (!adapter.heads.contains(name)) heads.refuse(name, "none: no such head is there");
-  }
-  for (auto& [name, head] : adapter.heads) {
-    const JsonFields entry = heads.object(name);
-    head.temperature = entry.number("temperature");
-    if (!(head.temperature > 0)) entry.refuse("temperature", "a number above 0");
-    head.trained = entry.boolean("trained");
-  }
+  complete_heads(heads, adapter);
   const JsonFields modules = fields.object("modules");
   for (const auto& [site, unused] : modules.value().items()) {
-    const JsonFields entry = modules.object(site);
     const auto module = adapter.modules.find(site);
     if (module == adapter.modules.end()) modules.refuse(site, "none: no such module is there");
-    const LoraOptions lora{.rank = module->second.rank(),
-                           .alpha = entry.number("alpha"),
-                           .rank_stabilised = entry.boolean("rank_stabilised")};
-    try {
-      if (entry.boolean("confined")) {
-        const SafetensorsReader subspaces(resolve_stored(folder, "subspace.safetensors"));
-        module->second = LoraModule<S>(Matrix<S>(subspaces.matrix<S>("q." + site)),
-                                       Matrix<S>(module->second.b()),
-                                       subspaces.matrix<S>("basis." + site), lora);
-      } else {
-        module->second =
-            LoraModule<S>(Matrix<S>(module->second.a()), Matrix<S>(module->second.b()), lora);
-      }
-    } catch (const FileError&) {
-      throw;
-    } catch (const FormatError&) {
-      throw;
-    } catch (const Error& error) {
-      raise<FormatError>(entry.place(), ": ", error.what());
-    }
+    module->second = completed_module(folder, site, modules.object(site), module->second);
   }
   return adapter;
+}
+
+/// Refuses an adapter that a load would refuse or change: what cannot be read again is not stored.
+/// @param folder  where it was written
+template <RealScalar S>
+void expect_read_again(const std::filesystem::path& folder, const std::string& task,
+                       const Adapter<S>& adapter) {
+  bool is_same = false;
+  try {
+    is_same = read_adapter_folder<S>(folder) == adapter;
+  } catch (const FileError&) {
+    throw;
+  } catch (const Error& error) {
+    raise<ArgumentError>("the adapter of task ", in_quotes(task),
+                         " cannot be saved, since no load would take it: ", error.what());
+  }
+  expect(is_same, "the adapter of task ", in_quotes(task),
+         " cannot be saved: what is read again from its files is another one");
+}
+
+/// Writes root / adapters / folder, reads it again, and gives the entries of its files.
+/// @param task  for messages
+/// @throws FileError      where the system refuses
+/// @throws ArgumentError  where the adapter would not come back as it is; nothing is left then
+template <RealScalar S>
+std::vector<StoredFile> write_adapter_folder(const std::filesystem::path& root,
+                                             const std::string& folder, const std::string& task,
+                                             const Adapter<S>& adapter, const AdapterInfo& info) {
+  const std::filesystem::path adapters = root / "adapters";
+  const TemporaryFolder temporary(adapters);
+  const std::filesystem::path& making = temporary.path();
+  write_peft_adapter(making, adapter);
+  AtomicFile description(making / "task.json");
+  description.write(task_text(adapter, info));
+  description.commit();
+  std::vector<std::string> names{"adapter_config.json", "adapter_model.safetensors", "task.json"};
+  if (write_subspaces(making / "subspace.safetensors", adapter)) {
+    names.emplace_back("subspace.safetensors");
+  }
+  expect_read_again(making, task, adapter);
+  std::vector<StoredFile> files;
+  for (const std::string& name : names) {
+    files.push_back(stored_file(making, name));
+    files.back().path = "adapters/" + folder + "/" + name;
+  }
+  if (::rename(making.c_str(), (adapters / folder).c_str()) != 0) {
+    raise_file_error(adapters / folder, "cannot be put in place", errno);
+  }
+  sync_folder(adapters);
+  return files;
 }
 
 }  // namespace anyssr::inline v0::detail

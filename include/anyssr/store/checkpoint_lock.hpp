@@ -8,8 +8,10 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <filesystem>
@@ -35,6 +37,19 @@ class CheckpointLock {
                        ", expected one writer at a time");
     }
     write_holder();
+  }
+
+  /// Refuses to go on where the file LOCK is not the one that is locked: it, or the whole folder,
+  /// was deleted, and another writer can have locked a new one.
+  /// @throws FileError
+  void expect_held() const {
+    struct stat held {};
+    struct stat there {};
+    if (::fstat(file_.number(), &held) != 0) raise_file_error(path_, "cannot be asked for", errno);
+    const bool is_there = ::lstat(path_.c_str(), &there) == 0;
+    expect<FileError>(is_there && held.st_dev == there.st_dev && held.st_ino == there.st_ino,
+                      path_.string(), ": was ", is_there ? "replaced" : "deleted",
+                      " since this writer took it, expected it to stay: make a new writer");
   }
 
  private:

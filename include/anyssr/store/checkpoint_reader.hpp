@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,9 @@ struct LoadOptions {
   bool verify_adapters = true;     ///< with a budget: read all adapters through now; else each when
                                    ///< it is loaded
   int threads = 0;                 ///< of the router; 0: the hardware's
+  /// Bytes that the frozen layer of a LiftedBackbone may take by the word of the options alone: a
+  /// checkpoint without tasks has no head whose size bears its width out.
+  std::size_t unproven_lift_bytes = std::size_t{256} << 20;
   /// Changes the options of what is to come: adapter, train, subspace, subspace_fit, seed.
   std::function<void(LearnerOptions&)> adjust = {};
 };
@@ -45,8 +49,12 @@ struct LoadReport {
   std::uint64_t generation = 0;
   std::string created = {};                ///< RFC 3339, UTC
   std::string library = {};                ///< version that wrote it
+  std::string scalar = {};                 ///< of the stored numbers: "f32" or "f64"
   std::string damage = {};                 ///< of the current generation, where an older was taken
   std::vector<std::string> warnings = {};  ///< what may be a mistake
+  /// With an adapter budget: what the store of the learner's adapters has done so far and holds.
+  /// From any thread, at any time, also after the learner; empty without a budget.
+  std::function<AdapterStoreCounts()> adapter_counts = {};
 };
 
 namespace detail {
@@ -113,18 +121,21 @@ template <RealScalar S>
 
 /// Handles of adapters that a store loads and checks when they are needed.
 template <class Learner>
-void add_handles(const std::filesystem::path& root, const LoadOptions& options,
+void add_handles(const std::filesystem::path& given_root, const LoadOptions& options,
                  const std::shared_ptr<const typename Learner::Adaptable>& backbone,
                  StoredLearner<typename Learner::Scalar>& stored) {
   using S = typename Learner::Scalar;
   if (options.adapter_budget == 0) return;
+  const std::filesystem::path root = absolute_path(given_root);  // a process may change its folder
   std::map<std::string, std::vector<StoredFile>> files;
   for (const StoredTask& task : stored.manifest.tasks) {
     files.emplace(task.adapter, files_below(stored.manifest, "adapters/" + task.adapter));
   }
   stored.adapters = std::make_shared<AdapterStore<S>>(
       options.adapter_budget, [root, backbone, files](const std::string& folder) {
-        if (!std::filesystem::exists(root / "adapters" / folder)) {
+        std::error_code ignored;  // another trouble than that it is gone shows below
+        const auto status = std::filesystem::status(root / "adapters" / folder, ignored);
+        if (status.type() == std::filesystem::file_type::not_found) {
           raise<FileError>((root / "adapters" / folder).string(),
                            ": is gone: later saves have replaced it, load the checkpoint again");
         }
@@ -198,12 +209,22 @@ void expect_scalar(const std::filesystem::path& root, const Manifest& manifest, 
 }
 
 /// Refuses a width of the lifted layer that the tasks' heads do not bear out, before memory is
-/// taken for it: a head reads every number of the layer.
+/// taken for it: a head reads every number of the layer. Without tasks a limit stands in for them.
 template <class Learner>
-void expect_lift_width(const std::filesystem::path& root,
+void expect_lift_width(const std::filesystem::path& root, const typename Learner::Base& backbone,
+                       const LoadOptions& options,
                        const StoredLearner<typename Learner::Scalar>& stored) {
   if constexpr (!std::same_as<typename Learner::Base, typename Learner::Adaptable>) {
     const auto dim = static_cast<std::uint64_t>(stored.options.lift.dim);
+    if (stored.manifest.tasks.empty()) {
+      const auto features =
+          std::max<std::uint64_t>(1, static_cast<std::uint64_t>(backbone.feature_dim()));
+      const std::uint64_t column = features * sizeof(typename Learner::Scalar);
+      expect<FormatError>(dim <= options.unproven_lift_bytes / column, root.string(),
+                          ": lift: dim is ", dim, " on ", features,
+                          " features, and no task bears that out, expected at most ",
+                          options.unproven_lift_bytes, " bytes: see unproven_lift_bytes");
+    }
     for (const StoredFile& file : stored.manifest.files) {
       if (!file.path.ends_with("/adapter_model.safetensors")) continue;
       expect<FormatError>(dim <= file.bytes / 2, root.string(), ": lift: dim is ", dim,
@@ -233,7 +254,7 @@ template <class Learner>
                                     typename Learner::Base backbone, const LoadOptions& options,
                                     StoredLearner<typename Learner::Scalar>& stored,
                                     LoadReport& report) {
-  expect_lift_width<Learner>(root, stored);
+  expect_lift_width<Learner>(root, backbone, options, stored);
   bool is_backbone_in_question = false;
   try {
     Learner learner =
@@ -247,6 +268,9 @@ template <class Learner>
                            return std::move(stored.state);
                          });
     expect_same_expansion(root, learner.router().expansion(), stored.manifest);
+    if (stored.adapters) {
+      report.adapter_counts = [store = stored.adapters] { return store->counts(); };
+    }
     return learner;
   } catch (const FormatError&) {
     throw;
@@ -284,6 +308,7 @@ template <class Learner>
         found = {.generation = manifest.generation,
                  .created = manifest.created,
                  .library = manifest.library,
+                 .scalar = manifest.scalar,
                  .damage = damage};
         detail::expect_scalar<S>(root, manifest, options.narrow, found.warnings);
         stored = detail::read_learner<S>(root, manifest, options);

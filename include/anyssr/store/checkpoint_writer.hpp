@@ -12,15 +12,14 @@
 /// An error before (4) deletes what was written and leaves the checkpoint as it was. Adapters are
 /// written once: saving after task 100 writes the router and one adapter.
 
-#include <algorithm>
 #include <array>
-#include <charconv>
 #include <ctime>
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -34,12 +33,15 @@
 #include "anyssr/store/probe.hpp"
 #include "anyssr/store/router_file.hpp"
 #include "anyssr/store/span_files.hpp"
+#include "anyssr/store/succession.hpp"
+#include "anyssr/store/sweep.hpp"
 
 namespace anyssr::inline v0 {
 
 struct SaveOptions {
-  bool recover = false;  ///< go on from the newest whole generation where the current is damaged;
-                         ///< read the stored adapters through, write damaged ones anew
+  bool recover =
+      false;  ///< read all that is stored through; where the current generation is
+              ///< damaged go on from the newest whole one, and write damaged adapters anew
   bool replace = false;  ///< save over a state that this learner does not come from
 };
 
@@ -62,64 +64,18 @@ namespace detail {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
-/// Whether a name in the root or in adapters/ is of a form that only checkpoints use.
-[[nodiscard]] inline bool is_checkpoint_name(std::string_view name, bool in_adapters) {
-  const auto skip = [&](std::string_view prefix) {
-    const bool fits = name.starts_with(prefix);
-    if (fits) name.remove_prefix(prefix.size());
-    return fits;
-  };
-  const auto skip_all_of = [&](std::string_view letters) {
-    const std::size_t count = std::min(name.find_first_not_of(letters), name.size());
-    name.remove_prefix(count);
-    return count;
-  };
-  constexpr std::string_view decimal = "0123456789";
-  if (skip(".tmp-")) return skip_all_of("0123456789abcdef") == 16 && name.empty();
-  if (in_adapters) return skip_all_of(decimal) >= 6 && name.starts_with('-');
-  const bool is_manifest = skip("manifest-");
-  if (!is_manifest && !skip("router-") && !skip("spans-")) return false;
-  return skip_all_of(decimal) >= 6 && name == (is_manifest ? ".json" : ".safetensors");
-}
-
-/// Deletes what no manifest to keep names; files of other names stay.
-/// @return a warning for each that could not be deleted
-[[nodiscard]] inline std::vector<std::string> sweep(const std::filesystem::path& root,
-                                                    const std::vector<const Manifest*>& keep) {
-  std::set<std::string, std::less<>> named;
-  for (const Manifest* manifest : keep) {
-    named.insert(manifest_name(manifest->generation));
-    for (const StoredFile& file : manifest->files) named.insert(file.path);
-    for (const StoredTask& task : manifest->tasks) named.insert("adapters/" + task.adapter);
-  }
-  std::vector<std::string> warnings;
-  const auto sweep_folder = [&](const std::string& prefix) {
-    for (const std::string& name : names_in(root / prefix)) {
-      if (named.contains(prefix + name) || !is_checkpoint_name(name, !prefix.empty())) continue;
-      std::error_code error;
-      std::filesystem::remove_all(root / (prefix + name), error);
-      if (error) warnings.push_back(prefix + name + " could not be deleted: " + error.message());
-    }
-  };
+/// Refuses a manifest that no load would take: a number that JSON has no form for, or too long.
+/// @throws ArgumentError
+inline void expect_loadable(std::string_view text, const std::string& name) {
+  expect(text.size() <= max_manifest_bytes, "the learner needs a manifest of ", text.size(),
+         " bytes, expected at most ", max_manifest_bytes);
   try {
-    sweep_folder("");
-    sweep_folder("adapters/");
-  } catch (const FileError& error) {
-    warnings.emplace_back(error.what());
+    const Manifest manifest = parse_manifest(parse_json(text, name), name);
+    (void)parse_learner_options(manifest.options, name + ": options");
+  } catch (const FormatError& error) {
+    raise<ArgumentError>("the learner cannot be saved, since no load would take it: ",
+                         error.what());
   }
-  return warnings;
-}
-
-/// Number that no adapter folder has yet.
-[[nodiscard]] inline std::uint64_t next_folder_number(const std::filesystem::path& adapters) {
-  std::uint64_t next = 1;
-  for (const std::string& name : names_in(adapters)) {
-    if (!is_checkpoint_name(name, true) || name[0] == '.') continue;
-    std::uint64_t number = 0;
-    std::from_chars(name.data(), name.data() + name.size(), number);
-    next = std::max(next, number + 1);
-  }
-  return next;
 }
 
 /// Puts a generation's manifest and then CURRENT in place.
@@ -129,6 +85,7 @@ inline std::uint64_t commit_generation(const std::filesystem::path& root, const 
                                        PendingFiles& pending) {
   const std::string text = manifest_text(manifest);
   const std::string name = manifest_name(manifest.generation);
+  expect_loadable(text, name);
   pending.add(name);
   AtomicFile file(root / name);
   file.write(text);
@@ -159,23 +116,28 @@ class CheckpointWriter {
 
   /// Saves the learner as the next generation. After it returns the state outlives a loss of power.
   /// @throws ArgumentError   the folder holds another learner's state or a later one (see
-  ///                         SaveOptions::replace), or a text that is not UTF-8
+  ///                         SaveOptions::replace), or the learner holds what no file can: a text
+  ///                         that is not UTF-8, an adapter that is not the same when read again
   /// @throws NumericalError  a poisoned router
   /// @throws FormatError     the current generation is damaged
-  /// @throws FileError       the system refuses; the checkpoint is as it was, but for one case: the
-  ///                         message says "CURRENT: was replaced"
+  /// @throws FileError       the system refuses, or somebody has taken the lock file away; the
+  ///                         checkpoint is as it was, but for one case: the message says "CURRENT:
+  ///                         was replaced"
   /// The learner stays usable whatever happens; other threads may predict with it and learn.
   /// Cost: the router's d^2 / 2 numbers and the adapters that are not in the folder yet.
   template <class Learner>
   SaveReport save(const Learner& learner, const SaveOptions& options = {}) {
     const detail::Stopwatch clock;
     SaveReport report;
+    lock_.expect_held();
     const std::optional<Manifest> base = find_base(options);
     Manifest next;
     detail::PendingFiles pending(root_);
     learner.while_unchanged([&] {
       next = describe(learner);
-      if (base && !options.replace) expect_successor(*base, next);
+      if (base && !options.replace) {
+        detail::expect_successor(root_, *base, next, learner.router());
+      }
       next.generation = next_generation();
       write_state(learner, base, next, pending, options.recover, report);
     });
@@ -191,7 +153,7 @@ class CheckpointWriter {
  private:
   [[nodiscard]] static std::filesystem::path made(const std::filesystem::path& root) {
     detail::expect(!root.empty(), "the path of the checkpoint is empty, expected a folder");
-    std::filesystem::path folder = std::filesystem::absolute(root);
+    std::filesystem::path folder = detail::absolute_path(root);
     if (!folder.has_filename()) folder = folder.parent_path();  // "state/"
     detail::make_folder(folder);
     return folder;
@@ -200,7 +162,12 @@ class CheckpointWriter {
   /// The generation to go on from.
   [[nodiscard]] std::optional<Manifest> find_base(const SaveOptions& options) const {
     const detail::FoundGeneration found = detail::find_current(root_, detail::Verify::nothing);
-    if (found.manifest) return found.manifest;
+    if (found.manifest) {
+      if (!options.recover || is_whole(*found.manifest)) return found.manifest;
+      // What a load cannot take is nothing to go on from, unless nothing else is there.
+      std::optional<Manifest> older = detail::newest_whole(root_);
+      return older ? older : found.manifest;
+    }
     const std::vector<std::uint64_t> known = detail::generations_in(root_);
     const bool has_current = detail::has_current(root_);
     if (known.empty() && !has_current) return std::nullopt;
@@ -217,6 +184,15 @@ class CheckpointWriter {
     detail::raise_damage(found, "; nothing was saved: recover = true goes on from ",
                          whole ? detail::concat("generation ", whole->generation)
                                : std::string("nothing, since no generation is whole"));
+  }
+
+  [[nodiscard]] bool is_whole(const Manifest& manifest) const {
+    try {
+      detail::expect_whole(root_, manifest, detail::Verify::everything);
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
   }
 
   [[nodiscard]] std::uint64_t next_generation() const {
@@ -250,10 +226,12 @@ class CheckpointWriter {
     options.router = learner.router().options();
     for (const std::string& site : options.adapter.sites) detail::expect_utf8("a site", site);
     manifest.options = detail::learner_options_json(options);
+    const auto snapshot = learner.snapshot();
     for (const RoutedTask& task : learner.router().tasks()) {
       detail::expect_utf8("the task name", task.name);
       manifest.tasks.push_back({.name = task.name,
                                 .adapter = {},
+                                .digest = snapshot.handles()[manifest.tasks.size()]->info().digest,
                                 .column = static_cast<std::uint64_t>(task.column),
                                 .labels = {task.label_columns.begin(), task.label_columns.end()}});
     }
@@ -266,62 +244,16 @@ class CheckpointWriter {
                    detail::PendingFiles& pending, bool verify, SaveReport& report) const {
     const std::filesystem::path adapters = root_ / "adapters";
     detail::make_folder(adapters);
-    detail::expect<FileError>(!std::filesystem::is_symlink(adapters), adapters.string(),
+    std::error_code ignored;  // it was asked for a moment ago
+    detail::expect<FileError>(!std::filesystem::is_symlink(adapters, ignored), adapters.string(),
                               ": is a link, expected a folder: a load would refuse it");
     write_adapters(learner, base, next, pending, verify, report);
     next.router = "router-" + detail::numbered(next.generation) + ".safetensors";
     pending.add(next.router);
     next.files.push_back(detail::write_router_file(root_, next.router, learner.router()));
     report.bytes_written += next.files.back().bytes;
-    report.bytes_written +=
-        detail::write_spans(root_, learner.subspaces(), base ? &*base : nullptr, next, pending);
-  }
-
-  /// Refuses to lose what the folder holds.
-  void expect_successor(const Manifest& base, const Manifest& next) const {
-    const auto refuse = [&](const auto&... parts) {
-      detail::raise<ArgumentError>(root_.string(), ": ", parts...,
-                                   "; save to another folder, or set replace to lose it");
-    };
-    if (base.minor > detail::manifest_minor) {
-      refuse("was written by anyssr ", base.library,
-             ", which keeps what this version does not know");
-    }
-    if (base.backbone != next.backbone || base.expansion != next.expansion) {
-      refuse("holds a learner on the backbone '", base.backbone, "' with expansion ",
-             detail::word_text(base.expansion), ", expected '", next.backbone, "' with ",
-             detail::word_text(next.expansion));
-    }
-    if (base.changes > next.changes) {
-      refuse("holds a later state (change ", base.changes, ") than the one to save (change ",
-             next.changes, ")");
-    }
-    for (const StoredTask& task : base.tasks) {
-      const bool known =
-          std::any_of(next.tasks.begin(), next.tasks.end(),
-                      [&](const StoredTask& mine) { return mine.name == task.name; });
-      if (!known) refuse("holds task '", task.name, "', which the learner to save does not know");
-    }
-  }
-
-  /// Entries of a folder of the base generation, if its files are all there in their sizes.
-  /// @param verify  and whole
-  [[nodiscard]] std::vector<StoredFile> files_of(const Manifest& base, const std::string& folder,
-                                                 bool verify) const {
-    std::vector<StoredFile> files;
-    try {
-      for (const StoredFile& file : detail::files_below(base, "adapters/" + folder)) {
-        if (verify) {
-          detail::expect_intact(root_, file);
-        } else {
-          (void)detail::open_stored(root_, file);
-        }
-        files.push_back(file);
-      }
-    } catch (const Error&) {  // missing or damaged: to be written again
-      return {};
-    }
-    return files;
+    report.bytes_written += detail::write_spans(root_, learner.subspaces(), base ? &*base : nullptr,
+                                                verify, next, pending);
   }
 
   template <class Learner>
@@ -338,7 +270,6 @@ class CheckpointWriter {
     for (std::size_t t = 0; t < next.tasks.size(); ++t) {
       StoredTask& task = next.tasks[t];
       const AdapterHandle<S>& handle = *snapshot.handles()[t];
-      task.digest = handle.info().digest;
       if (const auto same = listed.find(task.digest); same != listed.end()) {
         task.adapter = same->second;
         continue;
@@ -346,14 +277,16 @@ class CheckpointWriter {
       std::vector<StoredFile> files;
       if (const auto found = stored.find(task.digest); found != stored.end()) {
         task.adapter = found->second;
-        files = files_of(*base, task.adapter, verify);
+        files = detail::reusable_files(
+            root_, detail::files_below(*base, "adapters/" + task.adapter), verify);
       }
       if (files.empty()) {
         const auto adapter = handle.get();
         detail::expect_storable(task.name, *adapter);
         task.adapter = detail::numbered(number++) + "-" + detail::plain_name(task.name);
         pending.add("adapters/" + task.adapter);
-        files = detail::write_adapter_folder<S>(root_, task.adapter, *adapter, handle.info());
+        files = detail::write_adapter_folder<S>(root_, task.adapter, task.name, *adapter,
+                                                handle.info());
         ++report.adapters_written;
         for (const StoredFile& file : files) report.bytes_written += file.bytes;
       }

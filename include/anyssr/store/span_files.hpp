@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "anyssr/io/safetensors_reader.hpp"
 #include "anyssr/io/safetensors_writer.hpp"
@@ -34,24 +35,42 @@ template <RealScalar S>
   return digest.value();
 }
 
-/// Names the spans' files in `next` and writes the columns that none of the base's holds.
+/// The entries of a generation's span files, if the spans begin with what is in them and they are
+/// all there; else none.
+/// @param verify  read them through too
+template <RealScalar S>
+[[nodiscard]] std::vector<StoredFile> files_continued_by(
+    const std::map<std::string, Matrix<S>>& spans, const std::filesystem::path& root,
+    const Manifest& base, bool verify) {
+  if (base.spans.empty() || base.scalar != scalar_name<S>()) return {};
+  const StoredSpans& last = base.spans.back();
+  if (last.digest != span_digest(spans, last.columns)) return {};
+  std::vector<StoredFile> files;
+  for (const StoredSpans& stored : base.spans) {
+    for (const StoredFile& file : base.files) {
+      if (file.path == stored.file) files.push_back(file);
+    }
+  }
+  return reusable_files(root, std::move(files), verify);
+}
+
+/// Names the spans' files in `next` and writes the columns that none of the base's holds; all where
+/// one of these is missing or damaged.
+/// @param verify  read the base's files through
 /// @return bytes written
 template <RealScalar S>
 std::uint64_t write_spans(const std::filesystem::path& root, const TaskSubspaces<S>& subspaces,
-                          const Manifest* base, Manifest& next, PendingFiles& pending) {
+                          const Manifest* base, bool verify, Manifest& next,
+                          PendingFiles& pending) {
   const std::map<std::string, Matrix<S>>& spans = subspaces.spans();
   if (spans.empty()) return 0;
   std::map<std::string, std::uint64_t> written;
-  const bool goes_on = base != nullptr && !base->spans.empty() && base->scalar == next.scalar &&
-                       base->spans.back().digest == span_digest(spans, base->spans.back().columns);
-  if (goes_on) {
+  std::vector<StoredFile> continued;
+  if (base != nullptr) continued = files_continued_by(spans, root, *base, verify);
+  if (!continued.empty()) {
     next.spans = base->spans;
     written = base->spans.back().columns;
-    for (const StoredSpans& stored : base->spans) {
-      for (const StoredFile& file : base->files) {
-        if (file.path == stored.file) next.files.push_back(file);
-      }
-    }
+    next.files.insert(next.files.end(), continued.begin(), continued.end());
   }
   StoredSpans fresh{.file = "spans-" + numbered(next.generation) + ".safetensors",
                     .digest = 0,

@@ -16,6 +16,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "anyssr/io/atomic_file.hpp"
@@ -112,7 +114,37 @@ inline void expect_intact(const std::filesystem::path& root, const StoredFile& s
                       found, ", expected ", stored.check);
 }
 
+/// The files, if all are there in their sizes; none where one is missing or damaged, and all are to
+/// be written again.
+/// @param verify  read them through too
+[[nodiscard]] inline std::vector<StoredFile> reusable_files(const std::filesystem::path& root,
+                                                            std::vector<StoredFile> files,
+                                                            bool verify) {
+  try {
+    for (const StoredFile& file : files) {
+      if (verify) {
+        expect_intact(root, file);
+      } else {
+        (void)open_stored(root, file);
+      }
+    }
+    return files;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+/// A path that stays the same folder when the process goes to another.
+/// @throws FileError  where the system cannot say where the process is
+[[nodiscard]] inline std::filesystem::path absolute_path(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  if (error) raise_file_error(path, "cannot be made an absolute path", error.value());
+  return absolute;
+}
+
 /// Writes a folder's names to the disk.
+/// @throws FileError
 inline void sync_folder(const std::filesystem::path& path) {
   const FileDescriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder.is_open()) raise_file_error(path, "cannot be opened", errno);

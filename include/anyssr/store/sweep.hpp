@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// What a checkpoint's folder holds beside its generations: what crashes and older generations left
+/// is deleted by the next save, and what others put there is not touched. The form of a name tells
+/// the two apart.
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "anyssr/store/generations.hpp"
+
+namespace anyssr::inline v0::detail {
+
+/// Whether a name in the root or in adapters/ is of a form that only checkpoints use.
+[[nodiscard]] inline bool is_checkpoint_name(std::string_view name, bool in_adapters) {
+  const auto skip = [&](std::string_view prefix) {
+    const bool fits = name.starts_with(prefix);
+    if (fits) name.remove_prefix(prefix.size());
+    return fits;
+  };
+  const auto skip_all_of = [&](std::string_view letters) {
+    const std::size_t count = std::min(name.find_first_not_of(letters), name.size());
+    name.remove_prefix(count);
+    return count;
+  };
+  constexpr std::string_view decimal = "0123456789";
+  if (skip(".tmp-")) return skip_all_of("0123456789abcdef") == 16 && name.empty();
+  if (in_adapters) return skip_all_of(decimal) >= 6 && name.starts_with('-');
+  const bool is_manifest = skip("manifest-");
+  if (!is_manifest && !skip("router-") && !skip("spans-")) return false;
+  return skip_all_of(decimal) >= 6 && name == (is_manifest ? ".json" : ".safetensors");
+}
+
+/// Deletes what no manifest to keep names; files of other names stay.
+/// @return a warning for each that could not be deleted
+[[nodiscard]] inline std::vector<std::string> sweep(const std::filesystem::path& root,
+                                                    const std::vector<const Manifest*>& keep) {
+  std::set<std::string, std::less<>> named;
+  for (const Manifest* manifest : keep) {
+    named.insert(manifest_name(manifest->generation));
+    for (const StoredFile& file : manifest->files) named.insert(file.path);
+    for (const StoredTask& task : manifest->tasks) named.insert("adapters/" + task.adapter);
+  }
+  std::vector<std::string> warnings;
+  const auto sweep_folder = [&](const std::string& prefix) {
+    for (const std::string& name : names_in(root / prefix)) {
+      if (named.contains(prefix + name) || !is_checkpoint_name(name, !prefix.empty())) continue;
+      std::error_code error;
+      std::filesystem::remove_all(root / (prefix + name), error);
+      if (error) warnings.push_back(prefix + name + " could not be deleted: " + error.message());
+    }
+  };
+  try {
+    sweep_folder("");
+    sweep_folder("adapters/");
+  } catch (const FileError& error) {
+    warnings.emplace_back(error.what());
+  }
+  return warnings;
+}
+
+/// Number that no adapter folder has yet.
+[[nodiscard]] inline std::uint64_t next_folder_number(const std::filesystem::path& adapters) {
+  std::uint64_t next = 1;
+  for (const std::string& name : names_in(adapters)) {
+    if (!is_checkpoint_name(name, true) || name[0] == '.') continue;
+    std::uint64_t number = 0;
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    next = std::max(next, number + 1);
+  }
+  return next;
+}
+
+}  // namespace anyssr::inline v0::detail
