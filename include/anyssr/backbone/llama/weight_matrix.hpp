@@ -11,46 +11,31 @@
 /// same bits for any number of threads.
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string_view>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
+#include "anyssr/backbone/llama/weight_kernels.hpp"
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/threads.hpp"
 #include "anyssr/io/byte_order.hpp"
 #include "anyssr/io/dtype.hpp"
 #include "anyssr/io/half.hpp"
+#include "anyssr/linalg/blas.hpp"
 
 namespace anyssr::inline v0 {
-namespace detail {
-
-/// Numbers of 16 bits as they stand in memory.
-struct F16Bits {
-  std::uint16_t bits;
-  [[nodiscard]] float value() const noexcept { return from_f16(bits); }
-};
-struct Bf16Bits {
-  std::uint16_t bits;
-  [[nodiscard]] float value() const noexcept { return from_bf16(bits); }
-};
-
-template <class T, RealScalar S>
-[[nodiscard]] S widened(T number) noexcept {
-  if constexpr (std::is_class_v<T>) {
-    return static_cast<S>(number.value());
-  } else {
-    return static_cast<S>(number);
-  }
-}
-
-}  // namespace detail
-
 /// A frozen matrix of F64, F32, F16 or BF16. Copies share the numbers.
 class WeightMatrix {
  public:
@@ -65,9 +50,11 @@ class WeightMatrix {
                std::shared_ptr<const void> owner)
       : dtype_(dtype), rows_(rows), cols_(cols) {
     check(dtype, rows, cols);
-    if (bytes.size() != this->bytes()) {
-      detail::raise<ShapeError>("weight has ", bytes.size(), " bytes, expected ", this->bytes(),
-                                " of ", rows, " x ", cols, " ", name_of(dtype));
+    const std::array shape{static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols)};
+    const std::optional<detail::TensorSize> expected = detail::tensor_size(dtype, shape);
+    if (!expected || bytes.size() != expected->bits / 8) {
+      detail::raise<ShapeError>("weight has ", bytes.size(), " bytes, expected ", rows, " x ", cols,
+                                " ", name_of(dtype));
     }
     const std::size_t size = bits_of(dtype) / 8;
     const bool is_aligned = reinterpret_cast<std::uintptr_t>(bytes.data()) % size == 0;
@@ -124,10 +111,7 @@ class WeightMatrix {
   template <RealScalar S>
   void row(Index i, S* out) const {
     detail::expect(i >= 0 && i < rows_, "row is ", i, ", expected 0..", rows_ - 1);
-    visit([&](const auto* numbers) {
-      using T = std::remove_cvref_t<decltype(*numbers)>;
-      for (Index j = 0; j < cols_; ++j) out[j] = detail::widened<T, S>(numbers[i * cols_ + j]);
-    });
+    visit([&](const auto* numbers) { detail::widen(numbers + i * cols_, cols_, out); });
   }
 
   /// The whole matrix, widened.
@@ -150,19 +134,7 @@ class WeightMatrix {
     return finite;
   }
 
- private:
-  static void check(Dtype dtype, Index rows, Index cols) {
-    detail::expect(kind_of(dtype) == DtypeKind::number, "weight is of type ", name_of(dtype),
-                   ", expected ", dtype_names(DtypeKind::number));
-    detail::expect(rows >= 0 && cols >= 0, "weight is ", rows, " x ", cols,
-                   ", expected no negative size");
-  }
-  [[nodiscard]] std::byte* allocate() {
-    const std::shared_ptr<std::byte[]> own(new std::byte[bytes()]);  // aligned for any number
-    data_ = own.get();
-    owner_ = own;
-    return own.get();
-  }
+  /// Calls body with a pointer to the numbers: double, float, detail::F16Bits or detail::Bf16Bits.
   template <class Body>
   void visit(const Body& body) const {
     switch (dtype_) {
@@ -177,6 +149,20 @@ class WeightMatrix {
     }
   }
 
+ private:
+  static void check(Dtype dtype, Index rows, Index cols) {
+    detail::expect(kind_of(dtype) == DtypeKind::number, "weight is of type ", name_of(dtype),
+                   ", expected ", dtype_names(DtypeKind::number));
+    detail::expect(rows >= 0 && cols >= 0, "weight is ", rows, " x ", cols,
+                   ", expected no negative size");
+  }
+  [[nodiscard]] std::byte* allocate() {
+    const std::shared_ptr<std::byte[]> own(new std::byte[bytes()]);  // aligned for any number
+    data_ = own.get();
+    owner_ = own;
+    return own.get();
+  }
+
   Dtype dtype_ = Dtype::F32;
   Index rows_ = 0;
   Index cols_ = 0;
@@ -185,6 +171,204 @@ class WeightMatrix {
 };
 
 namespace detail {
+
+/// y = or += x W^T, one of several with the same x.
+template <RealScalar S>
+struct WeightProduct {
+  const WeightMatrix* weight;
+  Strided<S> y;
+};
+
+/// Up to so many rows of X their dot products with W are as fast as blocked matrix products, which
+/// would have to pack W.
+inline constexpr Index few_rows = 8;
+
+/// Threads for products that read `bytes` of weights and do `flops`.
+[[nodiscard]] inline int product_team(double bytes, double flops, int threads) noexcept {
+#ifdef _OPENMP
+  constexpr double least = 2e-5;  // seconds: a region of threads that wait for it is cheap
+#else
+  constexpr double least = 1e-3;
+#endif
+  return bytes / 2e10 + flops / 1e11 < least ? 1 : threads;
+}
+
+/// Tiles of consecutive rows of several weights.
+class RowTiles {
+ public:
+  struct Tile {
+    std::size_t product;
+    Index begin;
+    Index rows;
+  };
+  /// @param rows_of  the rows a tile of that weight
+  template <RealScalar S, class RowsOf>
+  RowTiles(std::span<const WeightProduct<S>> products, const RowsOf& rows_of) {
+    for (std::size_t p = 0; p < products.size(); ++p) {
+      const Index rows = products[p].weight->rows();
+      const Index height = rows_of(*products[p].weight);
+      for (Index i = 0; i < rows; i += height) tiles_.push_back({p, i, std::min(height, rows - i)});
+    }
+  }
+  [[nodiscard]] Index count() const noexcept { return static_cast<Index>(tiles_.size()); }
+  [[nodiscard]] const Tile& operator[](Index t) const noexcept {
+    return tiles_[static_cast<std::size_t>(t)];
+  }
+
+ private:
+  std::vector<Tile> tiles_;
+};
+
+/// X in the order of the steps of each type of weight that occurs.
+template <RealScalar S>
+class ArrangedRows {
+ public:
+  explicit ArrangedRows(const Eigen::Ref<const RowMajorMatrix<S>>& x) : x_(x) {}
+  template <class T>
+  [[nodiscard]] Strided<const S> get() {
+    constexpr Index step = step_columns<T, S>;
+    RowMajorMatrix<S>& rows = rows_[step_registers<T, S> - 1];
+    if (rows.size() == 0) {
+      rows.resize(x_.rows(), (x_.cols() + step - 1) / step * step);
+      arrange<T, S>({x_.data(), x_.outerStride()}, x_.rows(), x_.cols(),
+                    {rows.data(), rows.cols()});
+    }
+    return {rows.data(), rows.cols()};
+  }
+
+ private:
+  const Eigen::Ref<const RowMajorMatrix<S>>& x_;
+  std::array<RowMajorMatrix<S>, 2> rows_;
+};
+
+/// Few rows of X: dot products, W read once.
+template <RealScalar S>
+void multiply_few(const Eigen::Ref<const RowMajorMatrix<S>>& x,
+                  std::span<const WeightProduct<S>> products, int team, bool add) {
+  constexpr double tile_bytes = 65536;
+  ArrangedRows<S> arranged(x);
+  for (const WeightProduct<S>& product : products) {
+    product.weight->visit([&]<class T>(const T*) { (void)arranged.template get<T>(); });
+  }
+  const RowTiles tiles(products, [&](const WeightMatrix& w) {
+    const double row = static_cast<double>(w.cols()) * bits_of(w.dtype()) / 8;
+    return block_rows * std::max<Index>(1, static_cast<Index>(tile_bytes / (row * block_rows)));
+  });
+  parallel_for(team, tiles.count(), [&](Index t) {
+    const RowTiles::Tile& tile = tiles[t];
+    const WeightMatrix* const weight = products[tile.product].weight;
+    const Strided<S> y = products[tile.product].y;
+    weight->visit([&]<class T>(const T* numbers) {
+      const Index depth = weight->cols();
+      dot_rows<S, T>({numbers + tile.begin * depth, depth}, tile.rows, arranged.template get<T>(),
+                     x.rows(), depth, {y.data + tile.begin, y.stride}, add);
+    });
+  });
+}
+
+/// Calls body(rows begin..begin + rows of W and columns, as a matrix of S), of S's own in place,
+/// else widened into `buffer`.
+template <RealScalar S, class Body>
+void with_panel(const WeightMatrix& w, Index begin, Index rows, Index column, Index cols,
+                RowMajorMatrix<S>& buffer, const Body& body) {
+  using Panel = Eigen::Map<const RowMajorMatrix<S>, 0, Eigen::OuterStride<>>;
+  w.visit([&]<class T>(const T* numbers) {
+    const T* const first = numbers + begin * w.cols() + column;
+    if constexpr (std::is_same_v<T, S>) {
+      body(Panel(first, rows, cols, Eigen::OuterStride<>(w.cols())));
+    } else {
+      if (buffer.rows() < rows || buffer.cols() != cols) buffer.resize(rows, cols);
+      for (Index i = 0; i < rows; ++i) widen(first + i * w.cols(), cols, buffer.row(i).data());
+      body(Panel(buffer.data(), rows, cols, Eigen::OuterStride<>(cols)));
+    }
+  });
+}
+
+/// Calls body(t, buffer) for every t in 0..count-1 with one buffer a thread.
+template <RealScalar S, class Body>
+void for_each_tile(int threads, Index count, const Body& body) {
+  const Index team = std::min<Index>(resolve_threads(threads), count);
+  std::atomic<Index> next{0};
+  parallel_for(static_cast<int>(std::max<Index>(1, team)), team, [&](Index) {
+    RowMajorMatrix<S> buffer;
+    for (Index t = next++; t < count; t = next++) body(t, buffer);
+  });
+}
+
+/// The height of one of the tiles that `size` is cut into: about 256, an even number of tiles.
+[[nodiscard]] inline Index tile_height(Index size) noexcept {
+  if (use_blas) return std::max<Index>(1, std::min<Index>(size, 2048));
+  const Index tiles = 2 * std::max<Index>(1, (size + 256) / 512);
+  return ((size + tiles - 1) / tiles + 15) / 16 * 16;
+}
+
+template <RealScalar S>
+void multiply_many(const Eigen::Ref<const RowMajorMatrix<S>>& x,
+                   std::span<const WeightProduct<S>> products, int team, bool add) {
+  const RowTiles tiles(products, [&](const WeightMatrix& w) {
+    const bool whole = use_blas && w.dtype() == dtype_of<S>();
+    return whole ? std::max<Index>(1, w.rows()) : tile_height(w.rows());
+  });
+  for_each_tile<S>(team, tiles.count(), [&](Index t, RowMajorMatrix<S>& buffer) {
+    const RowTiles::Tile& tile = tiles[t];
+    const WeightMatrix& weight = *products[tile.product].weight;
+    const Strided<S> to = products[tile.product].y;
+    Eigen::Map<RowMajorMatrix<S>, 0, Eigen::OuterStride<>> y(
+        to.data + tile.begin, x.rows(), tile.rows, Eigen::OuterStride<>(to.stride));
+    with_panel<S>(weight, tile.begin, tile.rows, 0, weight.cols(), buffer, [&](const auto& panel) {
+      if (add) {
+        y.noalias() += x * panel.transpose();
+      } else {
+        y.noalias() = x * panel.transpose();
+      }
+    });
+  });
+}
+
+template <RealScalar S>
+void multiply_products(const Eigen::Ref<const RowMajorMatrix<S>>& x,
+                       std::span<const WeightProduct<S>> products, int threads, bool add) {
+  double bytes = 0;
+  double flops = 0;
+  for (const WeightProduct<S>& product : products) {
+    const WeightMatrix& w = *product.weight;
+    bytes += static_cast<double>(w.bytes());
+    flops += 2.0 * static_cast<double>(x.rows()) * static_cast<double>(w.rows() * w.cols());
+  }
+  const bool few = x.rows() <= few_rows;
+  const int team = use_blas && !few ? 1 : product_team(bytes, flops, threads);
+  if (x.size() == 0) {
+    for (const WeightProduct<S>& product : products) {
+      for (Index j = 0; j < x.rows() && !add; ++j) {
+        std::fill_n(product.y.row(j), product.weight->rows(), S(0));
+      }
+    }
+  } else if (few) {
+    multiply_few(x, products, team, add);
+  } else {
+    multiply_many(x, products, team, add);
+  }
+}
+
+/// dX += dY W: a tile of columns of dX adds up panels of rows of W, first to last.
+template <RealScalar S>
+void add_back(const Eigen::Ref<const RowMajorMatrix<S>>& dy, const WeightMatrix& w,
+              Eigen::Ref<RowMajorMatrix<S>> dx, int team) {
+  if (dy.size() == 0 || w.empty()) return;
+  const bool whole = use_blas && w.dtype() == dtype_of<S>();
+  const Index width = whole ? w.cols() : tile_height(w.cols());
+  const Index height = whole ? w.rows() : 256;
+  for_each_tile<S>(team, (w.cols() + width - 1) / width, [&](Index t, RowMajorMatrix<S>& buffer) {
+    const Index column = t * width;
+    const Index cols = std::min(width, w.cols() - column);
+    for (Index i = 0; i < w.rows(); i += height) {
+      const Index rows = std::min(height, w.rows() - i);
+      with_panel<S>(w, i, rows, column, cols, buffer, [&](const auto& panel) {
+        dx.middleCols(column, cols).noalias() += dy.middleCols(i, rows) * panel;
+      });
+    }
+  });
+}
 
 template <class X, class Y>
 void expect_product(std::string_view in_name, const X& in, std::string_view out_name, const Y& out,
@@ -207,9 +391,9 @@ template <RealScalar S>
 void multiply(const Eigen::Ref<const RowMajorMatrix<S>>& x, const WeightMatrix& w,
               Eigen::Ref<RowMajorMatrix<S>> y, int threads, bool add = false) {
   detail::expect_product("x", x, "y", y, w.cols(), w.rows());
-  (void)resolve_threads(threads);
-  if (!add) y.setZero();
-  y.noalias() += x * w.dense<S>().transpose();
+  const int team = resolve_threads(threads);
+  const detail::WeightProduct<S> product{&w, {y.data(), y.outerStride()}};
+  detail::multiply_products<S>(x, std::span(&product, 1), team, add);
 }
 
 /// Y_i = X W_i^T for several weights in one parallel region.
@@ -221,22 +405,27 @@ void multiply_all(const Eigen::Ref<const RowMajorMatrix<S>>& x,
                   std::span<Eigen::Ref<RowMajorMatrix<S>>> y, int threads) {
   detail::expect<ShapeError>(w.size() == y.size(), "y are ", y.size(), " matrices, expected ",
                              w.size(), ", one a weight");
+  const int team = resolve_threads(threads);
+  std::vector<detail::WeightProduct<S>> products;
   for (std::size_t i = 0; i < w.size(); ++i) {
     detail::expect_product("x", x, "y", y[i], w[i]->cols(), w[i]->rows());
+    products.push_back({w[i], {y[i].data(), y[i].outerStride()}});
   }
-  for (std::size_t i = 0; i < w.size(); ++i) multiply<S>(x, *w[i], y[i], threads);
+  detail::multiply_products<S>(x, products, team, false);
 }
 
 /// dX += dY W.
 /// @param dy  n x w.rows()
-/// @param dx  n x w.cols()
+/// @param dx  n x w.cols(), no part of dy
 /// @throws ShapeError  before dx changes
 template <RealScalar S>
 void multiply_back(const Eigen::Ref<const RowMajorMatrix<S>>& dy, const WeightMatrix& w,
                    Eigen::Ref<RowMajorMatrix<S>> dx, int threads) {
   detail::expect_product("dy", dy, "dx", dx, w.rows(), w.cols());
-  (void)resolve_threads(threads);
-  dx.noalias() += dy * w.dense<S>();
+  const double flops =
+      2.0 * static_cast<double>(dy.rows()) * static_cast<double>(w.rows() * w.cols());
+  const int most = resolve_threads(threads);
+  detail::add_back<S>(dy, w, dx, detail::use_blas ? 1 : detail::product_team(0, flops, most));
 }
 
 }  // namespace anyssr::inline v0

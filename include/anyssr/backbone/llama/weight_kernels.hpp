@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Rows of numbers in the type of a file (F64, F32, F16, BF16): widened, and their dot products
+/// with a few rows of activations,
+///
+///   y_ji = sum_c x_jc w_ic,        i = a few rows of W, j = a few rows of X
+///
+/// A weight is read from memory once for all j. Lane l of a register sums the columns l, l + L,
+/// l + 2 L, ...: compilers do not reorder a plain float sum, so they would not vectorise it. The
+/// order is that of one row of X and one of W, however many are computed together.
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#if defined(__F16C__) || defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#include "anyssr/core/concepts.hpp"
+#include "anyssr/io/half.hpp"
+
+namespace anyssr::inline v0::detail {
+
+/// Numbers of 16 bits as they stand in memory.
+struct F16Bits {
+  std::uint16_t bits;
+};
+struct Bf16Bits {
+  std::uint16_t bits;
+};
+
+template <class T, RealScalar S>
+[[nodiscard]] constexpr S widened(T number) noexcept {
+  if constexpr (std::is_same_v<T, F16Bits>) {
+    return static_cast<S>(from_f16(number.bits));
+  } else if constexpr (std::is_same_v<T, Bf16Bits>) {
+    return static_cast<S>(from_bf16(number.bits));
+  } else {
+    return static_cast<S>(number);
+  }
+}
+
+#if defined(__AVX512F__)
+inline constexpr int register_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr int register_bytes = 32;
+#else
+inline constexpr int register_bytes = 16;
+#endif
+
+/// N numbers in one register (or several): arithmetic is by element.
+template <class T, int N>
+struct LanesOf {
+  using Type [[gnu::vector_size(N * sizeof(T))]] = T;
+};
+template <class T, int N>
+using Lanes = typename LanesOf<T, N>::Type;
+
+template <RealScalar S>
+inline constexpr int lane_count = register_bytes / static_cast<int>(sizeof(S));
+
+#if defined(__AVX512F__) || defined(__F16C__)
+inline constexpr bool has_f16_loads = register_bytes > 16;
+#else
+inline constexpr bool has_f16_loads = false;
+#endif
+
+/// Bit patterns of F16 numbers in the upper halves of words, as floats.
+template <int N>
+inline void widen_upper_f16(const Lanes<std::uint32_t, N>& upper, Lanes<float, N>& to) noexcept {
+  const Lanes<std::uint32_t, N> magnitude = (upper & 0x7FFF0000U) >> 3;
+  Lanes<float, N> value;
+  std::memcpy(&value, &magnitude, sizeof(value));
+  value *= 0x1p112F;  // moves the bias from 15 to 127, exactly, and mends subnormal numbers
+  Lanes<std::uint32_t, N> bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  const Lanes<std::uint32_t, N> is_special(magnitude >= (0x7C000000U >> 3));  // infinity or NaN
+  bits |= (upper & 0x80000000U) | (0x7F800000U & is_special);
+  std::memcpy(&to, &bits, sizeof(to));
+}
+
+/// 2 N numbers of 16 bits: those at even places and those at odd ones, as floats. By word, since
+/// compilers make a poor job of widening 16-bit elements.
+template <int N, class T>
+inline void load_pairs(const T* from, Lanes<float, N>& even, Lanes<float, N>& odd) noexcept {
+  Lanes<std::uint32_t, N> words;
+  std::memcpy(&words, from, sizeof(words));
+  constexpr bool is_little = std::endian::native == std::endian::little;
+  const Lanes<std::uint32_t, N> low = words << 16;
+  const Lanes<std::uint32_t, N> high = words & 0xFFFF0000U;
+  if constexpr (std::is_same_v<T, Bf16Bits>) {
+    std::memcpy(is_little ? &even : &odd, &low, sizeof(low));
+    std::memcpy(is_little ? &odd : &even, &high, sizeof(high));
+  } else {
+    widen_upper_f16<N>(low, is_little ? even : odd);
+    widen_upper_f16<N>(high, is_little ? odd : even);
+  }
+}
+
+#if defined(__AVX512F__) || defined(__F16C__)
+template <int N>
+inline void load_f16(const F16Bits* from, Lanes<float, N>& to) noexcept {
+#ifdef __AVX512F__
+  if constexpr (N == 16) {
+    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    const __m512 wide = _mm512_maskz_cvtph_ps(0xFFFF, bits);  // maskz: g++ 12 warns of the other
+    std::memcpy(&to, &wide, sizeof(to));
+    return;
+  }
+#endif
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  const __m256 wide = _mm256_cvtph_ps(bits);
+  std::memcpy(&to, &wide, sizeof(to));
+}
+#endif
+
+/// How many numbers of T one step of the kernels takes, in registers of S: two where
+/// load_pairs() reads, and X is then arranged in the same way.
+template <class T, RealScalar S>
+inline constexpr int step_registers = std::is_same_v<S, float> &&
+                                              (std::is_same_v<T, Bf16Bits> ||
+                                               (std::is_same_v<T, F16Bits> && !has_f16_loads))
+                                          ? 2
+                                          : 1;
+
+/// One step's numbers at `from`, as S.
+template <RealScalar S, class T, int Registers = step_registers<T, S>>
+inline void load_step(const T* from, Lanes<S, lane_count<S>> (&to)[Registers]) noexcept {
+  constexpr int N = lane_count<S>;
+  if constexpr (Registers == 2) {
+    load_pairs<N>(from, to[0], to[1]);
+  } else if constexpr (std::is_same_v<T, S>) {
+    std::memcpy(&to[0], from, sizeof(to[0]));
+  } else if constexpr (std::is_same_v<T, F16Bits> && std::is_same_v<S, float>) {
+    load_f16<N>(from, to[0]);
+  } else {
+    for (int l = 0; l < N; ++l) to[0][l] = widened<T, S>(from[l]);
+  }
+}
+
+/// Columns of one step.
+template <class T, RealScalar S>
+inline constexpr int step_columns = step_registers<T, S>* lane_count<S>;
+
+/// n numbers, widened.
+template <RealScalar S, class T>
+void widen(const T* from, Index n, S* to) noexcept {
+  for (Index i = 0; i < n; ++i) to[i] = widened<T, S>(from[i]);
+}
+
+/// Rows of numbers with a distance between them.
+template <class T>
+struct Strided {
+  T* data;
+  Index stride;
+  [[nodiscard]] T* row(Index i) const noexcept { return data + i * stride; }
+};
+
+/// Rows of X in the order in which steps of the kernels take them, zeros at the end.
+template <class T, RealScalar S>
+void arrange(Strided<const S> x, Index rows, Index depth, Strided<S> to) noexcept {
+  constexpr int registers = step_registers<T, S>;
+  constexpr int N = lane_count<S>;
+  for (Index j = 0; j < rows; ++j) {
+    const S* const from = x.row(j);
+    S* out = to.row(j);
+    for (Index c = 0; c < depth; c += step_columns<T, S>) {
+      for (int r = 0; r < registers; ++r) {
+        for (int l = 0; l < N; ++l) {
+          const Index at = c + registers * l + r;
+          *out++ = at < depth ? from[at] : S(0);
+        }
+      }
+    }
+  }
+}
+
+/// Rows of W that are computed together.
+inline constexpr int block_rows = 4;
+
+/// y(j, i) = or += x(j, :) . w(i, :) for i < rows <= block_rows and j < Columns.
+/// @param x  arranged
+template <int Columns, RealScalar S, class T>
+inline void dot_block(Strided<const T> w, int rows, Strided<const S> x, Index depth, Strided<S> y,
+                      bool add) noexcept {
+  constexpr int N = lane_count<S>;
+  constexpr int registers = step_registers<T, S>;
+  constexpr Index step = step_columns<T, S>;
+  const T* left[block_rows];
+  for (int i = 0; i < block_rows; ++i) left[i] = w.row(std::min(i, rows - 1));
+  Lanes<S, N> sums[block_rows][Columns] = {};
+  const auto take = [&](const auto& pointer, Index c) {
+    Lanes<S, N> right[Columns][registers];
+    for (int j = 0; j < Columns; ++j) {
+      for (int r = 0; r < registers; ++r) {
+        std::memcpy(&right[j][r], x.row(j) + c + r * N, sizeof(right[j][r]));
+      }
+    }
+    for (int i = 0; i < block_rows; ++i) {
+      Lanes<S, N> numbers[registers];
+      load_step<S>(pointer(i), numbers);
+      for (int j = 0; j < Columns; ++j) {
+        for (int r = 0; r < registers; ++r) {
+          sums[i][j] = sums[i][j] + numbers[r] * right[j][r];
+        }
+      }
+    }
+  };
+  Index c = 0;
+  for (; c + step <= depth; c += step) take([&](int i) { return left[i] + c; }, c);
+  if (c < depth) {
+    T padded[block_rows][step] = {};
+    for (int i = 0; i < block_rows; ++i) std::copy(left[i] + c, left[i] + depth, padded[i]);
+    take([&](int i) { return padded[i]; }, c);
+  }
+  for (int i = 0; i < block_rows; ++i) {  // a constant bound keeps the sums in registers
+    for (int j = 0; j < Columns; ++j) {
+      if (i >= rows) continue;
+      S sum = 0;
+      for (int l = 0; l < N; ++l) sum += sums[i][j][l];
+      S& to = y.row(j)[i];
+      to = add ? to + sum : sum;
+    }
+  }
+}
+
+/// The same for any number of rows of W and of X.
+template <RealScalar S, class T>
+void dot_rows(Strided<const T> w, Index w_rows, Strided<const S> x, Index x_rows, Index depth,
+              Strided<S> y, bool add) noexcept {
+  for (Index i = 0; i < w_rows; i += block_rows) {
+    const int rows = static_cast<int>(std::min<Index>(block_rows, w_rows - i));
+    const Strided<const T> block{w.row(i), w.stride};
+    const auto run = [&]<int Columns>(Index j) {
+      dot_block<Columns>(block, rows, Strided<const S>{x.row(j), x.stride}, depth,
+                         Strided<S>{y.row(j) + i, y.stride}, add);
+      return j + Columns;
+    };
+    Index j = 0;
+    while (j + 4 <= x_rows) j = run.template operator()<4>(j);
+    if (j + 2 <= x_rows) j = run.template operator()<2>(j);
+    if (j < x_rows) run.template operator()<1>(j);
+  }
+}
+
+}  // namespace anyssr::inline v0::detail
