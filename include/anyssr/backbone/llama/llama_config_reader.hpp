@@ -32,7 +32,9 @@ namespace detail {
 
 /// Keys without effect on what is computed here: how a model was trained, what its makers sampled
 /// with, the file types (which the tensors tell), what other programs do with the result.
-inline constexpr std::array<std::string_view, 40> ignored_llama_keys{"_attn_implementation",
+inline constexpr std::array<std::string_view, 44> ignored_llama_keys{"_attn_implementation",
+                                                                     "_attn_implementation_autoset",
+                                                                     "_flash_attn_2_enabled",
                                                                      "_commit_hash",
                                                                      "_name_or_path",
                                                                      "attention_dropout",
@@ -68,8 +70,10 @@ inline constexpr std::array<std::string_view, 40> ignored_llama_keys{"_attn_impl
                                                                      "top_k",
                                                                      "top_p",
                                                                      "torch_dtype",
+                                                                     "transformers.js_config",
                                                                      "transformers_version",
                                                                      "typical_p",
+                                                                     "unsloth_fixed",
                                                                      "unsloth_version",
                                                                      "use_cache"};
 
