@@ -75,3 +75,12 @@ TEST_CASE("the size of a tensor overflows at the first step and not at the last"
   CHECK(bits(Dtype::U8, {most / 8}) == std::to_string(most / 8 * 8));
   CHECK(bits(Dtype::U8, {most / 8 + 1}) == "overflow");
 }
+
+TEST_CASE("two types have a narrowest one that holds both", "[io][golden]") {
+  CHECK(common_dtype(Dtype::F16, Dtype::F16) == Dtype::F16);
+  CHECK(common_dtype(Dtype::BF16, Dtype::BF16) == Dtype::BF16);
+  CHECK(common_dtype(Dtype::F16, Dtype::BF16) == Dtype::F32);
+  CHECK(common_dtype(Dtype::BF16, Dtype::F16) == Dtype::F32);
+  CHECK(common_dtype(Dtype::F32, Dtype::BF16) == Dtype::F32);
+  CHECK(common_dtype(Dtype::F16, Dtype::F64) == Dtype::F64);
+}

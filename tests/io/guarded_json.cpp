@@ -136,5 +136,7 @@ TEST_CASE("text from a file is shown escaped and cut", "[io]") {
   CHECK(detail::in_quotes("a\"b\n\0c"s) == R"("a\"b\n\u0000c")");
   CHECK(detail::in_quotes(std::string(81, 'x')) == "\"" + std::string(80, 'x') + "\"...");
   CHECK(detail::in_quotes(std::string(79, 'x') + "\xC3\xA4") ==
-        "\"" + std::string(79, 'x') + "\xEF\xBF\xBD\"...");
+        "\"" + std::string(79, 'x') + "\"...");  // no character is cut
+  CHECK(detail::in_quotes(std::string(78, 'x') + "\xC3\xA4y") ==
+        "\"" + std::string(78, 'x') + "\xC3\xA4\"...");
 }

@@ -69,3 +69,16 @@ TEST_CASE("the first byte that is not UTF-8 is found", "[io][golden]") {
     CHECK(find_invalid_utf8(text) == position);
   }
 }
+
+TEST_CASE("the start of a text ends between characters", "[io]") {
+  const auto prefix = [](const std::string& text, std::size_t most) {
+    return std::string(anyssr::detail::utf8_prefix(text, most));
+  };
+  CHECK(prefix("abc", 3) == "abc");
+  CHECK(prefix("abc", 2) == "ab");
+  CHECK(prefix("abc", 0).empty());
+  CHECK(prefix("a\xF0\x9F\x98\x80", 5) == "a\xF0\x9F\x98\x80");
+  for (std::size_t most = 1; most < 5; ++most) CHECK(prefix("a\xF0\x9F\x98\x80", most) == "a");
+  CHECK(prefix("\xC3\xA4", 1).empty());
+  CHECK(prefix("\x80\x80\x80\x80\x80\x80", 5).size() == 5);  // no UTF-8 at all
+}

@@ -136,6 +136,15 @@ inline constexpr std::size_t max_dimensions = 64;
   return std::nullopt;
 }
 
+/// The narrowest type that holds every number of both: F32 of F16 and BF16, neither of which holds
+/// the other.
+/// @param left, right  of DtypeKind::number
+[[nodiscard]] constexpr Dtype common_dtype(Dtype left, Dtype right) noexcept {
+  if (left == right) return left;
+  if (bits_of(left) == bits_of(right)) return Dtype::F32;
+  return bits_of(left) > bits_of(right) ? left : right;
+}
+
 /// "F64, F32, ..." of one kind or of all, for messages.
 [[nodiscard]] inline std::string dtype_names(std::optional<DtypeKind> kind = std::nullopt) {
   std::string names;

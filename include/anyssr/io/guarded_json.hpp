@@ -35,8 +35,16 @@ namespace detail {
 [[nodiscard]] inline std::string in_quotes(std::string_view text) {
   constexpr std::size_t most = 80;
   const std::string shown =
-      Json(std::string(text.substr(0, most))).dump(-1, ' ', false, Json::error_handler_t::replace);
+      Json(utf8_prefix(text, most)).dump(-1, ' ', false, Json::error_handler_t::replace);
   return text.size() <= most ? shown : shown + "...";
+}
+
+/// A value from a file inside a message; of objects and arrays the kind alone.
+[[nodiscard]] inline std::string outline_of(const Json& value) {
+  if (value.is_object()) return "an object";
+  if (value.is_array()) return "an array";
+  if (value.is_string()) return in_quotes(value.get_ref<const std::string&>());
+  return value.dump();
 }
 
 /// The byte as 0xHH.

@@ -6,6 +6,7 @@
 /// kind: 1.0 is no count, -0 and 2^64 are no unsigned numbers.
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -13,6 +14,8 @@
 #include <string_view>
 #include <utility>
 
+#include "anyssr/core/error.hpp"
+#include "anyssr/core/types.hpp"
 #include "anyssr/io/guarded_json.hpp"
 
 namespace anyssr::inline v0::detail {
@@ -23,7 +26,8 @@ class JsonFields {
   /// @param place  for messages: "manifest.json", "manifest.json: tasks[3]"
   /// @throws FormatError  where the value is no object
   JsonFields(const Json& value, std::string place) : value_(value), place_(std::move(place)) {
-    expect<FormatError>(value.is_object(), place_, ": is ", shown(value), ", expected an object");
+    expect<FormatError>(value.is_object(), place_, ": is ", outline_of(value),
+                        ", expected an object");
   }
 
   [[nodiscard]] const std::string& place() const noexcept { return place_; }
@@ -81,7 +85,7 @@ class JsonFields {
 
   /// @throws FormatError  naming key, what came and what was expected
   [[noreturn]] void refuse(std::string_view key, std::string_view expected) const {
-    raise<FormatError>(place_, ": ", key, " is ", shown(at(key)), ", expected ", expected);
+    raise<FormatError>(place_, ": ", key, " is ", outline_of(at(key)), ", expected ", expected);
   }
 
  private:
@@ -89,12 +93,6 @@ class JsonFields {
     const auto found = value_.find(key);
     if (found == value_.end()) raise<FormatError>(place_, ": has no ", in_quotes(key));
     return *found;
-  }
-  [[nodiscard]] static std::string shown(const Json& value) {
-    if (value.is_object()) return "an object";
-    if (value.is_array()) return "an array";
-    if (value.is_string()) return in_quotes(value.get_ref<const std::string&>());
-    return value.dump();
   }
 
   const Json& value_;

@@ -11,9 +11,7 @@
 /// harmless: the mapping keeps the old one. RegularFile has none of this and reads into memory of
 /// its own.
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -35,19 +33,15 @@ class MappedFile {
   /// @throws FileError    where the system refuses to open or map it
   /// @throws FormatError  where it is no regular file
   explicit MappedFile(std::filesystem::path path) : path_(std::move(path)) {
-    const RegularFile checked(path_);  // refuses all else, with its reason
-    const detail::FileDescriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat status {};
-    if (!file.is_open() || ::fstat(file.number(), &status) != 0) {
-      detail::raise_file_error(path_, "cannot be opened", errno);
+    const auto [file, size] = detail::open_regular(path_);
+    if (size == 0) return;  // which no system maps
+    if (!std::in_range<std::size_t>(size)) {
+      detail::raise_file_error(path_, "cannot be mapped", EFBIG);
     }
-    detail::expect<FormatError>(S_ISREG(status.st_mode), path_.string(),
-                                ": is no regular file, expected one");
-    if (status.st_size == 0) return;  // which no system maps
-    const auto size = static_cast<std::size_t>(status.st_size);
-    void* const start = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.number(), 0);
+    const auto length = static_cast<std::size_t>(size);
+    void* const start = ::mmap(nullptr, length, PROT_READ, MAP_PRIVATE, file.number(), 0);
     if (start == MAP_FAILED) detail::raise_file_error(path_, "cannot be mapped", errno);
-    bytes_ = {static_cast<std::byte*>(start), size};
+    bytes_ = {static_cast<std::byte*>(start), length};
   }
   MappedFile(MappedFile&& other) noexcept
       : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}

@@ -17,11 +17,43 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "anyssr/io/file_descriptor.hpp"
 
 namespace anyssr::inline v0 {
+namespace detail {
+
+/// Refuses what is there and no regular file. A path that leads nowhere passes: opening it gives
+/// the reason.
+inline void expect_regular(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) return;
+  raise<FormatError>(
+      path.string(), ": is ",
+      std::filesystem::is_directory(status) ? "a folder" : "a pipe, a socket or a device",
+      ", expected a regular file");
+}
+
+/// Opens a regular file to read it, and gives its size in bytes.
+/// @throws FileError, FormatError  as RegularFile
+[[nodiscard]] inline std::pair<FileDescriptor, std::uint64_t> open_regular(
+    const std::filesystem::path& path) {
+  expect_regular(path);
+  // not to block where a pipe has taken the path since the check
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.is_open()) raise_file_error(path, "cannot be opened", errno);
+  struct stat status {};
+  if (::fstat(file.number(), &status) != 0) {
+    raise_file_error(path, "cannot be asked for its size", errno);
+  }
+  expect<FormatError>(S_ISREG(status.st_mode), path.string(), ": is no regular file, expected one");
+  return {std::move(file), static_cast<std::uint64_t>(status.st_size)};
+}
+
+}  // namespace detail
 
 /// An open regular file. It moves and does not copy; const calls may come from several threads.
 class RegularFile {
@@ -29,17 +61,7 @@ class RegularFile {
   /// @throws FileError    where the system refuses to open it
   /// @throws FormatError  where it is no regular file
   explicit RegularFile(std::filesystem::path path) : path_(std::move(path)) {
-    expect_regular();
-    // not to block where a pipe has taken the path since the check
-    file_ = detail::FileDescriptor(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!file_.is_open()) detail::raise_file_error(path_, "cannot be opened", errno);
-    struct stat status {};
-    if (::fstat(file_.number(), &status) != 0) {
-      detail::raise_file_error(path_, "cannot be asked for its size", errno);
-    }
-    detail::expect<FormatError>(S_ISREG(status.st_mode), path_.string(),
-                                ": is no regular file, expected one");
-    size_ = static_cast<std::uint64_t>(status.st_size);
+    std::tie(file_, size_) = detail::open_regular(path_);
   }
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
@@ -75,17 +97,6 @@ class RegularFile {
   }
 
  private:
-  /// A path that leads nowhere passes: opening it gives the reason.
-  void expect_regular() const {
-    std::error_code ignored;
-    const std::filesystem::file_status status = std::filesystem::status(path_, ignored);
-    if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) return;
-    detail::raise<FormatError>(
-        path_.string(), ": is ",
-        std::filesystem::is_directory(status) ? "a folder" : "a pipe, a socket or a device",
-        ", expected a regular file");
-  }
-
   std::filesystem::path path_;
   detail::FileDescriptor file_;
   std::uint64_t size_ = 0;

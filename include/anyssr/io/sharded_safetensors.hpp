@@ -176,18 +176,19 @@ class ShardedSafetensors {
   [[nodiscard]] WeightMap read_weight_map() const {
     const Json index = read_json(folder_ / index_name);
     if (!index.is_object()) {
-      refuse_index("is ", shown(index), ", expected an object with weight_map");
+      refuse_index("is ", detail::outline_of(index), ", expected an object with weight_map");
     }
     const auto found = index.find("weight_map");
     if (found == index.end()) refuse_index("has no weight_map");
     if (!found->is_object()) {
-      refuse_index("weight_map is ", shown(*found), ", expected an object of tensors and files");
+      refuse_index("weight_map is ", detail::outline_of(*found),
+                   ", expected an object of tensors and files");
     }
     WeightMap weight_map;
     for (const auto& [tensor, file] : found->items()) {
       if (!file.is_string()) {
-        refuse_index("weight_map has ", shown(file), " for tensor ", detail::in_quotes(tensor),
-                     ", expected the name of a file");
+        refuse_index("weight_map has ", detail::outline_of(file), " for tensor ",
+                     detail::in_quotes(tensor), ", expected the name of a file");
       }
       expect_file_name(tensor, file.get_ref<const std::string&>());
       weight_map.emplace(tensor, file.get_ref<const std::string&>());
@@ -202,13 +203,6 @@ class ShardedSafetensors {
     if (is_name) return;
     refuse_index("weight_map has file ", detail::in_quotes(file), " for tensor ",
                  detail::in_quotes(tensor), ", expected a name without / \\ .. and NUL");
-  }
-
-  [[nodiscard]] static std::string shown(const Json& value) {
-    if (value.is_object()) return "an object";
-    if (value.is_array()) return "an array";
-    if (value.is_string()) return detail::in_quotes(value.get_ref<const std::string&>());
-    return value.dump();
   }
 
   /// The place of a name among names_; their number where there is none.

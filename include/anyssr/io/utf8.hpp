@@ -43,5 +43,17 @@ namespace detail {
   return std::string_view::npos;
 }
 
+/// The start of a text, at most `most` bytes; a sequence that would be cut is left out.
+[[nodiscard]] inline std::string_view utf8_prefix(std::string_view text,
+                                                  std::size_t most) noexcept {
+  if (text.size() <= most) return text;
+  const auto is_inside = [&](std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U;
+  };
+  std::size_t end = most;
+  while (end > 0 && most - end < 3 && is_inside(end)) --end;
+  return text.substr(0, is_inside(end) ? most : end);  // else it is no UTF-8
+}
+
 }  // namespace detail
 }  // namespace anyssr::inline v0
