@@ -149,7 +149,7 @@ TEST_CASE("what cannot be merged is refused", "[lora][error]") {
   CHECK(argument({{nullptr, 1}}) == "adapter is null, expected one to merge");
   CHECK(argument({{&a, std::nan("")}}) == "weight is nan, expected a finite number");
   CHECK(argument({{&a, 1}, {&a, -1}}) ==
-        "weights of the head 'top' add up to 0, expected another sum than 0");
+        "weights of the head 'top' add up to 0, expected a finite sum other than 0");
   Adapter<float> b = two_site_adapter<float>(2);
   b.heads.at("top").weights.resize(4, 2);
   CHECK(shape(b) == "heads 'top' are 4 x 3 and 4 x 2, expected one shape");
@@ -161,6 +161,26 @@ TEST_CASE("what cannot be merged is refused", "[lora][error]") {
   };
   const double huge = std::numeric_limits<double>::max();
   CHECK(contains(number(huge), "at 'p' leaves the range of double"));
+}
+
+TEST_CASE("heads whose weights add up to infinity are refused", "[lora][error]") {
+  Adapter<double> head_only;
+  head_only.heads["top"] = {.weights = Matrix<double>::Ones(2, 2),
+                            .bias = RowVector<double>::Zero(2)};
+  const double huge = std::numeric_limits<double>::max();
+  CHECK(message_of<ArgumentError>([&] {
+          const std::vector<AdapterMix<double>::Entry> entries{{&head_only, huge},
+                                                               {&head_only, huge}};
+          (void)merge_adapters<double>(entries);
+        }) == "weights of the head 'top' add up to inf, expected a finite sum other than 0");
+}
+
+TEST_CASE("a module with numbers that are not finite is not compressed", "[lora][error]") {
+  LoraModule<float> module = seeded_module<float>(5, 4, 3, 1);
+  module.mutable_b()(2, 1) = std::numeric_limits<float>::quiet_NaN();
+  CHECK(message_of<NonFiniteError>([&] { (void)compress(module, 2); }) ==
+        "b hold NaN or infinity at row 2, column 1, expected finite numbers");
+  CHECK_FALSE(compress(module, 3).module.is_finite());  // comes back as it is
 }
 
 TEMPLATE_TEST_CASE("a compressed change is the nearest of its rank", "[lora][property]", float,

@@ -30,14 +30,12 @@
 namespace anyssr::inline v0 {
 namespace detail {
 
-/// B times the scale (out x r) and A (r x in), or Q where confined and `is_stored`.
+/// B times the scale, out x r, and the effective A, r x in.
 template <RealScalar S>
 [[nodiscard]] std::pair<Matrix<double>, Matrix<double>> factors_in_double(
-    const LoraModule<S>& module, bool is_stored = false) {
+    const LoraModule<S>& module) {
   Matrix<double> a = module.a().template cast<double>();
-  if (module.is_confined() && !is_stored) {
-    a = a * module.basis().template cast<double>().transpose();
-  }
+  if (module.is_confined()) a = a * module.basis().template cast<double>().transpose();
   return {module.scale() * module.b().template cast<double>(), std::move(a)};
 }
 
@@ -153,8 +151,8 @@ template <RealScalar S>
     is_one_temperature = is_one_temperature && head->temperature == first.temperature;
     is_trained = is_trained && head->trained;
   }
-  expect(std::isfinite(1 / total), "weights of the head '", name, "' add up to ", total,
-         ", expected another sum than 0");
+  expect(std::isfinite(total) && std::isfinite(1 / total), "weights of the head '", name,
+         "' add up to ", total, ", expected a finite sum other than 0");
   Matrix<double> weights = Matrix<double>::Zero(first.in_dim(), first.out_dim());
   RowVector<double> bias = RowVector<double>::Zero(first.bias.size());
   for (const auto& [head, weight] : terms) {
@@ -186,21 +184,21 @@ inline void keep_common(Metadata& kept, const Metadata& other) {
 /// weight, and one that is not trained makes the mean so. Metadata are kept where all agree. One
 /// adapter of weight 1 comes back bit for bit. An entry of weight 0 counts as absent.
 /// @throws ArgumentError   no entry but of weight 0, a null adapter, a weight that is not finite,
-///                         or weights of a head that add up to 0
+///                         or weights of a head that add up to 0 or to infinity
 /// @throws ShapeError      modules of one site, or heads of one name, of two shapes
 /// @throws NumericalError  a product of weight and scale leaves the range of the numbers
 template <RealScalar S>
 [[nodiscard]] Adapter<S> merge_adapters(std::span<const typename AdapterMix<S>::Entry> entries) {
   std::map<std::string, detail::Weighted<LoraModule<S>>> modules;
   std::map<std::string, detail::Weighted<Head<S>>> heads;
-  const Adapter<S>* first = nullptr;
+  bool is_empty = true;
   Adapter<S> merged;
   for (const auto& [adapter, weight] : entries) {
     detail::expect(adapter != nullptr, "adapter is null, expected one to merge");
     detail::expect(std::isfinite(weight), "weight is ", weight, ", expected a finite number");
     if (weight == 0) continue;
-    if (first == nullptr) merged.metadata = adapter->metadata;
-    first = adapter;
+    if (is_empty) merged.metadata = adapter->metadata;
+    is_empty = false;
     detail::keep_common(merged.metadata, adapter->metadata);
     for (const auto& [site, module] : adapter->modules) {
       const double scale = weight * module.scale();
@@ -212,7 +210,7 @@ template <RealScalar S>
     }
     for (const auto& [name, head] : adapter->heads) heads[name].emplace_back(&head, weight);
   }
-  detail::expect(first != nullptr, "there are ", entries.size(),
+  detail::expect(!is_empty, "there are ", entries.size(),
                  " adapters, expected at least 1 with a weight other than 0");
   for (const auto& [site, terms] : modules) {
     merged.modules.emplace(site, detail::sum_of<S>(terms, site));
@@ -232,6 +230,7 @@ template <RealScalar S>
   return merge_adapters<S>(mix.entries());
 }
 
+/// A module of lower rank and what was lost.
 template <RealScalar S>
 struct CompressedModule {
   LoraModule<S> module;
@@ -243,12 +242,15 @@ struct CompressedModule {
 /// with its factors balanced (|A'| = |B'|) and the same scale. A confined module stays confined. A
 /// module whose rank is `rank` or less comes back bit for bit, with no error.
 /// @param rank  at least 1; the result may have less, where the layer is smaller
-/// @throws ArgumentError
+/// @throws ArgumentError   rank below 1
+/// @throws NonFiniteError  factors with NaN or infinity that are to be compressed
 /// Cost: O((in + out) r^2 + r^3) in double.
 template <RealScalar S>
 [[nodiscard]] CompressedModule<S> compress(const LoraModule<S>& module, Index rank) {
   detail::expect(rank >= 1, "rank is ", rank, ", expected at least 1");
   if (module.rank() <= rank) return {module};
+  detail::expect_finite("a", module.a());
+  detail::expect_finite("b", module.b());
   const Matrix<double> stored = module.a().template cast<double>();
   const detail::ThinQr left(module.b().template cast<double>());
   const detail::ThinQr right(stored.transpose());
@@ -284,7 +286,8 @@ template <RealScalar S>
   return detail::product_norm(b, a);
 }
 
-/// The norm of all changes of an adapter, as if they stood in one matrix.
+/// The norm of all changes of an adapter, as if they stood in one matrix.  Cost: that of its
+/// modules.
 template <RealScalar S>
 [[nodiscard]] double change_norm(const Adapter<S>& adapter) {
   double norm = 0;
