@@ -314,8 +314,17 @@ TEST_CASE("an adapter that could not be read again is not written", "[io][error]
   CHECK(contains(message({{"a\xFF", 1}}, ""), "expected UTF-8"));
   CHECK(message({{"a(b", 1}}, "") == "nothing was thrown");
   CHECK(message({{"a(b", 1}, {"c", 2}, {"d", 2}}, "") ==
-        "site \"a(b\" has a rank of its own, which cannot be written: its name would be read as a "
-        "pattern");
+        "site \"a(b\" needs a key for its rank, which cannot be written: its name would be read "
+        "as a pattern");
+  // the key "x" would match them too, so they need keys of their own
+  CHECK(message({{"x", 2}, {"a(b.x", 1}, {"c", 1}}, "") ==
+        "site \"a(b.x\" needs a key for its rank, which cannot be written: its name would be read "
+        "as a pattern");
+  CHECK(contains(message({{"x", 2}, {"a+.x", 1}, {"c", 1}}, ""), "site \"a+.x\" needs a key"));
+  // the first key matches all sites of the usual rank, and the second one is no pattern all the
+  // same
+  CHECK(contains(message({{"x", 2}, {"a.x", 1}, {"b.x", 1}, {"\xC3\xA4", 3}}, ""),
+                 "sites cannot be told apart by patterns: "));
   CHECK(contains(message({{"\xC3\xA4", 2}, {"a", 1}, {"b", 1}}, ""),
                  "sites cannot be told apart by patterns: "));
   Adapter<float> adapter;
@@ -324,7 +333,13 @@ TEST_CASE("an adapter that could not be read again is not written", "[io][error]
         "head \"top\" is 2 x 3 with 2 biases, expected sizes above 0 and 3");
   CHECK(message_of<ArgumentError>([&] {
           write_peft_adapter(path, Adapter<float>(), {.base_model = "\xFF"});
-        }) == "base_model or task_type is \"\xEF\xBF\xBD\", expected UTF-8");
+        }) == "base_model is \"\xEF\xBF\xBD\", expected UTF-8");
+  CHECK(message_of<ArgumentError>([&] {
+          write_peft_adapter(path, Adapter<float>(), {.revision = "\xFF"});
+        }) == "revision is \"\xEF\xBF\xBD\", expected UTF-8");
+  CHECK(message_of<ArgumentError>([&] {
+          write_peft_adapter(path, Adapter<float>(), {.task_type = "\xFF"});
+        }) == "task_type is \"\xEF\xBF\xBD\", expected UTF-8");
   adapter = {};
   adapter.modules.emplace(
       "a",
@@ -414,12 +429,93 @@ TEST_CASE("what may be a mistake is a warning", "[io]") {
       Texts{"target_modules names none of the sites \"b\", \"c\", \"d\", \"e\", \"f\" and 1 more"});
 }
 
-TEST_CASE("files of mixed types report the widest", "[io]") {
-  const std::string header =
-      "{" + safetensors_entry(prefix_of_q + "lora_A.weight", "BF16", "[2,3]", 0, 12) + "," +
-      safetensors_entry(prefix_of_q + "lora_B.weight", "F64", "[4,2]", 12, 76) + "}";
-  const PeftFiles files(config_with(""), safetensors_bytes(header, std::string(76, '\0')));
-  CHECK(read_peft_adapter<float>(files.path).report.dtype == Dtype::F64);
+TEST_CASE("files of mixed types report the narrowest that holds all of them", "[io]") {
+  const auto dtype = [](const std::string& b, std::size_t bytes) {
+    const std::string header =
+        "{" + safetensors_entry(prefix_of_q + "lora_A.weight", "BF16", "[2,3]", 0, 12) + "," +
+        safetensors_entry(prefix_of_q + "lora_B.weight", b, "[4,2]", 12, 12 + 8 * bytes) + "}";
+    const PeftFiles files(config_with(""),
+                          safetensors_bytes(header, std::string(12 + 8 * bytes, '\0')));
+    return read_peft_adapter<float>(files.path).report.dtype;
+  };
+  CHECK(dtype("F64", 8) == Dtype::F64);
+  CHECK(dtype("BF16", 2) == Dtype::BF16);
+  CHECK(dtype("F16", 2) == Dtype::F32);
+}
+
+TEST_CASE("the report names sites and heads with their shapes and bytes", "[io]") {
+  const PeftFiles files(config_with(R"("modules_to_save":["score"],"alpha_pattern":{"v":6})"),
+                        tensors_with({{"base_model.model.layers.0.v.lora_A.weight", {2, 3}},
+                                      {"base_model.model.layers.0.v.lora_B.weight", {5, 2}},
+                                      {"base_model.model.score.weight", {7, 3}},
+                                      {"base_model.model.score.bias", {7}},
+                                      {"base_model.model.x.score.weight", {2, 3}}}));
+  const PeftReport report = read_peft_report(files.path, {.any_head = true});
+  REQUIRE(report.sites.size() == 2);
+  CHECK(report.sites[0].name == "layers.0.q");
+  CHECK(report.sites[0].in == 3);
+  CHECK(report.sites[0].out == 4);
+  CHECK(report.sites[0].bytes == 4 * (2 * 3 + 4 * 2));
+  CHECK(report.sites[1].options.rank == 2);
+  CHECK(report.sites[1].options.alpha == 6);
+  REQUIRE(report.heads.size() == 2);
+  CHECK(report.heads[0].name == "score");
+  CHECK(report.heads[0].in == 3);
+  CHECK(report.heads[0].out == 7);
+  CHECK(report.heads[0].has_bias);
+  CHECK(report.heads[0].bytes == 4 * (7 * 3 + 7));
+  CHECK_FALSE(report.heads[1].has_bias);
+  CHECK(report.heads[1].bytes == 4 * 2 * 3);
+  CHECK(report.file_bytes == file_bytes(files.path + "/adapter_model.safetensors").size());
+  const auto read = read_peft_adapter<float>(files.path, {.any_head = true});
+  CHECK(read.adapter.heads.size() == 2);
+  CHECK(read.report.sites.size() == 2);
+}
+
+TEST_CASE("a report reads no number", "[io]") {
+  std::string bytes = tensors_with({});
+  bytes.replace(bytes.size() - 4, 4, little_endian(0x7FC00000, 4));  // NaN
+  const PeftFiles files(config_with(""), bytes);
+  CHECK(read_peft_report(files.path).sites.size() == 1);
+  CHECK(message_of<FormatError>([&] { (void)read_peft_adapter<float>(files.path); }) !=
+        "nothing was thrown");
+}
+
+TEST_CASE("where any head is taken a saved module must have tensors", "[io][error]") {
+  const auto message = [](const std::string& saved, const std::vector<ZeroTensor>& more) {
+    const PeftFiles files(config_with("\"modules_to_save\":" + saved), tensors_with(more));
+    const std::string text =
+        message_of<FormatError>([&] { (void)read_peft_report(files.path, {.any_head = true}); });
+    return text.starts_with(files.path) ? text.substr(files.path.size() + 1) : text;
+  };
+  const std::vector<ZeroTensor> score{{"base_model.model.score.weight", {5, 3}}};
+  CHECK(message(R"(["score"])", score) == "nothing was thrown");
+  CHECK(message(R"(["classifier","score"])", score) == "nothing was thrown");
+  CHECK(message(R"(["score"])", {}) ==
+        "adapter_config.json: modules_to_save names \"score\", expected a module with tensors");
+  CHECK(message("null", score) ==
+        "adapter_model.safetensors: tensor \"base_model.model.score.weight\" is used by nothing: "
+        "modules_to_save does not name \"score\"");
+}
+
+TEST_CASE("a scale that the numbers cannot hold is refused", "[io][error]") {
+  const PeftFiles files(R"({"peft_type":"LORA","r":2,"lora_alpha":1e300,"target_modules":["q"]})",
+                        tensors_with({}));
+  CHECK(message_of<FormatError>([&] { (void)read_peft_adapter<float>(files.path); }) ==
+        files.path +
+            "/adapter_config.json: the scale of site \"layers.0.q\" is 5e+299, expected "
+            "at most 3.40282e+38");
+  CHECK(read_peft_adapter<double>(files.path).adapter.modules.at("layers.0.q").scale() == 5e299);
+}
+
+TEST_CASE("the revision of the base model is written where one is given", "[io]") {
+  const TemporaryFolder folder;
+  const Adapter<float> adapter = random_adapter<float>(1);
+  write_peft_adapter(folder.file("a"), adapter, {.base_model = "b"});
+  CHECK_FALSE(contains(file_bytes(folder.file("a/adapter_config.json")), "revision"));
+  write_peft_adapter(folder.file("a"), adapter, {.base_model = "b", .revision = "v1"});
+  CHECK(contains(file_bytes(folder.file("a/adapter_config.json")), "\"revision\": \"v1\""));
+  CHECK(read_peft_report(folder.file("a"), two_heads).config.revision == "v1");
 }
 
 TEST_CASE("real adapters come back bit for bit and byte for byte", "[io][golden]") {

@@ -209,7 +209,9 @@ inline std::vector<MalformedPeft> malformed_peft_tensors() {
           "the header has 16777217 bytes, expected at most 16777216 and at most 16777300 in a "
           "file of 16777308");
   add("no tensors", safetensors_bytes("{}      ", ""),
-      file + "has no tensors, but target_modules names some");
+      file + "has no tensors, expected some where target_modules is not []");
+  cases.push_back({"no tensors and no targets", R"({"peft_type":"LORA","r":2})",
+                   safetensors_bytes("{}      ", ""), cases.back().message});
   unused("layers.0.q.lora_A.weight", "does not begin with base_model.model.");
   unused("model.layers.0.q.lora_A.weight", "does not begin with base_model.model.");
   unused("base_model.model.lora_A.weight", "names no module");

@@ -17,22 +17,26 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/io/dtype.hpp"
 #include "anyssr/io/near_names.hpp"
 #include "anyssr/io/peft_config.hpp"
 #include "anyssr/io/peft_names.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter.hpp"
+#include "anyssr/lora/lora_module.hpp"
 
 namespace anyssr::inline v0 {
 
@@ -40,17 +44,40 @@ namespace anyssr::inline v0 {
 struct PeftReadOptions {
   std::vector<Site> sites = {};         ///< of the backbone; empty: not checked
   std::vector<std::string> heads = {};  ///< modules that may be replaced as a whole
+  bool any_head = false;                ///< every one may; heads is not asked
   std::string base_model = {};          ///< another one in the file is a warning; empty: any
   std::uint64_t max_header_bytes = std::uint64_t{16} << 20;
 };
 
-/// What a file said beside the numbers.
-struct PeftReport {
-  PeftConfig config;
-  std::optional<Dtype> dtype;         ///< the widest of the file; none where it has no tensors
-  std::vector<std::string> warnings;  ///< what may be a mistake and harms no number
+/// A site of the file.
+struct PeftSite {
+  std::string name = {};
+  Index in = 0;
+  Index out = 0;
+  LoraOptions options = {};  ///< by the config and its patterns
+  std::uint64_t bytes = 0;   ///< of A and B in the file
 };
 
+/// A head of the file.
+struct PeftHead {
+  std::string name = {};
+  Index in = 0;
+  Index out = 0;
+  bool has_bias = false;    ///< without: one of zeros is read
+  std::uint64_t bytes = 0;  ///< of weight and bias in the file
+};
+
+/// What a folder says beside the numbers.
+struct PeftReport {
+  PeftConfig config = {};
+  std::optional<Dtype> dtype = {};         ///< narrowest that holds every number; none: no tensors
+  std::vector<PeftSite> sites = {};        ///< by name
+  std::vector<PeftHead> heads = {};        ///< by name
+  std::uint64_t file_bytes = 0;            ///< of adapter_model.safetensors
+  std::vector<std::string> warnings = {};  ///< what may be a mistake and harms no number
+};
+
+/// An adapter and what its folder says of it.
 template <RealScalar S>
 struct PeftAdapter {
   Adapter<S> adapter;
@@ -66,16 +93,21 @@ class PeftFolder {
       : options_(options),
         config_path_((folder / "adapter_config.json").string()),
         path_((folder / "adapter_model.safetensors").string()),
-        report_{read_config(folder), std::nullopt, {}},
+        report_{.config = read_config(folder)},
         tensors_(path_, {.max_header_bytes = options.max_header_bytes}) {
     sort_tensors();
     check_sites();
     check_heads();
+    expect_tensors();
+    list_layers();
     warn();
   }
 
+  [[nodiscard]] PeftReport report() && { return std::move(report_); }
+
   template <RealScalar S>
   [[nodiscard]] PeftAdapter<S> read() && {
+    for (const PeftSite& site : report_.sites) expect_scale<S>(site);
     Adapter<S> adapter;
     for (const auto& [site, layer] : sites_) {
       Matrix<S> a = matrix<S>(*layer.a);
@@ -136,9 +168,7 @@ class PeftFolder {
         refuse(tensor, "is ", name_of(tensor.dtype), ", expected one of ",
                dtype_names(DtypeKind::number));
       }
-      if (!report_.dtype || bits_of(*report_.dtype) < bits_of(tensor.dtype)) {
-        report_.dtype = tensor.dtype;
-      }
+      report_.dtype = common_dtype(report_.dtype.value_or(tensor.dtype), tensor.dtype);
       place_of(name) = &tensor;
     }
   }
@@ -208,7 +238,7 @@ class PeftFolder {
       if (!is_saved(name)) {
         refuse(tensor, "is used by nothing: modules_to_save does not name ", in_quotes(name));
       }
-      if (std::ranges::count(options_.heads, name) == 0) {
+      if (!options_.any_head && std::ranges::count(options_.heads, name) == 0) {
         refuse(tensor, "is of ", in_quotes(name), ", trained in full, expected ", known_heads());
       }
       if (layer.weight == nullptr) refuse(tensor, "has no weight beside it");
@@ -245,7 +275,36 @@ class PeftFolder {
                                ", which no tensor belongs to");
   }
   [[nodiscard]] std::string known_heads() const {
+    if (options_.any_head) return "a module with tensors";
     return options_.heads.empty() ? "no such module" : "a head: " + some_names(options_.heads);
+  }
+
+  void expect_tensors() const {
+    const auto& targets = report_.config.target_modules;
+    const bool may_be_empty = targets && targets->empty();
+    expect<FormatError>(may_be_empty || !tensors_.tensors().empty(), path_,
+                        ": has no tensors, expected some where target_modules is not []");
+  }
+
+  void list_layers() {
+    const auto size = [](std::uint64_t dimension) { return static_cast<Index>(dimension); };
+    for (const auto& [name, layer] : sites_) {
+      report_.sites.push_back({.name = name,
+                               .in = size(layer.a->shape[1]),
+                               .out = size(layer.b->shape[0]),
+                               .options = layer.options,
+                               .bytes = layer.a->bytes() + layer.b->bytes()});
+    }
+    for (const auto& [name, layer] : heads_) {
+      const bool has_bias = layer.bias != nullptr;
+      report_.heads.push_back(
+          {.name = name,
+           .in = size(layer.weight->shape[1]),
+           .out = size(layer.weight->shape[0]),
+           .has_bias = has_bias,
+           .bytes = layer.weight->bytes() + (has_bias ? layer.bias->bytes() : 0)});
+    }
+    report_.file_bytes = tensors_.file_size();
   }
 
   void warn() {
@@ -256,9 +315,6 @@ class PeftFolder {
                                  ", expected " + in_quotes(options_.base_model));
     }
     if (config.target_modules) compare_targets(*config.target_modules);
-    if (tensors_.tensors().empty() && (!config.target_modules || !config.target_modules->empty())) {
-      raise<FormatError>(path_, ": has no tensors, but target_modules names some");
-    }
   }
 
   /// The list of targets, each a site or its last parts, against the sites of the tensors.
@@ -283,6 +339,16 @@ class PeftFolder {
           some_names(std::vector<std::string>(unused.begin(), unused.end())) +
           ", which no tensor belongs to");
     }
+  }
+
+  /// Refuses a scale that would be infinity in S.
+  template <RealScalar S>
+  void expect_scale(const PeftSite& site) const {
+    constexpr double largest = std::numeric_limits<S>::max();
+    const auto r = static_cast<double>(site.options.rank);
+    const double scale = site.options.alpha / (site.options.rank_stabilised ? std::sqrt(r) : r);
+    expect<FormatError>(scale <= largest, config_path_, ": the scale of site ",
+                        in_quotes(site.name), " is ", scale, ", expected at most ", largest);
   }
 
   /// The numbers of a tensor, if S can hold them.
@@ -311,6 +377,14 @@ class PeftFolder {
 };
 
 }  // namespace detail
+
+/// What a folder says of its adapter, by its config and the header of its tensors.
+/// @throws FileError, FormatError  as read_peft_adapter, but for numbers that are not finite
+/// Cost: no number is read; time and memory in proportion to config and header.
+[[nodiscard]] inline PeftReport read_peft_report(const std::filesystem::path& folder,
+                                                 const PeftReadOptions& options = {}) {
+  return detail::PeftFolder(folder, options).report();
+}
 
 /// The adapter in a folder, its numbers converted to S.
 /// @throws FileError    where the system refuses to read a file

@@ -44,8 +44,10 @@
 
 namespace anyssr::inline v0 {
 
+/// What the files are to say beside the adapter.
 struct PeftWriteOptions {
   std::string base_model = {};                ///< free text; empty: null
+  std::string revision = {};                  ///< of the base model; empty: no such key
   std::string task_type = {};                 ///< CAUSAL_LM and the like; empty: null
   bool fan_in_fan_out = false;                ///< the base weights are stored in x out (GPT-2)
   std::optional<Dtype> dtype = std::nullopt;  ///< F64 F32 F16 BF16; none: the adapter's scalar
@@ -82,6 +84,8 @@ template <class T>
 /// Keys, in an order that gives every site its own value by the first that matches: a name also
 /// matches longer names that end in it and, by its dots, others of its length with fewer dots.
 /// Those come first, and have a key of their own even where their value is the usual one.
+/// @throws ArgumentError  a name that needs a key and holds metacharacters
+/// @throws FormatError    as first_matches
 template <class T>
 [[nodiscard]] std::vector<std::pair<std::string, T>> pattern_of(
     const std::map<std::string, T>& by_site, std::string_view what) {
@@ -90,14 +94,17 @@ template <class T>
   std::vector<std::string> others;
   for (const auto& [site, value] : by_site) (value == *usual ? others : keys).push_back(site);
   if (keys.empty()) return {};
-  for (const std::string& key : keys) {
-    const bool is_plain = key.find_first_of("\\^$*+?{}[]|()") == std::string::npos;
-    expect(is_plain, "site ", in_quotes(key), " has a ", what,
-           " of its own, which cannot be written: its name would be read as a pattern");
-  }
+  const auto expect_plain = [&](const std::string& key) {
+    expect(SitePattern::is_plain(key), "site ", in_quotes(key), " needs a key for its ", what,
+           ", which cannot be written: its name would be read as a pattern");
+    (void)SitePattern(key);  // refuses what is no printable ASCII
+  };
+  std::ranges::for_each(keys, expect_plain);
   const auto matched = first_matches(keys, others);
   for (std::size_t i = 0; i < others.size(); ++i) {
-    if (matched[i]) keys.push_back(others[i]);
+    if (!matched[i]) continue;
+    expect_plain(others[i]);
+    keys.push_back(others[i]);
   }
   std::ranges::sort(keys, {}, [](const std::string& key) {
     return std::tuple(-static_cast<std::ptrdiff_t>(key.size()), std::ranges::count(key, '.'), key);
@@ -169,10 +176,13 @@ template <RealScalar S>
 }
 
 [[nodiscard]] inline std::string config_text(const PeftConfig& config) {
-  for (const std::string* text : {&config.base_model, &config.task_type}) {
-    expect(find_invalid_utf8(*text) == std::string_view::npos, "base_model or task_type is ",
-           in_quotes(*text), ", expected UTF-8");
-  }
+  const auto expect_utf8 = [](std::string_view what, const std::string& text) {
+    expect(find_invalid_utf8(text) == std::string_view::npos, what, " is ", in_quotes(text),
+           ", expected UTF-8");
+  };
+  expect_utf8("base_model", config.base_model);
+  expect_utf8("revision", config.revision);
+  expect_utf8("task_type", config.task_type);
   return peft_config_json(config).dump(2) + "\n";
 }
 
@@ -186,6 +196,7 @@ template <RealScalar S>
                                         const PeftWriteOptions& options = {}) {
   PeftConfig config{.target_modules = std::vector<std::string>(),
                     .base_model = options.base_model,
+                    .revision = options.revision,
                     .task_type = options.task_type,
                     .fan_in_fan_out = options.fan_in_fan_out};
   std::map<std::string, Index> ranks;

@@ -26,6 +26,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/site_pattern.hpp"
+#include "anyssr/io/utf8.hpp"
 #include "anyssr/lora/lora_module.hpp"
 
 namespace anyssr::inline v0 {
@@ -54,11 +55,11 @@ struct PeftConfig {
 
 namespace detail {
 
-/// A value of the file inside a message.
+/// A value of the file inside a message, cut where it is long.
 [[nodiscard]] inline std::string shown(const Json& value) {
   constexpr std::size_t most = 80;
   const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() <= most ? text : text.substr(0, most) + "...";
+  return text.size() <= most ? text : std::string(utf8_prefix(text, most)) + "...";
 }
 
 /// null, false, 0, "", [] and {}: what says nothing.

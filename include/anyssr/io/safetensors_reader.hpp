@@ -70,6 +70,11 @@ class SafetensorsReader {
         [](const auto& file) -> const auto& { return file.path(); }, file_);
   }
 
+  /// Bytes of the file, as they were when it was opened.
+  [[nodiscard]] std::uint64_t file_size() const noexcept {
+    return std::visit([](const auto& file) { return file.size(); }, file_);
+  }
+
   /// In the order of their bytes.
   [[nodiscard]] const std::vector<TensorInfo>& tensors() const noexcept { return header_.tensors; }
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const noexcept {
@@ -191,9 +196,6 @@ class SafetensorsReader {
   [[nodiscard]] static File opened(const std::filesystem::path& path, bool mapped) {
     if (mapped) return MappedFile(path);
     return RegularFile(path);
-  }
-  [[nodiscard]] std::uint64_t file_size() const noexcept {
-    return std::visit([](const auto& file) { return file.size(); }, file_);
   }
   void read(std::uint64_t offset, std::span<std::byte> out) const {
     std::visit([&](const auto& file) { file.read(offset, out); }, file_);

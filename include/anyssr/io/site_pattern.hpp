@@ -31,9 +31,10 @@ class SitePattern {
   /// Longest name of a site that is matched.
   static constexpr std::size_t max_site = detail::RegexLimits::text;
 
-  /// @throws FormatError  not the regular expressions of bounded_regex.hpp
+  /// @throws FormatError  no printable ASCII, longer than 1024 characters, or a regular expression
+  ///                      that regex_program.hpp does not take
   explicit SitePattern(std::string_view key) : key_(key) {
-    if (key.find_first_of("\\^$*+?{}[]|()") != std::string_view::npos) {
+    if (!is_plain(key)) {
       regex_.emplace(key);
     } else {
       detail::expect_printable("pattern", key);
@@ -46,7 +47,10 @@ class SitePattern {
   [[nodiscard]] const std::string& key() const noexcept { return key_; }
   /// Instructions of its program: 1 for a plain key, at most 2048.
   [[nodiscard]] std::size_t size() const noexcept { return regex_ ? regex_->size() : 1; }
-  /// Whether the key is a name, without any metacharacter but the dot.
+  /// Whether a key is a name, without any metacharacter but the dot.
+  [[nodiscard]] static constexpr bool is_plain(std::string_view key) noexcept {
+    return key.find_first_of("\\^$*+?{}[]|()") == std::string_view::npos;
+  }
   [[nodiscard]] bool is_plain() const noexcept { return !regex_.has_value(); }
 
   /// @param site  at most 512 characters of printable ASCII
