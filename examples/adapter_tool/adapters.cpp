@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
+#include <cstddef>
+#include <cstdint>
+#include <map>
 #include <system_error>
 #include <utility>
 
@@ -39,18 +41,7 @@ void copy_bytes(const fs::path& from, const fs::path& to) {
   target.commit();
 }
 
-void make_folder(const fs::path& path) {
-  std::error_code error;
-  fs::create_directory(path, error);
-  if (error) throw FileError(path.string() + ": cannot be made: " + error.message());
-}
-
 }  // namespace
-
-std::string StoredAdapter::name() const {
-  const fs::path path = fs::absolute(folder).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().string();
-}
 
 StoredAdapter read_adapter(const fs::path& folder) {
   std::error_code ignored;
@@ -58,27 +49,33 @@ StoredAdapter read_adapter(const fs::path& folder) {
     throw FileError(folder.string() + ": is no folder, expected one with " + config_file + " and " +
                     tensor_file);
   }
-  StoredAdapter stored{.folder = folder};
-  PeftReadOptions options;
-  std::optional<Dtype> dtype;
-  const fs::path path = folder / tensor_file;
-  // What is missing here is named by the reader below.
-  if (fs::exists(path, ignored)) {
-    const SafetensorsReader reader(path, {.max_header_bytes = options.max_header_bytes});
-    for (const TensorInfo& tensor : reader.tensors()) {
-      const detail::PeftName name = detail::parse_peft_name(tensor.name, path.string());
-      stored.bytes[name.module] += tensor.bytes();
-      if (name.role == detail::PeftRole::head_weight) options.heads.push_back(name.module);
-      dtype = dtype ? common_dtype(*dtype, tensor.dtype) : tensor.dtype;
-    }
-    stored.file_bytes = fs::file_size(path, ignored);
+  PeftAdapter<double> read = read_peft_adapter<double>(folder, {.any_head = true});
+  return {.folder = folder,
+          .adapter = std::move(read.adapter),
+          .report = std::move(read.report),
+          .config = RegularFile(folder / config_file).read_text(std::uint64_t{4} << 20)};
+}
+
+PeftReport read_report(const fs::path& folder) {
+  return read_peft_report(folder, {.any_head = true});
+}
+
+std::string name_of_folder(const fs::path& folder) {
+  std::error_code ignored;  // of the current folder: what was given names it then
+  const fs::path whole = fs::absolute(folder, ignored).lexically_normal();
+  const fs::path& path = ignored ? folder : whole;
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+Dtype dtype_of_report(const PeftReport& report) { return report.dtype.value_or(Dtype::F32); }
+
+Index parameter_count(const PeftReport& report) {
+  Index count = 0;
+  for (const PeftSite& site : report.sites) count += site.options.rank * (site.in + site.out);
+  for (const PeftHead& head : report.heads) {
+    count += head.out * (head.in + (head.has_bias ? 1 : 0));
   }
-  PeftAdapter<double> read = read_peft_adapter<double>(folder, options);
-  stored.adapter = std::move(read.adapter);
-  stored.report = std::move(read.report);
-  stored.config = RegularFile(folder / config_file).read_text(std::uint64_t{4} << 20);
-  stored.dtype = dtype.value_or(Dtype::F32);
-  return stored;
+  return count;
 }
 
 std::vector<fs::path> find_adapters(const fs::path& path) {
@@ -108,12 +105,6 @@ std::vector<fs::path> find_adapters(const fs::path& path) {
   return found;
 }
 
-Dtype common_dtype(Dtype left, Dtype right) {
-  if (left == right) return left;
-  if (bits_of(left) != bits_of(right)) return bits_of(left) > bits_of(right) ? left : right;
-  return Dtype::F32;  // neither F16 nor BF16 holds the other
-}
-
 void expect_same_shapes(std::span<const StoredAdapter> adapters) {
   std::map<std::string, const StoredAdapter*> first;
   for (const StoredAdapter& stored : adapters) {
@@ -138,12 +129,13 @@ void expect_new(const fs::path& out, bool force) {
 }
 
 void copy_weights(const fs::path& from, const fs::path& out) {
-  make_folder(out);
+  std::error_code error;
+  fs::create_directory(out, error);
+  if (error) throw FileError(out.string() + ": cannot be made: " + error.message());
   copy_bytes(from / tensor_file, out / tensor_file);
 }
 
 void write_config(const fs::path& out, const std::string& text) {
-  make_folder(out);
   AtomicFile file(out / config_file);
   file.write(text);
   file.commit();

@@ -5,9 +5,7 @@
 /// The folders that `adapter_tool` works on: found, read, and kept from being written over.
 
 #include <anyssr/io.hpp>
-#include <cstdint>
 #include <filesystem>
-#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,26 +17,28 @@ struct StoredAdapter {
   std::filesystem::path folder = {};
   anyssr::Adapter<double> adapter = {};  ///< in double, which holds the numbers of every dtype
   anyssr::PeftReport report = {};
-  std::string config = {};                   ///< text of adapter_config.json
-  anyssr::Dtype dtype = anyssr::Dtype::F32;  ///< the narrowest that holds every tensor of the file
-  std::map<std::string, std::uint64_t> bytes = {};  ///< of the file, by site or head
-  std::uint64_t file_bytes = 0;                     ///< of adapter_model.safetensors
-
-  /// The last part of its path.
-  [[nodiscard]] std::string name() const;
+  std::string config = {};  ///< text of adapter_config.json
 };
 
+/// The whole adapter, or what config and header say of it. Every layer that was trained in full is
+/// taken as a head.
 /// @throws anyssr::Error  naming the file: missing, a pickle, damaged, no plain LoRA
 StoredAdapter read_adapter(const std::filesystem::path& folder);
+anyssr::PeftReport read_report(const std::filesystem::path& folder);
+
+/// The last part of a path.
+std::string name_of_folder(const std::filesystem::path& folder);
+
+/// The narrowest dtype that holds all numbers; F32 where there are none.
+anyssr::Dtype dtype_of_report(const anyssr::PeftReport& report);
+
+/// Numbers in the file.
+anyssr::Index parameter_count(const anyssr::PeftReport& report);
 
 /// PEFT folders at a path or anywhere below it, sorted; hidden folders are passed over.
-/// @throws anyssr::FileError  where there is no such folder;  anyssr::FormatError  where it holds
-/// no
-///         adapter
+/// @throws anyssr::FileError    where there is no such folder, or it cannot be searched
+/// @throws anyssr::FormatError  where it holds no adapter
 std::vector<std::filesystem::path> find_adapters(const std::filesystem::path& path);
-
-/// The narrowest dtype that holds what either holds.
-anyssr::Dtype common_dtype(anyssr::Dtype left, anyssr::Dtype right);
 
 /// Refuses adapters of which two have a site in two shapes.
 /// @throws anyssr::ShapeError  naming both folders
@@ -48,9 +48,13 @@ void expect_same_shapes(std::span<const StoredAdapter> adapters);
 /// @throws anyssr::ArgumentError
 void expect_new(const std::filesystem::path& out, bool force);
 
-/// Makes the folder where it is missing, or writes over one of an adapter's two files in it.
+/// Copies adapter_model.safetensors byte for byte into `out`, which is made where it is missing; a
+/// file that is there is replaced.
 /// @throws anyssr::FileError
 void copy_weights(const std::filesystem::path& from, const std::filesystem::path& out);
+
+/// Writes or replaces adapter_config.json in a folder that is there.
+/// @throws anyssr::FileError
 void write_config(const std::filesystem::path& out, const std::string& text);
 
 }  // namespace adapter_tool

@@ -5,6 +5,7 @@
 #include <anyssr/lora/adapter_algebra.hpp>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -19,18 +20,18 @@ namespace {
 using Entry = AdapterMix<double>::Entry;
 
 Listed listed(const fs::path& folder) {
-  Listed line{.folder = folder, .name = StoredAdapter{.folder = folder}.name()};
+  Listed line{.folder = folder, .name = name_of_folder(folder)};
   try {
-    const StoredAdapter stored = read_adapter(folder);
+    const PeftReport report = read_report(folder);
     std::set<Index> ranks;
-    for (const auto& [site, module] : stored.adapter.modules) ranks.insert(module.rank());
-    line.sites = stored.adapter.modules.size();
-    line.heads = stored.adapter.heads.size();
+    for (const PeftSite& site : report.sites) ranks.insert(site.options.rank);
+    line.sites = report.sites.size();
+    line.heads = report.heads.size();
     line.ranks.assign(ranks.begin(), ranks.end());
-    line.parameters = stored.adapter.parameter_count();
-    line.bytes = stored.file_bytes;
-    line.dtype = name_of(stored.dtype);
-    line.base_model = stored.report.config.base_model;
+    line.parameters = parameter_count(report);
+    line.bytes = report.file_bytes;
+    line.dtype = name_of(dtype_of_report(report));
+    line.base_model = report.config.base_model;
   } catch (const Error& error) {
     line.problem = error.what();
   }
@@ -105,12 +106,14 @@ WeightedFolder parse_entry(const std::string& text) {
   return entry;
 }
 
-/// What all adapters of a merge say of their model, in the words of the first that says anything.
+/// What the adapters of a merge say of their model: the first base model that is named, and task
+/// type and revision where all say the same.
 PeftWriteOptions common_config(const std::vector<StoredAdapter>& adapters,
                                std::vector<std::string>& warnings) {
   PeftWriteOptions options;
   options.fan_in_fan_out = adapters.front().report.config.fan_in_fan_out;
   options.task_type = adapters.front().report.config.task_type;
+  options.revision = adapters.front().report.config.revision;
   for (const StoredAdapter& stored : adapters) {
     const PeftConfig& config = stored.report.config;
     detail::expect(config.fan_in_fan_out == options.fan_in_fan_out, stored.folder.string(),
@@ -123,6 +126,7 @@ PeftWriteOptions common_config(const std::vector<StoredAdapter>& adapters,
                          detail::in_quotes(options.base_model) + " as of the adapters before it");
     }
     if (config.task_type != options.task_type) options.task_type.clear();
+    if (config.revision != options.revision) options.revision.clear();
     for (const std::string& warning : stored.report.warnings) {
       warnings.push_back(stored.folder.string() + ": " + warning);
     }
@@ -139,7 +143,7 @@ Adapter<double> compressed(const Adapter<double>& sum, Index rank) {
 /// Errors of what stands in OUT now, against the exact sum.
 void measure_merge(const Adapter<double>& sum, Merge& result) {
   const StoredAdapter written = read_adapter(result.out);
-  result.bytes = written.file_bytes;
+  result.bytes = written.report.file_bytes;
   for (const auto& [site, module] : sum.modules) {
     const LoraModule<double>& after = written.adapter.modules.at(site);
     const MergedSite merged{.name = site,
@@ -171,30 +175,31 @@ Inspection inspect(const std::string& folder) {
   const StoredAdapter stored = read_adapter(folder);
   const PeftConfig& config = stored.report.config;
   Inspection result{.folder = stored.folder,
-                    .name = stored.name(),
+                    .name = name_of_folder(stored.folder),
                     .base_model = config.base_model,
                     .task_type = config.task_type,
-                    .dtype = std::string(name_of(stored.dtype)),
-                    .bytes = stored.file_bytes,
-                    .parameters = stored.adapter.parameter_count(),
+                    .dtype = std::string(name_of(dtype_of_report(stored.report))),
+                    .bytes = stored.report.file_bytes,
+                    .parameters = parameter_count(stored.report),
                     .change_norm = change_norm(stored.adapter),
                     .rank_stabilised = config.rank_stabilised,
                     .sites = {},
                     .heads = {},
                     .warnings = stored.report.warnings};
-  for (const auto& [site, module] : stored.adapter.modules) {
-    result.sites.push_back({.name = site,
-                            .out = module.out_dim(),
-                            .in = module.in_dim(),
-                            .rank = module.rank(),
-                            .alpha = module.alpha(),
+  for (const PeftSite& site : stored.report.sites) {
+    const LoraModule<double>& module = stored.adapter.modules.at(site.name);
+    result.sites.push_back({.name = site.name,
+                            .out = site.out,
+                            .in = site.in,
+                            .rank = site.options.rank,
+                            .alpha = site.options.alpha,
                             .scale = module.scale(),
                             .change_norm = change_norm(module),
-                            .bytes = stored.bytes.at(site)});
+                            .bytes = site.bytes});
   }
-  for (const auto& [name, head] : stored.adapter.heads) {
+  for (const PeftHead& head : stored.report.heads) {
     result.heads.push_back(
-        {.name = name, .out = head.out_dim(), .in = head.in_dim(), .bytes = stored.bytes.at(name)});
+        {.name = head.name, .out = head.out, .in = head.in, .bytes = head.bytes});
   }
   return result;
 }
@@ -207,10 +212,10 @@ Conversion convert(const ConvertOptions& options) {
   write_config(options.out, before.config);
   const StoredAdapter after = read_adapter(options.out);
   Conversion result{.out = options.out,
-                    .from = std::string(name_of(before.dtype)),
+                    .from = std::string(name_of(dtype_of_report(before.report))),
                     .to = options.dtype,
-                    .bytes_before = before.file_bytes,
-                    .bytes_after = after.file_bytes};
+                    .bytes_before = before.report.file_bytes,
+                    .bytes_after = after.report.file_bytes};
   for (const auto& [site, module] : before.adapter.modules) {
     const LoraModule<double>& rounded = after.adapter.modules.at(site);
     add_rounding(module.a(), rounded.a(), result);
@@ -236,7 +241,7 @@ Merge merge(const MergeOptions& options) {
     const WeightedFolder entry = parse_entry(text);
     StoredAdapter stored = read_adapter(entry.folder);
     if (entry.weight == 0) continue;
-    result.names.push_back(stored.name());
+    result.names.push_back(name_of_folder(stored.folder));
     result.weights.push_back(entry.weight);
     adapters.push_back(std::move(stored));
   }
@@ -244,10 +249,10 @@ Merge merge(const MergeOptions& options) {
   expect_same_shapes(adapters);
   const PeftWriteOptions config = common_config(adapters, result.warnings);
   std::vector<Entry> entries;
-  Dtype dtype = adapters.front().dtype;
+  Dtype dtype = dtype_of_report(adapters.front().report);
   for (std::size_t i = 0; i < adapters.size(); ++i) {
     entries.push_back({&adapters[i].adapter, result.weights[i]});
-    dtype = common_dtype(dtype, adapters[i].dtype);
+    dtype = common_dtype(dtype, dtype_of_report(adapters[i].report));
   }
   result.dtype = name_of(dtype);
   const Adapter<double> sum = merge_adapters<double>(entries);
@@ -278,7 +283,7 @@ Comparison compare(const std::vector<std::string>& folders) {
                     .common_sites = std::vector(count, std::vector<std::size_t>(count))};
   for (std::size_t i = 0; i < count; ++i) {
     const Adapter<double>& left = adapters[i].adapter;
-    result.names.push_back(adapters[i].name());
+    result.names.push_back(name_of_folder(adapters[i].folder));
     for (std::size_t j = 0; j <= i; ++j) {
       const Adapter<double>& right = adapters[j].adapter;
       result.similarity[i][j] = result.similarity[j][i] = similarity(left, right);
@@ -297,12 +302,9 @@ bool Verification::is_whole() const {
 
 Verification verify(const std::string& checkpoint) {
   Verification result{.checkpoint = checkpoint, .files = verify_checkpoint(checkpoint)};
-  if (result.is_whole()) {
-    // CURRENT comes first, then the manifest that it names
-    result.newest_whole = detail::generation_of(result.files.at(1).path);
-  } else if (const auto older = detail::newest_whole(checkpoint)) {
-    result.newest_whole = older->generation;
-  }
+  // what is whole is not read a second time
+  result.newest_whole = result.is_whole() ? std::optional(current_generation(checkpoint))
+                                          : newest_whole_generation(checkpoint);
   return result;
 }
 

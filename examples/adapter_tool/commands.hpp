@@ -31,6 +31,7 @@ struct Listing {
   std::vector<Listed> adapters = {};
   [[nodiscard]] bool is_readable() const;
 };
+/// What is at or below the paths, by configs and headers: no number is read.
 Listing list(const std::vector<std::string>& paths);
 
 struct InspectedSite {
@@ -63,6 +64,7 @@ struct Inspection {
   std::vector<InspectedHead> heads = {};
   std::vector<std::string> warnings = {};
 };
+/// @throws anyssr::Error  naming the file
 Inspection inspect(const std::string& folder);
 
 struct ConvertOptions {
@@ -84,6 +86,8 @@ struct Conversion {
   double change_error = 0;               ///< |dW' - dW|_F / |dW|_F over all sites
 };
 /// Writes the folder with numbers of another dtype; its config is copied as it is.
+/// @throws anyssr::Error  before anything is written: a number that the dtype cannot hold, an OUT
+///                        that is there
 Conversion convert(const ConvertOptions& options);
 
 struct MergeOptions {
@@ -112,6 +116,8 @@ struct Merge {
   std::vector<std::string> warnings = {};
 };
 /// Writes the weighted sum of adapters.
+/// @throws anyssr::Error  before anything is written: wrong weights, adapters that do not fit one
+///                        another, an OUT that is there
 Merge merge(const MergeOptions& options);
 
 struct Comparison {
@@ -120,6 +126,7 @@ struct Comparison {
   std::vector<std::vector<double>> similarity = {};         ///< cosine over the common sites
   std::vector<std::vector<std::size_t>> common_sites = {};  ///< how many these are
 };
+/// @throws anyssr::Error  naming the file; sites of two shapes
 Comparison compare(const std::vector<std::string>& folders);
 
 struct Verification {
@@ -128,6 +135,7 @@ struct Verification {
   std::optional<std::uint64_t> newest_whole = {};  ///< generation
   [[nodiscard]] bool is_whole() const;
 };
+/// @throws anyssr::FileError  where there is no checkpoint
 Verification verify(const std::string& checkpoint);
 
 }  // namespace adapter_tool

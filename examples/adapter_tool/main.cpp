@@ -65,7 +65,7 @@ class Commands {
     CLI::App& command =
         add(app, "list",
             "One line for every adapter at or below the folders (hidden ones are left "
-            "out).",
+            "out), by its config and header: numbers are not read.",
             [this] {
               const Listing listing = list(folders_);
               report(listing, json_);

@@ -11,11 +11,15 @@ using anyssr::Json;
 
 namespace {
 
-/// A text from a file: no control character reaches the terminal.
+/// A text from a file: no control character reaches the terminal, also none of U+0080 to U+009F,
+/// which UTF-8 writes as two bytes and some terminals obey.
 std::string shown(const std::string& text) {
-  std::string result = text;
-  for (char& c : result) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    const bool is_two = byte(i) == 0xC2 && i + 1 < text.size() && (byte(i + 1) & 0xE0U) == 0x80;
+    result += is_two || byte(i) < 0x20 || byte(i) == 0x7F ? '?' : text[i];
+    if (is_two) ++i;
   }
   return result;
 }
