@@ -10,6 +10,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/progress.hpp"
 #include "anyssr/core/random.hpp"
+#include "anyssr/core/reused_matrix.hpp"
 #include "anyssr/core/row_digest.hpp"
 #include "anyssr/core/rows.hpp"
 #include "anyssr/core/stopwatch.hpp"

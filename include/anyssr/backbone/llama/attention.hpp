@@ -94,9 +94,9 @@ void attention_weights(const AttentionShape& shape, const AttentionSpan<S>& span
 }
 
 /// out = attention of all spans' queries q (rows x heads head_dim).
-template <class S>
-void attend(const AttentionShape& shape, std::span<const AttentionSpan<S>> spans,
-            const RowMajorMatrix<S>& q, RowMajorMatrix<S>& out, int threads) {
+template <class S, class Q, class O>
+void attend(const AttentionShape& shape, std::span<const AttentionSpan<S>> spans, const Q& q,
+            O& out, int threads) {
   struct Task {
     const AttentionSpan<S>* span;
     AttentionBlock block;
@@ -127,11 +127,9 @@ void attend(const AttentionShape& shape, std::span<const AttentionSpan<S>> spans
 
 /// dq, dk and dv become the gradients, of d_out by out. The spans are whole sequences (position 0)
 /// whose keys and values are their rows of k and v. All heads that share keys have one owner.
-template <class S>
+template <class S, class Q, class D>
 void attend_backward(const AttentionShape& shape, std::span<const AttentionSpan<S>> spans,
-                     const RowMajorMatrix<S>& q, const RowMajorMatrix<S>& d_out,
-                     RowMajorMatrix<S>& dq, RowMajorMatrix<S>& dk, RowMajorMatrix<S>& dv,
-                     int threads) {
+                     const Q& q, const Q& d_out, D& dq, D& dk, D& dv, int threads) {
   const Index h = shape.head_dim;
   const S scale = S{1} / std::sqrt(static_cast<S>(h));
   const auto run = [&](const AttentionSpan<S>& span, Index head, const AttentionBlock& block) {

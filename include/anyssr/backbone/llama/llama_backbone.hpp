@@ -243,6 +243,7 @@ class LlamaBackbone {
   LlamaOptions options_;
   std::string fingerprint_;
   Counter counter_;
+  mutable detail::Pool<detail::LlamaGradientSpace<S>> workspaces_;  // of training steps
 };
 
 template <RealScalar S>
@@ -264,8 +265,8 @@ void LlamaBackbone<S>::compute(Trunk& trunk, bool keep_keys) const {
   for (Index layer = 0; layer < options_.shallow_layers; ++layer) {
     model_->run_layer(layer, table, batch, trunk.hidden, a);
     if (!keep_keys) continue;
-    trunk.keys.push_back(a.k);
-    trunk.values.push_back(a.v);
+    trunk.keys.emplace_back(a.k);
+    trunk.values.emplace_back(a.v);
   }
   for (Index i = 0; i < trunk.rows(); ++i) {
     const auto s = static_cast<std::size_t>(i);
@@ -408,7 +409,9 @@ double LlamaBackbone<S>::loss_and_gradient(const Trunk& trunk, std::span<const T
   }
   detail::LlamaGradient<S> pass(*model_, options_.shallow_layers, std::move(batch), adapter,
                                 options_.recompute_activations);
-  return pass.run(trunk.hidden, asked, gradient);
+  return workspaces_.with([&](detail::LlamaGradientSpace<S>& space) {
+    return pass.run(trunk.hidden, asked, space, gradient);
+  });
 }
 
 template <RealScalar S>
@@ -432,12 +435,12 @@ void LlamaBackbone<S>::visit_site_inputs(const Trunk& trunk, const Adapter<S>& a
   detail::LlamaActivations<S> a;
   for (Index layer = options_.shallow_layers; layer < config().layers; ++layer) {
     model_->run_layer(layer, table, batch, some.hidden, a);
-    const std::array<const RowMajorMatrix<S>*, detail::projection_count> inputs{
+    const std::array<const detail::ReusedMatrix<S>*, detail::projection_count> inputs{
         &a.normed,        &a.normed,        &a.normed, &a.attended,
         &a.middle_normed, &a.middle_normed, &a.product};
     for (std::size_t p = 0; p < inputs.size(); ++p) {
       const std::string site = model_->site(layer, static_cast<LlamaProjection>(p));
-      if (adapter.modules.contains(site)) visitor(std::string_view(site), *inputs[p]);
+      if (adapter.modules.contains(site)) visitor(std::string_view(site), inputs[p]->map());
     }
   }
 }

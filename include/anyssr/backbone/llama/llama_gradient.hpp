@@ -28,6 +28,14 @@ struct AskedRow {
   TokenId token = 0;
 };
 
+/// The memory of a pass, for the next one.
+template <RealScalar S>
+struct LlamaGradientSpace {
+  std::vector<ReusedMatrix<S>> inputs;    // by layer
+  std::vector<LlamaActivations<S>> kept;  // by layer; one where they are computed again
+  ReusedMatrix<S> x, dx, d_product, d_normed, d_attended, dq, dk, dv;
+};
+
 /// One batch through the layers first..: whole sequences, hidden states in, gradient out.
 template <RealScalar S>
 class LlamaGradient {
@@ -47,36 +55,37 @@ class LlamaGradient {
     batch_.plan = AdapterPlan<S>(config_, {{AdapterMix<S>(adapter), 0, batch_.rows()}});
   }
 
-  /// @param x      hidden states of batch.rows() tokens
+  /// @param hidden states of batch.rows() tokens
   /// @param asked  the rows with a token to predict, at least one
-  double run(RowMajorMatrix<S> x, std::span<const AskedRow> asked, AdapterGradient<S>& gradient) {
+  double run(const RowMajorMatrix<S>& hidden, std::span<const AskedRow> asked,
+             LlamaGradientSpace<S>& space, AdapterGradient<S>& gradient) {
     const auto depth = static_cast<std::size_t>(config_.layers - first_);
-    std::vector<RowMajorMatrix<S>> inputs(depth);
-    std::vector<LlamaActivations<S>> kept(recompute_ ? 1 : depth);
+    space.inputs.resize(depth);
+    space.kept.resize(recompute_ ? 1 : depth);
+    space.x.assign(hidden);
     for (std::size_t i = 0; i < depth; ++i) {
-      inputs[i] = x;
-      model_.run_layer(first_ + static_cast<Index>(i), table_, batch_, x, kept[recompute_ ? 0 : i]);
+      space.inputs[i].assign(space.x);
+      model_.run_layer(first_ + static_cast<Index>(i), table_, batch_, space.x,
+                       space.kept[recompute_ ? 0 : i]);
     }
-    RowMajorMatrix<S> dx = RowMajorMatrix<S>::Zero(x.rows(), x.cols());
-    const double loss = answer_loss(x, asked, dx);
+    space.dx.assign_zero(hidden.rows(), hidden.cols());
+    const double loss = answer_loss(space.x, asked, space.dx);
     for (std::size_t i = depth; i-- > 0;) {
       const Index layer = first_ + static_cast<Index>(i);
-      LlamaActivations<S>& a = kept[recompute_ ? 0 : i];
+      LlamaActivations<S>& a = space.kept[recompute_ ? 0 : i];
       if (recompute_) {
-        x = inputs[i];
-        model_.run_layer(layer, table_, batch_, x, a);
+        space.x.assign(space.inputs[i]);
+        model_.run_layer(layer, table_, batch_, space.x, a);
       }
-      back_through(layer, inputs[i], a, dx, gradient, i > 0);
-      inputs[i].resize(0, 0);
-      if (!recompute_) a = {};
+      back_through(layer, space.inputs[i], a, space, gradient, i > 0);
     }
     return loss;
   }
 
  private:
   /// The loss; dx of the asked rows is set.
-  double answer_loss(const RowMajorMatrix<S>& x, std::span<const AskedRow> asked,
-                     RowMajorMatrix<S>& dx) const {
+  double answer_loss(const ReusedMatrix<S>& x, std::span<const AskedRow> asked,
+                     ReusedMatrix<S>& dx) const {
     constexpr std::size_t most = 256;  // logits of so many rows at once
     const LlamaWeights<S>& w = model_.weights();
     const auto count = static_cast<S>(asked.size());
@@ -110,59 +119,67 @@ class LlamaGradient {
     return loss / static_cast<double>(asked.size());
   }
 
-  /// dx: of the layer's output, becomes that of its input (where `go_on`).
-  void back_through(Index layer, const RowMajorMatrix<S>& input, LlamaActivations<S>& a,
-                    RowMajorMatrix<S>& dx, AdapterGradient<S>& gradient, bool go_on) const {
+  /// space.dx: of the layer's output, becomes that of its input (where `go_on`). The activations'
+  /// gate and up become their gradients.
+  void back_through(Index layer, const ReusedMatrix<S>& input, LlamaActivations<S>& a,
+                    LlamaGradientSpace<S>& space, AdapterGradient<S>& gradient, bool go_on) const {
     const LlamaLayerWeights<S>& w = model_.layer_weights(layer);
     const int threads = model_.threads();
-    const Index rows = dx.rows();
-    RowMajorMatrix<S> d_product = RowMajorMatrix<S>::Zero(rows, config_.intermediate_size);
-    back(layer, LlamaProjection::down, a.product, dx, gradient, &d_product);
-    swiglu_backward(d_product, a.gate, a.up, threads);
-    RowMajorMatrix<S> d_normed = RowMajorMatrix<S>::Zero(rows, dx.cols());
+    ReusedMatrix<S>& dx = space.dx;
+    ReusedMatrix<S>& d_normed = space.d_normed;
+    space.d_product.assign_zero(dx.rows(), config_.intermediate_size);
+    back(layer, LlamaProjection::down, a.product, dx, gradient, &space.d_product);
+    swiglu_backward(space.d_product, a.gate, a.up, threads);
+    d_normed.assign_zero(dx.rows(), dx.cols());
     back(layer, LlamaProjection::gate, a.middle_normed, a.gate, gradient, &d_normed);
     back(layer, LlamaProjection::up, a.middle_normed, a.up, gradient, &d_normed);
     rms_norm_backward<S>(a.middle, w.post_attention_norm, config_.rms_norm_eps, d_normed, dx,
                          threads);
-
-    RowMajorMatrix<S> d_attended = RowMajorMatrix<S>::Zero(rows, config_.query_dim());
-    back(layer, LlamaProjection::o, a.attended, dx, gradient, &d_attended);
-    RowMajorMatrix<S> dq(rows, a.q.cols());
-    RowMajorMatrix<S> dk(rows, a.k.cols());
-    RowMajorMatrix<S> dv(rows, a.v.cols());
-    std::vector<AttentionSpan<S>> spans = batch_.spans;
-    for (AttentionSpan<S>& span : spans) {
-      span.keys = a.k.row(span.begin).data();
-      span.values = a.v.row(span.begin).data();
-    }
-    attend_backward<S>(model_.attention_shape(layer), spans, a.q, d_attended, dq, dk, dv, threads);
-    for (const AttentionSpan<S>& span : spans) {
-      for (Index i = 0; i < span.rows; ++i) {
-        table_.turn(dq.row(span.begin + i).data(), config_.heads, i, true);
-        table_.turn(dk.row(span.begin + i).data(), config_.kv_heads, i, true);
-      }
-    }
+    back_through_attention(layer, a, space, gradient);
     d_normed.setZero();
-    RowMajorMatrix<S>* const below = go_on ? &d_normed : nullptr;
-    back(layer, LlamaProjection::q, a.normed, dq, gradient, below);
-    back(layer, LlamaProjection::k, a.normed, dk, gradient, below);
-    back(layer, LlamaProjection::v, a.normed, dv, gradient, below);
+    ReusedMatrix<S>* const below = go_on ? &d_normed : nullptr;
+    back(layer, LlamaProjection::q, a.normed, space.dq, gradient, below);
+    back(layer, LlamaProjection::k, a.normed, space.dk, gradient, below);
+    back(layer, LlamaProjection::v, a.normed, space.dv, gradient, below);
     if (go_on) {
       rms_norm_backward<S>(input, w.input_norm, config_.rms_norm_eps, d_normed, dx, threads);
     }
   }
 
+  /// dq, dk and dv, before they were turned, of dx at the middle of the layer.
+  void back_through_attention(Index layer, const LlamaActivations<S>& a,
+                              LlamaGradientSpace<S>& space, AdapterGradient<S>& gradient) const {
+    space.d_attended.assign_zero(a.q.rows(), a.q.cols());
+    back(layer, LlamaProjection::o, a.attended, space.dx, gradient, &space.d_attended);
+    space.dq.resize(a.q.rows(), a.q.cols());
+    space.dk.resize(a.k.rows(), a.k.cols());
+    space.dv.resize(a.v.rows(), a.v.cols());
+    std::vector<AttentionSpan<S>> spans = batch_.spans;
+    for (AttentionSpan<S>& span : spans) {
+      span.keys = a.k.row(span.begin).data();
+      span.values = a.v.row(span.begin).data();
+    }
+    attend_backward<S>(model_.attention_shape(layer), spans, a.q, space.d_attended, space.dq,
+                       space.dk, space.dv, model_.threads());
+    for (const AttentionSpan<S>& span : spans) {
+      for (Index i = 0; i < span.rows; ++i) {
+        table_.turn(space.dq.row(span.begin + i).data(), config_.heads, i, true);
+        table_.turn(space.dk.row(span.begin + i).data(), config_.kv_heads, i, true);
+      }
+    }
+  }
+
   /// Of one product: dx += dy W and the module's gradients. dx null: not asked for.
-  void back(Index layer, LlamaProjection projection, const RowMajorMatrix<S>& x,
-            const RowMajorMatrix<S>& dy, AdapterGradient<S>& gradient,
-            RowMajorMatrix<S>* dx) const {
+  void back(Index layer, LlamaProjection projection, const ReusedMatrix<S>& x,
+            const ReusedMatrix<S>& dy, AdapterGradient<S>& gradient, ReusedMatrix<S>* dx) const {
     if (dx != nullptr) {
       multiply_back<S>(dy, model_.weight(layer, projection), *dx, model_.threads());
     }
     const std::string site = model_.site(layer, projection);
     const auto module = adapter_.modules.find(site);
     if (module == adapter_.modules.end()) return;
-    module->second.backward(x, dy, gradient.modules.at(site), dx);
+    typename ReusedMatrix<S>::Base* const below = dx == nullptr ? nullptr : &dx->map();
+    module->second.backward(x.map(), dy.map(), gradient.modules.at(site), below);
   }
 
   const LlamaModel<S>& model_;

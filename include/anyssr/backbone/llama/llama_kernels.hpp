@@ -107,10 +107,10 @@ class RotaryTable {
   RowMajorMatrix<S> sines_;
 };
 
-/// y = silu(gate) * up
-template <class S>
-void swiglu(const RowMajorMatrix<S>& gate, const RowMajorMatrix<S>& up, RowMajorMatrix<S>& y,
-            int threads) {
+/// y = silu(gate) * up; y takes their size.
+template <class X, class Y>
+void swiglu(const X& gate, const X& up, Y& y, int threads) {
+  using S = typename X::Scalar;
   y.resize(gate.rows(), gate.cols());
   for_row_slices(threads, gate.rows(), gate.size(), [&](Index first, Index count) {
     const auto g = gate.middleRows(first, count).array();
@@ -120,20 +120,18 @@ void swiglu(const RowMajorMatrix<S>& gate, const RowMajorMatrix<S>& up, RowMajor
 }
 
 /// gate and up become their gradients, of dy by y.
-template <class S>
-void swiglu_backward(const RowMajorMatrix<S>& dy, RowMajorMatrix<S>& gate, RowMajorMatrix<S>& up,
-                     int threads) {
+template <class DY, class X>
+void swiglu_backward(const DY& dy, X& gate, X& up, int threads) {
+  using S = typename X::Scalar;
   for_row_slices(threads, gate.rows(), gate.size(), [&](Index first, Index count) {
-    for (Index i = first; i < first + count; ++i) {
-      for (Index j = 0; j < gate.cols(); ++j) {
-        const S g = gate(i, j);
-        const S sigmoid = S{1} / (S{1} + std::exp(-g));
-        const S slope = sigmoid * (S{1} + g * (S{1} - sigmoid));
-        const S d = dy(i, j);
-        gate(i, j) = d * up(i, j) * slope;
-        up(i, j) = d * g * sigmoid;
-      }
-    }
+    RowMajorMatrix<S> sigmoid(count, gate.cols());
+    auto g = gate.middleRows(first, count).array();
+    auto u = up.middleRows(first, count).array();
+    const auto d = dy.middleRows(first, count).array();
+    sigmoid.array() = S{1} / (S{1} + (-g).exp());
+    const RowMajorMatrix<S> by_up = d * g * sigmoid.array();
+    g = d * u * sigmoid.array() * (S{1} + g * (S{1} - sigmoid.array()));
+    u = by_up.array();
   });
 }
 

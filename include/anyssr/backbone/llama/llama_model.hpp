@@ -27,6 +27,7 @@
 #include "anyssr/backbone/llama/llama_kernels.hpp"
 #include "anyssr/backbone/llama/llama_sites.hpp"
 #include "anyssr/backbone/llama/llama_weights.hpp"
+#include "anyssr/core/reused_matrix.hpp"
 
 namespace anyssr::inline v0 {
 
@@ -55,19 +56,19 @@ struct LlamaBatch {
   }
 };
 
-/// What a layer computed on its way; the names say whose input it is where it is one.
+/// What a layer computed on its way.
 template <RealScalar S>
 struct LlamaActivations {
-  RowMajorMatrix<S> normed;  // of q, k, v
-  RowMajorMatrix<S> q;       // turned
-  RowMajorMatrix<S> k;       // turned
-  RowMajorMatrix<S> v;
-  RowMajorMatrix<S> attended;       // of o
-  RowMajorMatrix<S> middle;         // of the second norm
-  RowMajorMatrix<S> middle_normed;  // of gate, up
-  RowMajorMatrix<S> gate;
-  RowMajorMatrix<S> up;
-  RowMajorMatrix<S> product;  // of down
+  ReusedMatrix<S> normed;  // of q, k, v
+  ReusedMatrix<S> q;       // turned
+  ReusedMatrix<S> k;       // turned
+  ReusedMatrix<S> v;
+  ReusedMatrix<S> attended;       // of o
+  ReusedMatrix<S> middle;         // of the second norm
+  ReusedMatrix<S> middle_normed;  // of gate, up
+  ReusedMatrix<S> gate;
+  ReusedMatrix<S> up;
+  ReusedMatrix<S> product;  // of down
 };
 
 }  // namespace detail
@@ -116,8 +117,9 @@ class LlamaModel {
 
   /// One layer: x, the batch's rows, become its output.
   /// @param table  knows the batch's positions
-  void run_layer(Index layer, const detail::RotaryTable<S>& table, Batch& batch,
-                 RowMajorMatrix<S>& x, Activations& a) const {
+  template <class X>
+  void run_layer(Index layer, const detail::RotaryTable<S>& table, Batch& batch, X& x,
+                 Activations& a) const {
     run_attention(layer, table, batch, x, a);
     const LlamaLayerWeights<S>& w = layer_weights(layer);
     a.middle_normed.resize(x.rows(), x.cols());
@@ -126,13 +128,14 @@ class LlamaModel {
     project<2>(layer, {LlamaProjection::gate, LlamaProjection::up}, batch.plan, a.middle_normed,
                {&a.gate, &a.up});
     detail::swiglu(a.gate, a.up, a.product, threads_);
-    x = a.middle;
+    x.noalias() = a.middle;
     add_product(layer, LlamaProjection::down, batch.plan, a.product, x);
   }
 
   /// Layers first..last-1.
-  void run_layers(Index first, Index last, const detail::RotaryTable<S>& table, Batch& batch,
-                  RowMajorMatrix<S>& x, Activations& a) const {
+  template <class X>
+  void run_layers(Index first, Index last, const detail::RotaryTable<S>& table, Batch& batch, X& x,
+                  Activations& a) const {
     for (Index layer = first; layer < last; ++layer) run_layer(layer, table, batch, x, a);
   }
 
@@ -197,8 +200,9 @@ class LlamaModel {
     }
   }
 
+  template <class X, class Y>
   void finish(Index layer, LlamaProjection projection, const detail::AdapterPlan<S>& plan,
-              const RowMajorMatrix<S>& x, RowMajorMatrix<S>& y) const {
+              const X& x, Y& y) const {
     const RowVector<S>& added = layer_weights(layer).*linear(projection).bias;
     if (added.size() > 0) y.rowwise() += added;
     plan.add(layer, projection, x, y);
@@ -207,8 +211,8 @@ class LlamaModel {
   /// y_i = x W_i^T + b_i + changes
   template <std::size_t N>
   void project(Index layer, const std::array<LlamaProjection, N>& projections,
-               const detail::AdapterPlan<S>& plan, const RowMajorMatrix<S>& x,
-               const std::array<RowMajorMatrix<S>*, N>& y) const {
+               const detail::AdapterPlan<S>& plan, const detail::ReusedMatrix<S>& x,
+               const std::array<detail::ReusedMatrix<S>*, N>& y) const {
     std::array<const WeightMatrix*, N> weights;
     std::vector<Eigen::Ref<RowMajorMatrix<S>>> results;
     for (std::size_t i = 0; i < N; ++i) {
@@ -221,15 +225,17 @@ class LlamaModel {
   }
 
   /// y += x W^T + b + changes
+  template <class Y>
   void add_product(Index layer, LlamaProjection projection, const detail::AdapterPlan<S>& plan,
-                   const RowMajorMatrix<S>& x, RowMajorMatrix<S>& y) const {
+                   const detail::ReusedMatrix<S>& x, Y& y) const {
     multiply<S>(x, weight(layer, projection), y, threads_, true);
     finish(layer, projection, plan, x, y);
   }
 
   /// Up to the middle of the layer, a.middle.
-  void run_attention(Index layer, const detail::RotaryTable<S>& table, Batch& batch,
-                     const RowMajorMatrix<S>& x, Activations& a) const {
+  template <class X>
+  void run_attention(Index layer, const detail::RotaryTable<S>& table, Batch& batch, const X& x,
+                     Activations& a) const {
     const LlamaLayerWeights<S>& w = layer_weights(layer);
     a.normed.resize(x.rows(), x.cols());
     detail::rms_norm<S>(x, w.input_norm, config_.rms_norm_eps, a.normed, threads_);
@@ -244,7 +250,7 @@ class LlamaModel {
     place_keys(layer, batch, a);
     a.attended.resize(x.rows(), config_.query_dim());
     detail::attend<S>(attention_shape(layer), batch.spans, a.q, a.attended, threads_);
-    a.middle = x;
+    a.middle.assign(x);
     add_product(layer, LlamaProjection::o, batch.plan, a.attended, a.middle);
   }
 

@@ -82,8 +82,8 @@ class AdapterPlan {
   }
 
   /// y += the changes of a site, for its input rows x.
-  void add(Index layer, LlamaProjection projection, const RowMajorMatrix<S>& x,
-           RowMajorMatrix<S>& y) const {
+  template <class X, class Y>
+  void add(Index layer, LlamaProjection projection, const X& x, Y& y) const {
     if (entries_.empty()) return;
     for (const Entry& entry : entries_[place(layer, static_cast<std::size_t>(projection))]) {
       entry.module->add_forward(x.middleRows(entry.begin, entry.rows),
