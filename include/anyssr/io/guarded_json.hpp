@@ -47,6 +47,21 @@ namespace detail {
   return value.dump();
 }
 
+/// A value from a file inside a message, cut where it is long.
+[[nodiscard]] inline std::string shown(const Json& value) {
+  constexpr std::size_t most = 80;
+  const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return text.size() <= most ? text : std::string(utf8_prefix(text, most)) + "...";
+}
+
+/// null, false, 0, "", [] and {}: what says nothing.
+[[nodiscard]] inline bool is_void(const Json& value) {
+  if (value.is_boolean()) return !value.get<bool>();
+  if (value.is_number()) return value.get<double>() == 0;
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  return value.empty();  // null, arrays, objects
+}
+
 /// The byte as 0xHH.
 [[nodiscard]] inline std::string byte_text(char byte) {
   constexpr std::string_view digits = "0123456789ABCDEF";

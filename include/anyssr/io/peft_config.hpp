@@ -26,7 +26,6 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/site_pattern.hpp"
-#include "anyssr/io/utf8.hpp"
 #include "anyssr/lora/lora_module.hpp"
 
 namespace anyssr::inline v0 {
@@ -54,21 +53,6 @@ struct PeftConfig {
 };
 
 namespace detail {
-
-/// A value of the file inside a message, cut where it is long.
-[[nodiscard]] inline std::string shown(const Json& value) {
-  constexpr std::size_t most = 80;
-  const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() <= most ? text : std::string(utf8_prefix(text, most)) + "...";
-}
-
-/// null, false, 0, "", [] and {}: what says nothing.
-[[nodiscard]] inline bool is_void(const Json& value) {
-  if (value.is_boolean()) return !value.get<bool>();
-  if (value.is_number()) return value.get<double>() == 0;
-  if (value.is_string()) return value.get_ref<const std::string&>().empty();
-  return value.empty();  // null, arrays, objects
-}
 
 /// Keys that say how an adapter was trained, or where: the tensors tell that better.
 inline constexpr std::array<std::string_view, 16> ignored_peft_keys{
