@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// A LLaMA-family model as a backbone: published checkpoints read, trained on, answered with. Needs
+/// nlohmann/json besides Eigen. The tokenizer has a header of its own, which needs SentencePiece
+/// (anyssr/backbone/llama/sentencepiece_tokenizer.hpp).
+
+#include "anyssr/backbone/llama/attention.hpp"
+#include "anyssr/backbone/llama/key_value_cache.hpp"
+#include "anyssr/backbone/llama/llama_backbone.hpp"
+#include "anyssr/backbone/llama/llama_config.hpp"
+#include "anyssr/backbone/llama/llama_config_reader.hpp"
+#include "anyssr/backbone/llama/llama_generation.hpp"
+#include "anyssr/backbone/llama/llama_gradient.hpp"
+#include "anyssr/backbone/llama/llama_kernels.hpp"
+#include "anyssr/backbone/llama/llama_model.hpp"
+#include "anyssr/backbone/llama/llama_sites.hpp"
+#include "anyssr/backbone/llama/llama_trunk.hpp"
+#include "anyssr/backbone/llama/llama_weights.hpp"
+#include "anyssr/backbone/llama/sampler.hpp"
+#include "anyssr/backbone/llama/weight_kernels.hpp"
+#include "anyssr/backbone/llama/weight_matrix.hpp"
