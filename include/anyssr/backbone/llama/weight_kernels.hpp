@@ -18,7 +18,7 @@
 #include <cstring>
 #include <type_traits>
 
-#if defined(__F16C__) || defined(__AVX512F__)
+#ifdef __F16C__
 #include <immintrin.h>
 #endif
 
@@ -46,9 +46,9 @@ template <class T, RealScalar S>
   }
 }
 
-#if defined(__AVX512F__)
-inline constexpr int register_bytes = 64;
-#elif defined(__AVX__)
+/// At most 32: a row of a mapped file begins anywhere, and reads of 64 bytes that cross two cache
+/// lines reach two thirds of the memory's bandwidth.
+#ifdef __AVX__
 inline constexpr int register_bytes = 32;
 #else
 inline constexpr int register_bytes = 16;
@@ -65,8 +65,8 @@ using Lanes = typename LanesOf<T, N>::Type;
 template <RealScalar S>
 inline constexpr int lane_count = register_bytes / static_cast<int>(sizeof(S));
 
-#if defined(__AVX512F__) || defined(__F16C__)
-inline constexpr bool has_f16_loads = register_bytes > 16;
+#ifdef __F16C__
+inline constexpr bool has_f16_loads = true;
 #else
 inline constexpr bool has_f16_loads = false;
 #endif
@@ -103,22 +103,16 @@ inline void load_pairs(const T* from, Lanes<float, N>& even, Lanes<float, N>& od
   }
 }
 
-#if defined(__AVX512F__) || defined(__F16C__)
-template <int N>
-inline void load_f16(const F16Bits* from, Lanes<float, N>& to) noexcept {
-#ifdef __AVX512F__
-  if constexpr (N == 16) {
-    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    const __m512 wide = _mm512_maskz_cvtph_ps(0xFFFF, bits);  // maskz: g++ 12 warns of the other
-    std::memcpy(&to, &wide, sizeof(to));
-    return;
-  }
-#endif
+/// 8 numbers of F16 by the machine's own instruction.
+inline void load_f16(const F16Bits* from, Lanes<float, 8>& to) noexcept {
+#ifdef __F16C__
   const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   const __m256 wide = _mm256_cvtph_ps(bits);
   std::memcpy(&to, &wide, sizeof(to));
-}
+#else
+  for (int l = 0; l < 8; ++l) to[l] = from_f16(from[l].bits);
 #endif
+}
 
 /// How many numbers of T one step of the kernels takes, in registers of S: two where
 /// load_pairs() reads, and X is then arranged in the same way.
@@ -138,7 +132,7 @@ inline void load_step(const T* from, Lanes<S, lane_count<S>> (&to)[Registers]) n
   } else if constexpr (std::is_same_v<T, S>) {
     std::memcpy(&to[0], from, sizeof(to[0]));
   } else if constexpr (std::is_same_v<T, F16Bits> && std::is_same_v<S, float>) {
-    load_f16<N>(from, to[0]);
+    load_f16(from, to[0]);
   } else {
     for (int l = 0; l < N; ++l) to[0][l] = widened<T, S>(from[l]);
   }
@@ -181,71 +175,96 @@ void arrange(Strided<const S> x, Index rows, Index depth, Strided<S> to) noexcep
   }
 }
 
-/// Rows of W that are computed together.
-inline constexpr int block_rows = 4;
-
-/// y(j, i) = or += x(j, :) . w(i, :) for i < rows <= block_rows and j < Columns.
-/// @param x  arranged
-template <int Columns, RealScalar S, class T>
-inline void dot_block(Strided<const T> w, int rows, Strided<const S> x, Index depth, Strided<S> y,
-                      bool add) noexcept {
-  constexpr int N = lane_count<S>;
-  constexpr int registers = step_registers<T, S>;
-  constexpr Index step = step_columns<T, S>;
-  const T* left[block_rows];
-  for (int i = 0; i < block_rows; ++i) left[i] = w.row(std::min(i, rows - 1));
-  Lanes<S, N> sums[block_rows][Columns] = {};
-  const auto take = [&](const auto& pointer, Index c) {
-    Lanes<S, N> right[Columns][registers];
-    for (int j = 0; j < Columns; ++j) {
-      for (int r = 0; r < registers; ++r) {
-        std::memcpy(&right[j][r], x.row(j) + c + r * N, sizeof(right[j][r]));
-      }
-    }
-    for (int i = 0; i < block_rows; ++i) {
-      Lanes<S, N> numbers[registers];
-      load_step<S>(pointer(i), numbers);
-      for (int j = 0; j < Columns; ++j) {
-        for (int r = 0; r < registers; ++r) {
-          sums[i][j] = sums[i][j] + numbers[r] * right[j][r];
-        }
-      }
-    }
-  };
-  Index c = 0;
-  for (; c + step <= depth; c += step) take([&](int i) { return left[i] + c; }, c);
-  if (c < depth) {
-    T padded[block_rows][step] = {};
-    for (int i = 0; i < block_rows; ++i) std::copy(left[i] + c, left[i] + depth, padded[i]);
-    take([&](int i) { return padded[i]; }, c);
-  }
-  for (int i = 0; i < block_rows; ++i) {  // a constant bound keeps the sums in registers
-    for (int j = 0; j < Columns; ++j) {
-      if (i >= rows) continue;
-      S sum = 0;
-      for (int l = 0; l < N; ++l) sum += sums[i][j][l];
-      S& to = y.row(j)[i];
-      to = add ? to + sum : sum;
-    }
+/// The sum of all lanes, by halves.
+template <RealScalar S, int N>
+[[nodiscard]] inline S sum_of(const Lanes<S, N>& lanes) noexcept {
+  if constexpr (N == 1) {
+    return lanes[0];
+  } else {
+    Lanes<S, N / 2> halves[2];
+    std::memcpy(halves, &lanes, sizeof(lanes));
+    const Lanes<S, N / 2> half = halves[0] + halves[1];
+    return sum_of<S, N / 2>(half);
   }
 }
 
-/// The same for any number of rows of W and of X.
+/// Sums of a few registers each: enough for the latency of a multiply-add.
+inline constexpr int chains = 4;
+
+/// Rows of X that are computed together: as many as keep their sums in registers.
+#ifdef __AVX512VL__
+inline constexpr int block_columns = 4;  // of 32 registers
+#else
+inline constexpr int block_columns = 2;  // of 16
+#endif
+
+/// y(j) = or += x(j, :) . w for j < Columns. Rows of W come one after another: memory is read
+/// fastest in one stream.
+/// @param x  arranged
+/// @param y  of one row of W, y.stride apart
+/// @param next  what to fetch into the caches meanwhile, as much as `w`; null: nothing
+template <int Columns, RealScalar S, class T>
+inline void dot_row(const T* w, const T* next, Strided<const S> x, Index depth, Strided<S> y,
+                    bool add) noexcept {
+  constexpr int N = lane_count<S>;
+  constexpr int registers = step_registers<T, S>;
+  constexpr Index step = step_columns<T, S>;
+  Lanes<S, N> sums[chains][Columns] = {};
+  const auto take = [&](const T* from, Index c, int first) {
+    Lanes<S, N> numbers[registers];
+    load_step<S>(from, numbers);
+    for (int j = 0; j < Columns; ++j) {
+      for (int r = 0; r < registers; ++r) {
+        Lanes<S, N> right;
+        std::memcpy(&right, x.row(j) + c + r * N, sizeof(right));
+        sums[first + r][j] = sums[first + r][j] + numbers[r] * right;
+      }
+    }
+  };
+  constexpr int steps = chains / registers;
+  Index c = 0;
+  for (; c + steps * step <= depth; c += steps * step) {
+    if (next != nullptr) {
+      for (std::size_t at = 0; at < steps * step * sizeof(T); at += 64) {
+        __builtin_prefetch(reinterpret_cast<const std::byte*>(next + c) + at);
+      }
+    }
+    for (int s = 0; s < steps; ++s) {
+      take(w + c + s * step, c + s * step, s * registers);
+    }
+  }
+  for (; c + step <= depth; c += step) take(w + c, c, 0);
+  if (c < depth) {
+    T padded[step] = {};
+    std::copy(w + c, w + depth, padded);
+    take(padded, c, 0);
+  }
+  for (int j = 0; j < Columns; ++j) {
+    const Lanes<S, N> all = (sums[0][j] + sums[1][j]) + (sums[2][j] + sums[3][j]);
+    const S sum = sum_of<S, N>(all);
+    S& to = *y.row(j);
+    to = add ? to + sum : sum;
+  }
+}
+
+/// y(j, i) = or += x(j, :) . w(i, :) for all rows of W and of X.
+/// @param x  arranged
 template <RealScalar S, class T>
 void dot_rows(Strided<const T> w, Index w_rows, Strided<const S> x, Index x_rows, Index depth,
               Strided<S> y, bool add) noexcept {
-  for (Index i = 0; i < w_rows; i += block_rows) {
-    const int rows = static_cast<int>(std::min<Index>(block_rows, w_rows - i));
-    const Strided<const T> block{w.row(i), w.stride};
-    const auto run = [&]<int Columns>(Index j) {
-      dot_block<Columns>(block, rows, Strided<const S>{x.row(j), x.stride}, depth,
-                         Strided<S>{y.row(j) + i, y.stride}, add);
-      return j + Columns;
+  for (Index i = 0; i < w_rows; ++i) {
+    // a second pass over a row would leave the memory idle
+    const T* const following = i + 1 < w_rows ? w.row(i + 1) : nullptr;
+    const auto run = [&]<int Columns>(std::integral_constant<int, Columns>, Index j) {
+      dot_row<Columns, S, T>(w.row(i), j > 0 ? following : nullptr, {x.row(j), x.stride}, depth,
+                             {y.row(j) + i, y.stride}, add);
     };
     Index j = 0;
-    while (j + 4 <= x_rows) j = run.template operator()<4>(j);
-    if (j + 2 <= x_rows) j = run.template operator()<2>(j);
-    if (j < x_rows) run.template operator()<1>(j);
+    for (; j + block_columns <= x_rows; j += block_columns) {
+      run(std::integral_constant<int, block_columns>{}, j);
+    }
+    for (; j + 2 <= x_rows; j += 2) run(std::integral_constant<int, 2>{}, j);
+    if (j < x_rows) run(std::integral_constant<int, 1>{}, j);
   }
 }
 

@@ -252,7 +252,7 @@ void multiply_few(const Eigen::Ref<const RowMajorMatrix<S>>& x,
   }
   const RowTiles tiles(products, [&](const WeightMatrix& w) {
     const double row = static_cast<double>(w.cols()) * bits_of(w.dtype()) / 8;
-    return block_rows * std::max<Index>(1, static_cast<Index>(tile_bytes / (row * block_rows)));
+    return std::max<Index>(1, static_cast<Index>(tile_bytes / row));
   });
   parallel_for(team, tiles.count(), [&](Index t) {
     const RowTiles::Tile& tile = tiles[t];
