@@ -14,6 +14,9 @@
 #include <anyssr/store.hpp>
 #include <filesystem>
 #include <iostream>
+#include <map>
+#include <string>
+#include <vector>
 
 namespace {
 
@@ -48,7 +51,7 @@ int main() {
   std::map<std::string, std::string> places;  // task -> folder
   for (const auto& entry : std::filesystem::directory_iterator(folder / "adapters")) {
     const std::string name = entry.path().filename().string();
-    places[name.substr(7)] = "adapters/" + name;
+    places[name.substr(name.find('-') + 1)] = "adapters/" + name;
   }
   for (const auto& [task, place] : places) std::cout << task << "  " << place << "\n";
   const std::vector<std::string> question{"a flight to Rome"};

@@ -29,6 +29,7 @@ struct Options {
   double ridge = 0.3;               ///< of the router, absolute: rows have norm 1
   std::uint64_t seed = 0;
   int threads = 0;
+  bool recover = false;  ///< go on from an older state where the newest is damaged
   bool quiet = false;
 };
 

@@ -59,12 +59,17 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--order", arguments.order,
                  "of the departments: names with commas, or random; default: as in the file");
-  app.add_option("--state", options.state,
-                 "folder to go on from: departments that it knows are not learned again and come "
-                 "first, every new one is saved there as soon as it is learned. Data and options "
-                 "must be those of the runs before. The accuracy matrix then begins with the row "
-                 "of the last department known; forgetting needs the rows before it and is left "
-                 "out");
+  auto* const state = app.add_option(
+      "--state", options.state,
+      "folder to go on from: departments that it knows are not learned again and come "
+      "first, every new one is saved there as soon as it is learned. Data and options "
+      "must be those of the runs before. The accuracy matrix then begins with the row "
+      "of the last department known; forgetting needs the rows before it and is left "
+      "out");
+  app.add_flag("--recover", options.recover,
+               "where the newest state is damaged go on from the newest one that is whole, with a "
+               "warning; what was learned since is learned again")
+      ->needs(state);
   app.add_option("--learn", options.learn,
                  "learn at most N departments in this run; what is measured are those known then; "
                  "default: all")

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "departments/experiment.hpp"
 
@@ -23,21 +24,29 @@ class StateFolder {
   explicit StateFolder(const Options& options);
 
   /// The learner of the runs before; nothing where there were none.
-  /// @throws anyssr::Error  the state is damaged
+  /// @throws anyssr::Error  the state is damaged and Options::recover not set, or none is whole
   template <class Learner>
-  [[nodiscard]] std::optional<Learner> load(typename Learner::Base backbone, int threads) const {
+  [[nodiscard]] std::optional<Learner> load(typename Learner::Base backbone,
+                                            const Options& options) {
     if (!has_checkpoint_) return std::nullopt;
     anyssr::LoadReport report;
     std::optional<Learner> learner =
-        anyssr::load<Learner>(writer_.root(), std::move(backbone), {.threads = threads}, &report);
+        anyssr::load<Learner>(writer_.root(), std::move(backbone),
+                              {.recover = options.recover, .threads = options.threads}, &report);
     warn(report.warnings);
+    is_recovered_ = !report.damage.empty();
+    if (is_recovered_) {
+      warn({report.damage,
+            "going on from generation " + std::to_string(report.generation) + " instead"});
+    }
     return learner;
   }
 
   /// From when this returns a killed run loses nothing of what was learned.
   template <class Learner>
   void save(const Learner& learner) {
-    warn(writer_.save(learner).warnings);
+    warn(writer_.save(learner, {.recover = is_recovered_}).warnings);
+    is_recovered_ = false;  // from here on the newest state is whole
   }
 
   /// Refuses questions that are not those that a department was learned from.
@@ -49,6 +58,7 @@ class StateFolder {
 
   anyssr::CheckpointWriter writer_;
   bool has_checkpoint_ = false;
+  bool is_recovered_ = false;  // the newest state is damaged, and the learner is of an older one
 };
 
 /// "refund,invoice": what an adapter's metadata keep of its department.

@@ -438,6 +438,37 @@ TEST_CASE("departments refuses a state that is damaged or not its own", "[exampl
   refused("router-000001.safetensors: is damaged");
 }
 
+TEST_CASE("departments recovers from damage where it is told to", "[examples]") {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("out.json");
+  const std::string data = "--data " + folder.write("questions.jsonl", small_questions(4)) + small +
+                           "--json " + out + " ";
+  REQUIRE(run_program(departments_program, data).status == 0);
+  const json in_one_go = read_figures(out);
+  const std::string state = "--state " + folder.file("state");
+  REQUIRE(run_program(departments_program, data + state + " --learn 3").status == 0);
+  const std::string router = file_bytes(folder.file("state/router-000003.safetensors"));
+  folder.write("state/router-000003.safetensors", router.substr(1));
+  const ProgramResult refused = run_program(departments_program, data + state);
+  CAPTURE(refused.output);
+  CHECK(refused.status == 2);
+  CHECK(contains(refused.output, "generation 2 is whole: recover = true takes it"));
+  const ProgramResult result = run_program(departments_program, data + state + " --recover");
+  CAPTURE(result.output);
+  REQUIRE(result.status == 0);
+  CHECK(contains(result.output, "departments: warning: "));
+  CHECK(contains(result.output, "router-000003.safetensors: is damaged: it has "));
+  CHECK(contains(result.output, "departments: warning: going on from generation 2 instead"));
+  const json recovered = read_figures(out);
+  expect_same_figures(recovered, in_one_go);
+  CHECK(recovered["known_before"] == 2);
+  const ProgramResult after = run_program(departments_program, data + state + " --recover");
+  CHECK(after.status == 0);
+  CHECK_FALSE(contains(after.output, "warning"));
+  CHECK(read_figures(out)["known_before"] == 4);
+  CHECK(run_program(departments_program, data + "--recover").status == 2);
+}
+
 TEST_CASE("departments learns CLINC150 as promised", "[examples]") {
   const char* extra = std::getenv("ANYSSR_EXTRA_DATA");
   if (extra == nullptr) {
