@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Text to token ids and back, where a program was built with SentencePiece and the model's folder
+/// has a tokenizer.model; else the reason why not. Token ids need none of it.
+
+#include <algorithm>
+#include <anyssr/backbone/llama/llama_config.hpp>
+#include <anyssr/core/error.hpp>
+#include <charconv>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#ifdef ANYSSR_HAS_SENTENCEPIECE
+#include <anyssr/backbone/llama/sentencepiece_tokenizer.hpp>
+#endif
+
+namespace support {
+
+using Tokens = std::vector<anyssr::TokenId>;
+
+/// The tokenizer of a model's folder, or the reason why there is none. A value.
+class TextTokens {
+ public:
+#ifdef ANYSSR_HAS_SENTENCEPIECE
+  explicit TextTokens(const std::filesystem::path& folder) {
+    try {
+      tokenizer_ = std::make_shared<const anyssr::SentencePieceTokenizer>(folder);
+    } catch (const anyssr::Error& error) {
+      reason_ = error.what();
+    }
+  }
+#else
+  explicit TextTokens(const std::filesystem::path& /*folder*/)
+      : reason_(
+            "this program was built without SentencePiece: text cannot be read, token ids can") {}
+#endif
+
+  [[nodiscard]] bool is_there() const noexcept { return reason_.empty(); }
+  /// Why there is no tokenizer; empty where there is one.
+  [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
+
+  /// The ids of a text, without BOS.
+  /// @throws anyssr::ArgumentError  there is no tokenizer, or the text is not UTF-8
+  [[nodiscard]] Tokens encode([[maybe_unused]] std::string_view text) const {
+#ifdef ANYSSR_HAS_SENTENCEPIECE
+    if (tokenizer_) return tokenizer_->encode(text);
+#endif
+    throw anyssr::ArgumentError(reason_);
+  }
+
+  /// BOS, where the model has one, and the text.
+  /// @throws as encode; anyssr::ArgumentError for an empty text
+  [[nodiscard]] Tokens encode_prompt(std::string_view text,
+                                     std::optional<anyssr::TokenId> bos) const {
+    if (text.empty()) throw anyssr::ArgumentError("the prompt is empty, expected a text");
+    Tokens ids = encode(text);
+#ifdef ANYSSR_HAS_SENTENCEPIECE
+    if (tokenizer_->bos()) bos = tokenizer_->bos();
+#endif
+    if (bos) ids.insert(ids.begin(), *bos);
+    return ids;
+  }
+
+  /// The text of ids; nothing without a tokenizer, or where it does not know an id.
+  [[nodiscard]] std::optional<std::string> decode(
+      [[maybe_unused]] std::span<const anyssr::TokenId> ids) const {
+#ifdef ANYSSR_HAS_SENTENCEPIECE
+    try {
+      if (tokenizer_) return tokenizer_->decode(ids);
+    } catch (const anyssr::ArgumentError&) {
+      return std::nullopt;  // a model may have more rows than its tokenizer has tokens
+    }
+#endif
+    return std::nullopt;
+  }
+
+ private:
+  std::string reason_;
+#ifdef ANYSSR_HAS_SENTENCEPIECE
+  std::shared_ptr<const anyssr::SentencePieceTokenizer> tokenizer_;  // null: reason_ says why
+#endif
+};
+
+/// "1,45,77".
+/// @throws anyssr::ArgumentError  naming `what` and the part that is no id
+[[nodiscard]] inline Tokens parse_ids(std::string_view text, std::string_view what) {
+  Tokens ids;
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view part = text.substr(begin, end - begin);
+    anyssr::TokenId id = -1;
+    const auto [last, error] = std::from_chars(part.data(), part.data() + part.size(), id);
+    if (error != std::errc{} || last != part.data() + part.size() || id < 0) {
+      throw anyssr::ArgumentError(std::string(what) + " has '" + std::string(part) +
+                                  "', expected token ids with commas: 1,45,77");
+    }
+    ids.push_back(id);
+    begin = end + 1;
+  }
+  return ids;
+}
+
+/// "1,45,77".
+[[nodiscard]] inline std::string ids_text(std::span<const anyssr::TokenId> ids) {
+  std::string text;
+  for (const anyssr::TokenId id : ids) text += (text.empty() ? "" : ",") + std::to_string(id);
+  return text;
+}
+
+/// The two characters \n become a line break, as in a shell's simple quotes.
+[[nodiscard]] inline std::string with_line_breaks(std::string text) {
+  for (std::size_t at = 0; (at = text.find("\\n", at)) != std::string::npos; ++at) {
+    text.replace(at, 2, "\n");
+  }
+  return text;
+}
+
+/// Text for a terminal: no control character but line breaks reaches it, also none of U+0080 to
+/// U+009F, which UTF-8 writes as two bytes and some terminals obey.
+[[nodiscard]] inline std::string printable(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    const bool is_two = byte(i) == 0xC2 && i + 1 < text.size() && (byte(i + 1) & 0xE0U) == 0x80;
+    const bool is_control = is_two || byte(i) == 0x7F || (byte(i) < 0x20 && text[i] != '\n');
+    result += is_control ? '?' : text[i];
+    if (is_two) ++i;
+  }
+  return result;
+}
+
+/// The same with line breaks as the two characters \n.
+[[nodiscard]] inline std::string on_one_line(std::string_view text) {
+  std::string result;
+  for (const char c : printable(text)) result += c == '\n' ? "\\n" : std::string(1, c);
+  return result;
+}
+
+}  // namespace support
