@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT
+
+/// @file
+/// Teaches one frozen LLaMA-family model tasks from JSON lines, one after another, or takes over
+/// LoRA adapters trained elsewhere, and shows what is remembered, how well prompts are routed to
+/// their adapter, and what comes out.
+///
+/// Learn from it how a language model goes into ContinualLearner, is measured, saved and asked.
+
+#include <anyssr/backbone/llama/llama_config_reader.hpp>
+#include <iostream>
+#include <sstream>
+
+#include "llama_continual/page.hpp"
+#include "llama_continual/report.hpp"
+#include "support/application.hpp"
+#include "support/command_line.hpp"
+
+namespace {
+
+using llama_continual::Options;
+using llama_continual::Task;
+
+struct Arguments {
+  Options options;
+  llama_continual::Limits limits;
+  std::vector<std::string> tasks;
+  std::vector<std::string> adapters;
+  std::string subspace = "own";
+  std::string schedule = "linear";
+  std::string strip;
+  std::string sites;
+  std::string json;
+  std::string report;
+  std::string ask;
+  bool interactive = false;
+};
+
+void declare_data(CLI::App& app, Arguments& arguments) {
+  Options& options = arguments.options;
+  const auto all = CLI::MultiOptionPolicy::TakeAll;
+  app.add_option("MODEL_DIR", options.model, "checkpoint folder: config.json, model.safetensors")
+      ->required();
+  app.add_option("--task", arguments.tasks,
+                 "NAME=train.jsonl[,test.jsonl], in the order of learning. Lines are {\"prompt\", "
+                 "\"answer\"}, texts or lists of token ids; BOS is put in front of a text. Without "
+                 "a test file every tenth line is set aside")
+      ->required()
+      ->allow_extra_args(false)
+      ->multi_option_policy(all);
+  app.add_option("--adapter", arguments.adapters,
+                 "NAME=PEFT_DIR: take this adapter for the task; its train prompts teach the "
+                 "router alone")
+      ->allow_extra_args(false)
+      ->multi_option_policy(all);
+  app.add_option("--limit-train", arguments.limits.train, "first lines only; 0: all")
+      ->capture_default_str();
+  app.add_option("--limit-test", arguments.limits.test, "first lines only; 0: all")
+      ->capture_default_str();
+  app.add_option("--json", arguments.json, "write all figures to this file");
+  app.add_option("--report", arguments.report, "write an HTML page to this file");
+  app.add_option("--save", options.save, "new folder: a checkpoint, saved after each task");
+  app.add_option("--ask", arguments.ask,
+                 "at the end, answer this prompt. A line break is one of the shell's or the two "
+                 "characters \\n");
+  app.add_flag("--interactive", arguments.interactive,
+               "at the end, answer the prompts typed in, one a line (end: Ctrl-D)");
+  app.add_option("--tokens", options.max_tokens, "at most so many tokens in these answers")
+      ->capture_default_str();
+  app.add_option("--route-strip", arguments.strip,
+                 "a diagnostic: words with commas that a second router neither learns nor sees, "
+                 "since the words of a template give its task away; adds "
+                 "routing_accuracy_stripped");
+  app.add_flag("--quiet", options.quiet, "print no progress and no tables");
+}
+
+void declare_learning(CLI::App& app, Arguments& arguments) {
+  Options& options = arguments.options;
+  anyssr::LearnerOptions& learner = options.learner;
+  anyssr::TrainOptions& train = learner.train;
+  app.add_option("--k", options.shallow_layers,
+                 "layers that carry no adapter: the router reads their mean hidden state")
+      ->capture_default_str();
+  app.add_option("--epochs", train.epochs, "of training an adapter")->capture_default_str();
+  app.add_option("--rate", train.rate, "largest rate of AdamW")->capture_default_str();
+  app.add_option("--schedule", arguments.schedule, "of the rate: constant, linear, cosine")
+      ->capture_default_str();
+  app.add_option("--warmup", train.warmup, "share of the steps that rise to the rate")
+      ->capture_default_str();
+  app.add_option("--clip", train.clip_norm, "largest norm of the gradient; 0: any")
+      ->capture_default_str();
+  app.add_option("--batch", train.batch, "items a mini-batch")->capture_default_str();
+  app.add_option("--accumulation", train.accumulation, "mini-batches a step")
+      ->capture_default_str();
+  app.add_option("--rank", learner.adapter.lora.rank, "of the LoRA modules")->capture_default_str();
+  app.add_option("--alpha", learner.adapter.lora.alpha, "the modules' scale is alpha / rank")
+      ->capture_default_str();
+  app.add_option("--sites", arguments.sites,
+                 "layers with a module, names with commas: q_proj, k_proj, v_proj, o_proj, "
+                 "gate_proj, up_proj, down_proj; default: q_proj,v_proj");
+  app.add_option("--subspace", arguments.subspace, "of the modules: none, own, complement")
+      ->capture_default_str();
+  app.add_option("--subspace-rank", learner.subspace_fit.rank,
+                 "directions of a task's subspace at a site; with complement so few that those of "
+                 "all tasks fit beside each other")
+      ->capture_default_str();
+  app.add_flag("--recompute", options.recompute_activations,
+               "train with less memory, in more time");
+  app.add_option("--router-width", learner.router.expansion.dim,
+                 "random features that the router sees")
+      ->capture_default_str();
+  app.add_option("--ridge", learner.router.rls.ridge, "of the router, relative")
+      ->capture_default_str();
+  app.add_option("--seed", learner.seed, "of adapters, training, random features")
+      ->capture_default_str();
+  app.add_option("--scalar", options.scalar, "float or double")->capture_default_str();
+  app.add_option("--threads", options.threads, "0: the hardware's")->capture_default_str();
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, ',');) {
+    if (!part.empty()) parts.push_back(part);
+  }
+  return parts;
+}
+
+anyssr::SubspaceChoice parse_subspace(const std::string& name) {
+  if (name == "none") return anyssr::SubspaceChoice::none;
+  if (name == "own") return anyssr::SubspaceChoice::own;
+  if (name == "complement") return anyssr::SubspaceChoice::complement;
+  throw anyssr::ArgumentError("--subspace is '" + name + "', expected none, own or complement");
+}
+
+anyssr::Schedule parse_schedule(const std::string& name) {
+  if (name == "constant") return anyssr::Schedule::constant;
+  if (name == "linear") return anyssr::Schedule::linear;
+  if (name == "cosine") return anyssr::Schedule::cosine;
+  throw anyssr::ArgumentError("--schedule is '" + name + "', expected constant, linear or cosine");
+}
+
+/// What the words of the command line mean.
+Options resolved(const Arguments& arguments) {
+  Options options = arguments.options;
+  support::expect_scalar(options.scalar);
+  options.strip = split(arguments.strip);
+  anyssr::LearnerOptions& learner = options.learner;
+  learner.subspace = parse_subspace(arguments.subspace);
+  learner.train.schedule = parse_schedule(arguments.schedule);
+  learner.adapter.sites = split(arguments.sites);
+  learner.router.expansion.seed = learner.seed;
+  learner.router.rls.threads = options.threads;
+  return options;
+}
+
+void converse(const Arguments& arguments, const llama_continual::Answerer& answer) {
+  if (!arguments.ask.empty()) {
+    const std::string prompt = support::with_line_breaks(arguments.ask);
+    std::cout << "\n" << support::on_one_line(prompt) << "\n" << answer(prompt);
+  }
+  if (!arguments.interactive) return;
+  std::cout << "\nType a prompt (\\n: line break; end with Ctrl-D).\n> " << std::flush;
+  for (std::string line; std::getline(std::cin, line); std::cout << "> " << std::flush) {
+    try {
+      std::cout << answer(support::with_line_breaks(line));
+    } catch (const anyssr::Error& error) {
+      std::cout << error.what() << "\n";
+    }
+  }
+  std::cout << "\n";
+}
+
+void run(const Arguments& arguments) {
+  const Options options = resolved(arguments);
+  support::expect_writable(arguments.json);
+  support::expect_writable(arguments.report);
+  std::vector<Task> tasks =
+      llama_continual::read_tasks(arguments.tasks, arguments.adapters, arguments.limits);
+  std::vector<Task> stripped;
+  if (!options.strip.empty()) stripped = llama_continual::without_words(tasks, options.strip);
+  const anyssr::LlamaConfig config = anyssr::read_llama_config(options.model);
+  const support::TextTokens tokens(options.model);
+  llama_continual::tokenise(tasks, tokens, config);
+  llama_continual::tokenise(stripped, tokens, config);
+  if (!tokens.is_there() && (!arguments.ask.empty() || arguments.interactive)) {
+    throw anyssr::ArgumentError(tokens.reason());
+  }
+  llama_continual::Answerer answer;
+  const auto learn_and_measure =
+      options.scalar == "float" ? llama_continual::run_float : llama_continual::run_double;
+  const llama_continual::Results results =
+      learn_and_measure(tasks, stripped, tokens, options, answer);
+  if (!options.quiet) llama_continual::print_report(tasks, results);
+  if (!arguments.json.empty()) {
+    llama_continual::write_figures(arguments.json, tasks, options, results);
+  }
+  if (!arguments.report.empty()) {
+    llama_continual::write_page(arguments.report, tasks, options, results);
+  }
+  converse(arguments, answer);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Teaches a frozen language model one task after another, and answers prompts.",
+               "llama_continual"};
+  Arguments arguments;
+  support::prepare(app);
+  declare_data(app, arguments);
+  declare_learning(app, arguments);
+  return support::run_application(
+      app, argc, argv, "try --recompute, a smaller --batch or --router-width, or --scalar float",
+      [&] { run(arguments); });
+}

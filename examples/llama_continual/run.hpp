@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// One run in one scalar. Each scalar is compiled in a file of its own, side by side.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <anyssr/backbone/llama/llama_backbone.hpp>
+#include <anyssr/io/peft_adapter_reader.hpp>
+#include <anyssr/learner/continual_learner.hpp>
+#include <anyssr/metrics/text_score.hpp>
+#include <anyssr/store.hpp>
+#include <cstdio>
+#include <memory>
+#include <sstream>
+#include <utility>
+
+#include "llama_continual/experiment.hpp"
+#include "support/command_line.hpp"
+
+namespace llama_continual {
+
+using namespace anyssr;
+
+template <class S>
+class Run {
+  using Learner = ContinualLearner<LlamaBackbone<S>>;
+  using Tokens = support::Tokens;
+
+ public:
+  Run(const std::vector<Task>& tasks, const support::TextTokens& tokens, const Options& options)
+      : tasks_(tasks), tokens_(tokens), options_(options) {
+    if (!options.save.empty()) {
+      writer_ = std::make_unique<CheckpointWriter>(options.save);
+      anyssr::detail::expect(!has_checkpoint(writer_->root()), "--save: ", options.save,
+                             " holds a checkpoint already, expected a new folder");
+    }
+    LlamaBackbone<S> backbone(std::filesystem::path(options.model),
+                              {.shallow_layers = options.shallow_layers,
+                               .threads = options.threads,
+                               .recompute_activations = options.recompute_activations});
+    learner_ = std::make_shared<Learner>(std::move(backbone), options.learner);
+    for (const Task& task : tasks) {
+      if (!task.adapter
+               .empty()) {  // a folder that is no adapter is found before others are trained
+        (void)read_peft_report(task.adapter, {.sites = learner_->backbone().sites()});
+      }
+      for (const Item& item : task.test) {
+        // one token more than the longest answer is wrong whatever it is
+        const auto needed = static_cast<Index>(item.answer.ids.size()) + 1;
+        longest_answer_ = std::max(longest_answer_, needed);
+      }
+    }
+  }
+
+  Results run(const std::vector<Task>& stripped, Answerer& answer) {
+    const anyssr::detail::Stopwatch clock;
+    Results results(static_cast<Index>(tasks_.size()));
+    for (std::size_t t = 0; t < tasks_.size(); ++t) {
+      results.tasks.push_back(learn(tasks_[t]));
+      if (writer_) warn(options_.save, writer_->save(*learner_).warnings);
+      measure(t, results);
+      if (!options_.quiet) print_row(t, results);
+    }
+    measure_oracle(results);
+    if (!stripped.empty()) results.stripped = route_stripped(stripped);
+    results.router_bytes = learner_->storage().router_bytes;
+    results.total_seconds = clock.seconds();
+    results.peak_bytes = support::peak_bytes();
+    answer = [learner = learner_, tokens = tokens_, most = options_.max_tokens](
+                 const std::string& text) { return describe(*learner, tokens, most, text); };
+    return results;
+  }
+
+ private:
+  /// Prompts that are answered together: their keys and values are in memory at once.
+  static constexpr std::size_t piece = 32;
+  static constexpr std::size_t samples_each = 4;
+
+  /// Calls body(first, prompts) for one piece after another.
+  template <class Body>
+  static void for_each_piece(const std::vector<Tokens>& prompts, const Body& body) {
+    for (std::size_t first = 0; first < prompts.size(); first += piece) {
+      body(first, std::span(prompts).subspan(first, std::min(piece, prompts.size() - first)));
+    }
+  }
+
+  static void warn(const std::string& what, const std::vector<std::string>& warnings) {
+    for (const std::string& warning : warnings) {
+      std::fprintf(stderr, "warning: %s: %s\n", what.c_str(), warning.c_str());
+    }
+  }
+
+  [[nodiscard]] bool is_watched() const { return !options_.quiet && isatty(fileno(stderr)) != 0; }
+
+  /// The line under way, where a person is looking.
+  bool show(const Task& task, const Progress& progress) const {
+    if (is_watched() && progress.stage == "train") {
+      std::fprintf(stderr, "\r%-20.20s step %ld of %ld   loss %.3f   %.0f tokens/s   %.0f s left  ",
+                   task.name.c_str(), static_cast<long>(progress.done),
+                   static_cast<long>(progress.total), progress.loss, progress.per_second,
+                   progress.seconds_left);
+    }
+    return true;
+  }
+
+  TaskFigures learn(const Task& task) {
+    const anyssr::detail::Stopwatch clock;
+    const std::vector<Tokens> prompts = prompts_of(task.train);
+    TaskFigures figures;
+    if (task.adapter.empty()) {
+      const std::vector<Tokens> answers = answers_of(task.train);
+      const TaskReport report =
+          learner_->learn_task(task.name, prompts, answers,
+                               {.progress = [&](const Progress& p) { return show(task, p); }});
+      figures.train_per_second = report.training.per_second;
+      figures.losses = report.training.losses;
+      if (is_watched()) std::fprintf(stderr, "\r%80s\r", "");
+    } else {
+      auto read = read_peft_adapter<S>(task.adapter, {.sites = learner_->backbone().sites()});
+      warn(task.adapter, read.report.warnings);
+      learner_->adopt_task(task.name, std::move(read.adapter), prompts);
+    }
+    const TaskSummary summary = learner_->tasks().back();
+    figures.adapter_bytes = summary.adapter_bytes;
+    figures.adapter_parameters = summary.adapter_parameters;
+    figures.learn_seconds = clock.seconds();
+    return figures;
+  }
+
+  /// Asks about every task up to t, which was learned last; after the last one with all details.
+  void measure(std::size_t t, Results& results) const {
+    const bool is_last = t + 1 == tasks_.size();
+    double seconds = 0;
+    double tokens = 0;
+    for (std::size_t j = 0; j <= t; ++j) {
+      const Task& task = tasks_[j];
+      Index right = 0;
+      double rouge = 0;
+      for_each_piece(prompts_of(task.test), [&](std::size_t first, const auto& prompts) {
+        const anyssr::detail::Stopwatch clock;
+        const auto predictions = learner_->predict(prompts, {.max_tokens = longest_answer_});
+        seconds += clock.seconds();
+        for (std::size_t i = 0; i < predictions.size(); ++i) {
+          const Item& item = task.test[first + i];
+          const auto& prediction = predictions[i];
+          const bool is_right = learner_->backbone().is_correct(prediction.output, item.answer.ids);
+          right += is_right ? 1 : 0;
+          tokens += static_cast<double>(item.prompt.ids.size() + prediction.output.tokens.size());
+          if (!is_last) continue;
+          results.confusion.add(static_cast<Index>(j), prediction.decision.task);
+          rouge += score(item.answer, prediction.output.tokens);
+          if (first + i < samples_each) {
+            results.samples.push_back(sample(task, item, prediction, is_right));
+          }
+        }
+      });
+      const auto count = static_cast<double>(task.test.size());
+      results.accuracy.set(static_cast<Index>(t), static_cast<Index>(j),
+                           static_cast<double>(right) / count);
+      if (is_last) results.tasks[j].rouge_l = rouge / count;
+    }
+    if (is_last) results.tokens_per_second = tokens / std::max(seconds, 1e-9);
+  }
+
+  /// ROUGE-L by words, or by tokens where there is no text.
+  [[nodiscard]] double score(const Text& expected, const Tokens& answer) const {
+    const std::optional<std::string> text = expected.is_ids ? std::nullopt : tokens_.decode(answer);
+    if (text) return rouge_l(std::string_view(*text), std::string_view(expected.text)).f1;
+    return rouge_l(std::span(answer), std::span(expected.ids)).f1;
+  }
+
+  [[nodiscard]] std::string shown(const Tokens& ids) const {
+    return tokens_.decode(ids).value_or(support::ids_text(ids));
+  }
+  [[nodiscard]] static std::string shown(const Text& text) {
+    return text.is_ids ? support::ids_text(text.ids) : text.text;
+  }
+
+  [[nodiscard]] Sample sample(const Task& task, const Item& item,
+                              const Prediction<LlamaOutput>& prediction, bool is_right) const {
+    return {.task = task.name,
+            .routed = prediction.task,
+            .prompt = shown(item.prompt),
+            .expected = shown(item.answer),
+            .answer = shown(prediction.output.tokens),
+            .confidence = prediction.decision.confidence,
+            .is_right = is_right};
+  }
+
+  /// Each task under its own adapter, without routing.
+  void measure_oracle(Results& results) const {
+    for (std::size_t t = 0; t < tasks_.size(); ++t) {
+      const Task& task = tasks_[t];
+      Index right = 0;
+      for_each_piece(prompts_of(task.test), [&](std::size_t first, const auto& prompts) {
+        const auto outputs =
+            learner_->predict_as(task.name, prompts, {.max_tokens = longest_answer_});
+        for (std::size_t i = 0; i < outputs.size(); ++i) {
+          const Tokens& expected = task.test[first + i].answer.ids;
+          right += learner_->backbone().is_correct(outputs[i], expected) ? 1 : 0;
+        }
+      });
+      const double accuracy = static_cast<double>(right) / static_cast<double>(task.test.size());
+      results.tasks[t].oracle_accuracy = accuracy;
+      results.oracle_accuracy += accuracy / static_cast<double>(tasks_.size());
+    }
+  }
+
+  [[nodiscard]] RowMajorMatrix<S> features(const std::vector<Item>& items) const {
+    const LlamaBackbone<S>& backbone = learner_->backbone();
+    RowMajorMatrix<S> all(static_cast<Index>(items.size()), backbone.feature_dim());
+    for_each_piece(prompts_of(items), [&](std::size_t first, const auto& prompts) {
+      all.middleRows(static_cast<Index>(first), static_cast<Index>(prompts.size())) =
+          backbone.features(prompts);
+    });
+    return all;
+  }
+
+  /// A second router, of the same options, that learns and decides without the template's words.
+  [[nodiscard]] ConfusionMatrix route_stripped(const std::vector<Task>& stripped) const {
+    AnalyticRouter<S> router(learner_->backbone().feature_dim(), learner_->options().router);
+    for (const Task& task : stripped) router.learn(task.name, features(task.train));
+    ConfusionMatrix confusion(static_cast<Index>(stripped.size()));
+    RoutingWorkspace<S> workspace;
+    std::vector<RoutingDecision> decisions;
+    for (std::size_t t = 0; t < stripped.size(); ++t) {
+      router.decide(features(stripped[t].test), workspace, decisions);
+      for (const auto& decision : decisions) confusion.add(static_cast<Index>(t), decision.task);
+    }
+    return confusion;
+  }
+
+  void print_row(std::size_t t, const Results& results) const {
+    const Task& task = tasks_[t];
+    const TaskFigures& figures = results.tasks[t];
+    std::printf("%2zu/%zu  %-16.16s %6zu prompts, adapter %-10s %7.1f s   accuracy", t + 1,
+                tasks_.size(), task.name.c_str(), task.train.size(),
+                task.adapter.empty() ? "trained" : "taken over", figures.learn_seconds);
+    for (const double accuracy : results.accuracy.row(static_cast<Index>(t))) {
+      std::printf("  %.3f", accuracy);
+    }
+    std::printf("\n");
+    std::fflush(stdout);
+  }
+
+  static std::string describe(const Learner& learner, const support::TextTokens& tokens, Index most,
+                              const std::string& text) {
+    const Tokens prompt = tokens.encode_prompt(text, learner.backbone().config().bos);
+    const auto prediction = learner.predict(std::span(&prompt, 1), {.max_tokens = most}).front();
+    const auto tasks = learner.tasks();
+    std::ostringstream words;
+    words.precision(3);
+    words << std::fixed << "task        " << prediction.task << "\nconfidence  "
+          << prediction.decision.confidence << "\nscores     ";
+    for (std::size_t t = 0; t < tasks.size(); ++t) {
+      words << " " << tasks[t].name << " " << prediction.decision.scores[static_cast<Index>(t)];
+    }
+    const Tokens& ids = prediction.output.tokens;
+    words << "\nanswer      "
+          << support::printable(tokens.decode(ids).value_or(support::ids_text(ids))) << "\n";
+    return words.str();
+  }
+
+  const std::vector<Task>& tasks_;
+  const support::TextTokens& tokens_;
+  const Options& options_;
+  std::shared_ptr<Learner> learner_;
+  std::unique_ptr<CheckpointWriter> writer_;  // null without --save
+  Index longest_answer_ = 1;                  // with its end
+};
+
+}  // namespace llama_continual
