@@ -245,14 +245,19 @@ class ArrangedRows {
 template <RealScalar S>
 void multiply_few(const Eigen::Ref<const RowMajorMatrix<S>>& x,
                   std::span<const WeightProduct<S>> products, int team, bool add) {
-  constexpr double tile_bytes = 65536;
   ArrangedRows<S> arranged(x);
   for (const WeightProduct<S>& product : products) {
     product.weight->visit([&]<class T>(const T*) { (void)arranged.template get<T>(); });
   }
+  double bytes = 0;
+  for (const WeightProduct<S>& product : products) {
+    bytes += static_cast<double>(product.weight->bytes());
+  }
+  // Long stretches of memory for each thread, and some to share out: no number depends on the cut.
+  const double tile_bytes = std::clamp(bytes / (2 * team) + 1, 65536.0, 1048576.0);
   const RowTiles tiles(products, [&](const WeightMatrix& w) {
-    const double row = static_cast<double>(w.cols()) * bits_of(w.dtype()) / 8;
-    return std::max<Index>(1, static_cast<Index>(tile_bytes / row));
+    const auto count = static_cast<Index>(static_cast<double>(w.bytes()) / tile_bytes) + 1;
+    return std::max<Index>(1, (w.rows() + count - 1) / count);
   });
   parallel_for(team, tiles.count(), [&](Index t) {
     const RowTiles::Tile& tile = tiles[t];
