@@ -27,7 +27,6 @@ inline anyssr::LearnerOptions default_learner() {
 
 struct Options {
   std::string model;
-  std::string scalar = "float";
   std::string save;                ///< folder of a new checkpoint; empty: none
   std::vector<std::string> strip;  ///< words that a second router does not see; empty: none
   anyssr::LearnerOptions learner = default_learner();
@@ -84,9 +83,7 @@ using Answerer = std::function<std::string(const std::string&)>;
 /// @param stripped  the tasks with Options::strip taken out, where it is not empty
 /// @param answer    set to a function that goes on answering after the run
 /// @throws anyssr::Error
-Results run_float(const std::vector<Task>& tasks, const std::vector<Task>& stripped,
-                  const support::TextTokens& tokens, const Options& options, Answerer& answer);
-Results run_double(const std::vector<Task>& tasks, const std::vector<Task>& stripped,
-                   const support::TextTokens& tokens, const Options& options, Answerer& answer);
+Results run(const std::vector<Task>& tasks, const std::vector<Task>& stripped,
+            const support::TextTokens& tokens, const Options& options, Answerer& answer);
 
 }  // namespace llama_continual

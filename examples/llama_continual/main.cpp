@@ -113,7 +113,6 @@ void declare_learning(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--seed", learner.seed, "of adapters, training, random features")
       ->capture_default_str();
-  app.add_option("--scalar", options.scalar, "float or double")->capture_default_str();
   app.add_option("--threads", options.threads, "0: the hardware's")->capture_default_str();
 }
 
@@ -143,7 +142,6 @@ anyssr::Schedule parse_schedule(const std::string& name) {
 /// What the words of the command line mean.
 Options resolved(const Arguments& arguments) {
   Options options = arguments.options;
-  support::expect_scalar(options.scalar);
   options.strip = split(arguments.strip);
   anyssr::LearnerOptions& learner = options.learner;
   learner.subspace = parse_subspace(arguments.subspace);
@@ -187,10 +185,8 @@ void run(const Arguments& arguments) {
     throw anyssr::ArgumentError(tokens.reason());
   }
   llama_continual::Answerer answer;
-  const auto learn_and_measure =
-      options.scalar == "float" ? llama_continual::run_float : llama_continual::run_double;
   const llama_continual::Results results =
-      learn_and_measure(tasks, stripped, tokens, options, answer);
+      llama_continual::run(tasks, stripped, tokens, options, answer);
   if (!options.quiet) llama_continual::print_report(tasks, results);
   if (!arguments.json.empty()) {
     llama_continual::write_figures(arguments.json, tasks, options, results);
@@ -210,7 +206,7 @@ int main(int argc, char** argv) {
   support::prepare(app);
   declare_data(app, arguments);
   declare_learning(app, arguments);
-  return support::run_application(
-      app, argc, argv, "try --recompute, a smaller --batch or --router-width, or --scalar float",
-      [&] { run(arguments); });
+  return support::run_application(app, argc, argv,
+                                  "try --recompute, a smaller --batch or a smaller --router-width",
+                                  [&] { run(arguments); });
 }

@@ -139,7 +139,6 @@ void write_figures(const std::string& path, const std::vector<Task>& tasks, cons
              {"total_seconds", results.total_seconds},
              {"task_details", std::move(details)},
              {"k", options.shallow_layers},
-             {"scalar", options.scalar},
              {"seed", learner.seed},
              {"router_width", learner.router.expansion.dim},
              {"ridge", learner.router.rls.ridge},

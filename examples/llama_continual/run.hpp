@@ -2,7 +2,7 @@
 #pragma once
 
 /// @file
-/// One run in one scalar. Each scalar is compiled in a file of its own, side by side.
+/// One run.
 
 #include <unistd.h>
 

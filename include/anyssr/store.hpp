@@ -17,3 +17,5 @@
 #include "anyssr/store/router_file.hpp"
 #include "anyssr/store/span_files.hpp"
 #include "anyssr/store/stored_file.hpp"
+#include "anyssr/store/succession.hpp"
+#include "anyssr/store/sweep.hpp"

@@ -180,10 +180,10 @@ TEST_CASE("the llama applications explain their options", "[examples]") {
   const ProgramResult continual = run_program(llama_continual_program, "--help");
   CHECK(continual.status == 0);
   for (const char* option :
-       {"--task",     "--adapter",     "--k",           "--json",         "--report",  "--save",
-        "--ask",      "--interactive", "--route-strip", "--epochs",       "--rate",    "--batch",
-        "--rank",     "--alpha",       "--seed",        "--router-width", "--threads", "--scalar",
-        "--subspace", "--limit-train", "--limit-test"}) {
+       {"--task",         "--adapter", "--k",           "--json",        "--report",
+        "--save",         "--ask",     "--interactive", "--route-strip", "--epochs",
+        "--rate",         "--batch",   "--rank",        "--alpha",       "--seed",
+        "--router-width", "--threads", "--subspace",    "--limit-train", "--limit-test"}) {
     CAPTURE(option);
     CHECK(contains(continual.output, option));
   }
@@ -191,7 +191,7 @@ TEST_CASE("the llama applications explain their options", "[examples]") {
 
 TEST_CASE("llama_continual learns tasks of token ids and reports every figure", "[examples]") {
   const RandomLlama llama;
-  const std::string extra = GENERATE("", "--scalar double --subspace none --recompute",
+  const std::string extra = GENERATE("", "--subspace none --recompute",
                                      "--subspace complement --subspace-rank 3 --schedule cosine");
   CAPTURE(extra);
   const std::string page = llama.file("out.html");

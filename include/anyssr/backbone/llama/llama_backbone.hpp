@@ -108,7 +108,7 @@ class LlamaBackbone {
   /// @throws ArgumentError  a name that no site of those layers has; targets without a token
   [[nodiscard]] Adapter<S> make_adapter(std::span<const Target> targets,
                                         const AdapterOptions& options, std::uint64_t seed) const {
-    for (const Target& target : targets) expect_answer(target);
+    for (std::size_t i = 0; i < targets.size(); ++i) expect_answer(targets[i], i);
     AdapterOptions named = options;
     named.sites.clear();
     const std::vector<std::string> wanted =
@@ -132,9 +132,9 @@ class LlamaBackbone {
   /// @throws ArgumentError  an empty query, one longer than max_positions, an id out of range
   [[nodiscard]] Trunk trunk(std::span<const Input> inputs) const {
     Trunk result;
-    for (const Input& input : inputs) {
-      expect_query(input);
-      result.sequences.push_back({input, static_cast<Index>(input.size())});
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      expect_query(inputs[i], i);
+      result.sequences.push_back({inputs[i], static_cast<Index>(inputs[i].size())});
     }
     compute(result, true);
     return result;
@@ -148,8 +148,8 @@ class LlamaBackbone {
     detail::expect_count("targets", targets.size(), static_cast<Index>(inputs.size()));
     Trunk result;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
-      expect_query(inputs[i]);
-      expect_answer(targets[i]);
+      expect_query(inputs[i], i);
+      expect_answer(targets[i], i);
       LlamaSequence sequence{inputs[i], static_cast<Index>(inputs[i].size())};
       sequence.ids.insert(sequence.ids.end(), targets[i].begin(), targets[i].end());
       detail::expect(sequence.size() <= config().max_positions, "query and answer ", i, " have ",
@@ -180,14 +180,17 @@ class LlamaBackbone {
 
   /// Mean loss over the answer tokens, ends of text among them, and its gradient.
   /// @param trunk    of training_trunk with these targets
+  /// @throws ShapeError; ArgumentError for other targets, or a module that is not in layers k..
   [[nodiscard]] double loss_and_gradient(const Trunk& trunk, std::span<const Target> targets,
                                          const Adapter<S>& adapter,
                                          AdapterGradient<S>& gradient) const;
 
-  /// The weight of a batch's mean loss in a larger batch's: its answer tokens.
+  /// The weight of a batch's mean loss in a larger batch's: its answer tokens, ends of text among
+  /// them.
   [[nodiscard]] double loss_weight(const Trunk& /*trunk*/, std::span<const Target> targets) const {
+    const std::size_t end = config().eos.empty() ? 0 : 1;
     double tokens = 0;
-    for (const Target& target : targets) tokens += static_cast<double>(target.size() + 1);
+    for (const Target& target : targets) tokens += static_cast<double>(target.size() + end);
     return tokens;
   }
 
@@ -196,8 +199,8 @@ class LlamaBackbone {
     return output.is_complete && output.tokens == target;
   }
 
-  /// The rows that enter each site where the adapter has a module, of the first sequences with
-  /// site_input_tokens tokens in all.
+  /// The rows that enter each site where the adapter has a module, of as many first sequences as
+  /// have at most site_input_tokens tokens in all, and of one at least.
   template <class Visitor>
   void visit_site_inputs(const Trunk& trunk, const Adapter<S>& adapter, Visitor&& visitor) const;
 
@@ -218,16 +221,28 @@ class LlamaBackbone {
     return LlamaModel<S>(std::move(config), std::move(weights), options.threads);
   }
 
-  void expect_query(const Input& input) const {
-    detail::expect(!input.empty(), "a query is empty, expected at least one token");
-    detail::expect(static_cast<Index>(input.size()) <= config().max_positions, "a query has ",
+  void expect_query(const Input& input, std::size_t i) const {
+    detail::expect(!input.empty(), "query ", i, " is empty, expected at least one token");
+    detail::expect(static_cast<Index>(input.size()) <= config().max_positions, "query ", i, " has ",
                    input.size(), " tokens, expected at most max_positions, ",
                    config().max_positions);
-    model_->expect_ids("the query's tokens", input);
+    model_->expect_ids("query", i, input);
   }
-  void expect_answer(const Target& target) const {
-    detail::expect(!target.empty(), "an answer is empty, expected at least one token");
-    model_->expect_ids("the answer's tokens", target);
+  void expect_answer(const Target& target, std::size_t i) const {
+    detail::expect(!target.empty(), "answer ", i, " is empty, expected at least one token");
+    model_->expect_ids("answer", i, target);
+  }
+  /// Training does not go through the layers below k.
+  void expect_deep(const Adapter<S>& adapter) const {
+    const std::vector<Site> deep =
+        detail::llama_sites(config(), options_.shallow_layers, config().layers);
+    for (const auto& [name, module] : adapter.modules) {
+      const bool is_deep =
+          std::ranges::any_of(deep, [&key = name](const Site& site) { return site.name == key; });
+      detail::expect(is_deep, "the adapter has a module for '", name,
+                     "', expected linear layers of layers ", options_.shallow_layers, "..",
+                     config().layers - 1, " alone, which training reaches");
+    }
   }
 
   /// Runs the shallow layers over all sequences: hidden states, features, and keys where asked for.
@@ -387,6 +402,7 @@ double LlamaBackbone<S>::loss_and_gradient(const Trunk& trunk, std::span<const T
                                            AdapterGradient<S>& gradient) const {
   detail::expect_count("targets", targets.size(), trunk.rows());
   detail::expect_matching(adapter, gradient);
+  expect_deep(adapter);
   detail::expect(!targets.empty(), "targets are empty, expected at least one");
   gradient.set_zero();
   if (!trunk.has_hidden()) {
@@ -420,8 +436,9 @@ void LlamaBackbone<S>::visit_site_inputs(const Trunk& trunk, const Adapter<S>& a
                                          Visitor&& visitor) const {
   std::vector<Index> rows;
   Index tokens = 0;
-  for (Index i = 0; i < trunk.rows() && tokens < options_.site_input_tokens; ++i) {
+  for (Index i = 0; i < trunk.rows(); ++i) {
     tokens += trunk.sequences[static_cast<std::size_t>(i)].size();
+    if (i > 0 && tokens > options_.site_input_tokens) break;
     rows.push_back(i);
   }
   if (rows.empty()) return;
@@ -473,9 +490,18 @@ std::string LlamaBackbone<S>::make_fingerprint() const {
   };
   add_matrix(model_->weights().embedding);
   add_matrix(model_->weights().output);
+  const auto add_vector = [&](const RowVector<S>& vector) {  // the same digest in any S
+    digest.add(RowVector<float>(vector.template cast<float>()));
+  };
+  add_vector(model_->weights().norm);
+  const auto linears = detail::llama_linears<S>(c);
   for (Index layer = 0; layer < c.layers; ++layer) {
-    for (std::size_t p = 0; p < detail::projection_count; ++p) {
-      add_matrix(model_->weight(layer, static_cast<LlamaProjection>(p)));
+    const LlamaLayerWeights<S>& w = model_->layer_weights(layer);
+    add_vector(w.input_norm);
+    add_vector(w.post_attention_norm);
+    for (const detail::LlamaLinear<S>& linear : linears) {
+      add_matrix(w.*linear.weight);
+      add_vector(w.*linear.bias);
     }
   }
   return detail::concat(c.model_type, "-", c.layers, "x", c.hidden_size,

@@ -50,7 +50,8 @@ class LlamaGeneration {
   /// @param number  for its random numbers
   void add(const LlamaSequence& sequence, const AdapterMix<S>& mix, std::size_t number) {
     const LlamaConfig& config = model_.config();
-    const Index room = std::min(sequence.query + options_.max_tokens, config.max_positions);
+    const Index left = config.max_positions - sequence.query;
+    const Index room = sequence.query + std::min(options_.max_tokens, left);
     states_.push_back(
         {.cache = std::make_unique<KeyValueCache<S>>(config.layers, room, config.kv_dim()),
          .sampler = Sampler(options_.sampling, number),

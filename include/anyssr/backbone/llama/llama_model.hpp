@@ -95,11 +95,12 @@ class LlamaModel {
   [[nodiscard]] const LlamaWeights<S>& weights() const noexcept { return weights_; }
   [[nodiscard]] int threads() const noexcept { return threads_; }
 
+  /// @param name, number  of what the ids are, for the message
   /// @throws ArgumentError  for an id outside the vocabulary
-  void expect_ids(std::string_view name, std::span<const TokenId> ids) const {
+  void expect_ids(std::string_view name, std::size_t number, std::span<const TokenId> ids) const {
     for (std::size_t i = 0; i < ids.size(); ++i) {
-      detail::expect(ids[i] >= 0 && ids[i] < config_.vocab_size, name, " hold id ", ids[i],
-                     " at place ", i, ", expected 0..", config_.vocab_size - 1);
+      detail::expect(ids[i] >= 0 && ids[i] < config_.vocab_size, name, " ", number, " has id ",
+                     ids[i], " at place ", i, ", expected 0..", config_.vocab_size - 1);
     }
   }
 

@@ -3,8 +3,8 @@
 
 namespace llama_continual {
 
-Results run_float(const std::vector<Task>& tasks, const std::vector<Task>& stripped,
-                  const support::TextTokens& tokens, const Options& options, Answerer& answer) {
+Results run(const std::vector<Task>& tasks, const std::vector<Task>& stripped,
+            const support::TextTokens& tokens, const Options& options, Answerer& answer) {
   return Run<float>(tasks, tokens, options).run(stripped, answer);
 }
 
