@@ -143,6 +143,7 @@ void visit_learner_options(Visitor& visitor, Options& options) {
   visitor.section("train", [&](auto& train) {
     train.field("epochs", options.train.epochs);
     train.field("batch", options.train.batch);
+    train.field("accumulation", options.train.accumulation);
     train.field("rate", options.train.rate);
     train.name("schedule", options.train.schedule, schedule_names);
     train.field("warmup", options.train.warmup);
