@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/io/site_pattern.hpp"
 
-#include <chrono>
 #include <regex>
 #include <string>
 #include <vector>
 
 #include "anyssr/core/random.hpp"
 #include "support/catch.hpp"
+#include "support/sanitized.hpp"
 
 using namespace anyssr;
 using namespace anyssr::test;
@@ -144,7 +144,8 @@ TEST_CASE("a regular expression means what it does in Python", "[io][golden]") {
 TEST_CASE("random patterns match as std::regex does", "[io][property]") {
   RandomStream random(7);
   int matched = 0;
-  for (int i = 0; i < 3000; ++i) {
+  constexpr int patterns = is_sanitized ? 500 : 3000;
+  for (int i = 0; i < patterns; ++i) {
     const std::string key = random_pattern(random, 2);
     const std::regex oracle("^(?:.*\\.)?(?:" + key + ")$");
     const SitePattern pattern(key);
@@ -159,7 +160,7 @@ TEST_CASE("random patterns match as std::regex does", "[io][property]") {
       }
     }
   }
-  CHECK(matched > 3000);
+  CHECK(matched > patterns);
 }
 
 TEST_CASE("what Python and this library read differently is refused", "[io][error]") {
@@ -253,8 +254,8 @@ TEST_CASE("long and foreign text is refused", "[io][error]") {
   }
 }
 
-TEST_CASE("patterns that hang or crash backtracking matchers take no time", "[io][regression]") {
-  const auto start = std::chrono::steady_clock::now();
+TEST_CASE("patterns that hang or crash backtracking matchers stay within the budget of steps",
+          "[io][regression]") {
   const std::string site = std::string(511, 'a') + "!";
   std::string nested = "a";
   for (int i = 0; i < 60; ++i) nested = "(" + nested + ")*";
@@ -267,8 +268,6 @@ TEST_CASE("patterns that hang or crash backtracking matchers take no time", "[io
   }
   CHECK(matches("(a|aa)+!", site));
   CHECK(matches("(a?){500}a{11}!", site));
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  CHECK(seconds.count() < 20);  // about half a second, many times that under sanitizers
 }
 
 TEST_CASE("the first key that matches a site counts", "[io]") {

@@ -83,6 +83,6 @@ target_link_libraries(consumer PRIVATE anyssr::anyssr)
 endif()
 
 run(${dir}/consumer)
-if(NOT output STREQUAL "anyssr ${VERSION}: post, money\n")
+if(NOT output STREQUAL "anyssr ${VERSION}: 3 7\n")
   message(FATAL_ERROR "the user's program printed '${output}'")
 endif()

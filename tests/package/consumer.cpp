@@ -1,28 +1,20 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// The program of a user who has the installed or fetched library: two lessons and a question. It
-/// includes all of the library and instantiates the router alone, which compiles soon; examples/
-/// has programs with a learner.
+/// The program of a user who has the installed or fetched library. It includes all of the library
+/// and instantiates one module, which compiles soon; examples/ has programs that learn.
 
 #include <iostream>
 
 #include "anyssr/anyssr.hpp"
 
 int main() {
-  const anyssr::TextHashingBackbone<float> backbone({.dim = 256});
-  const auto features = [&](const std::vector<std::string>& texts) {
-    return backbone.features(texts);
-  };
-  anyssr::AnalyticRouter<float> router(backbone.feature_dim());
-  router.learn("money", features({"send an invoice", "pay the bill", "my refund", "refund me"}));
-  router.learn("post",
-               features({"track my parcel", "parcel is late", "new address", "address is wrong"}));
-  anyssr::RoutingWorkspace<float> workspace;
-  std::vector<anyssr::RoutingDecision> decisions;
-  router.decide(features({"where is the parcel", "a refund please"}), workspace, decisions);
-  const std::string& first = router.tasks()[static_cast<std::size_t>(decisions[0].task)].name;
-  const std::string& second = router.tasks()[static_cast<std::size_t>(decisions[1].task)].name;
-  std::cout << "anyssr " << ANYSSR_VERSION_STRING << ": " << first << ", " << second << '\n';
-  return first == "post" && second == "money" ? 0 : 1;
+  const anyssr::Matrix<float> a{{1, 0, 1}};
+  const anyssr::Matrix<float> b{{1}, {2}};
+  const anyssr::LoraModule<float> module(a, b, {.rank = 1, .alpha = 1});
+  const anyssr::RowMajorMatrix<float> x{{1, 5, 2}};
+  anyssr::RowMajorMatrix<float> y{{0, 1}};
+  module.add_forward(x, y);
+  std::cout << "anyssr " << ANYSSR_VERSION_STRING << ": " << y << '\n';
+  return y(0, 0) == 3 && y(0, 1) == 7 ? 0 : 1;
 }

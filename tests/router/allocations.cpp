@@ -9,16 +9,9 @@
 
 #include "anyssr/router/analytic_router.hpp"
 #include "support/catch.hpp"
+#include "support/sanitized.hpp"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define ANYSSR_SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ANYSSR_SANITIZED
-#endif
-#if defined(__GLIBC__) && !defined(ANYSSR_SANITIZED)
+#if defined(__GLIBC__) && !ANYSSR_SANITIZED
 #define ANYSSR_COUNT_ALLOCATIONS 1
 #else
 #define ANYSSR_COUNT_ALLOCATIONS 0

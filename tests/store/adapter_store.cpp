@@ -15,6 +15,7 @@
 #include "anyssr/store.hpp"
 #include "support/catch.hpp"
 #include "support/checkpoint_folder.hpp"
+#include "support/sanitized.hpp"
 
 using namespace anyssr;
 using namespace anyssr::test;
@@ -208,15 +209,10 @@ TEST_CASE("eight threads get the right adapters while these come and go", "[stor
 }
 
 TEST_CASE("a thousand adapters pass through a store in the memory of its budget", "[store]") {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  std::cout << "skipped: a sanitizer keeps what is freed\n";
-#else
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  std::cout << "skipped: a sanitizer keeps what is freed\n";
-  return;
-#endif
-#endif
+  if (is_sanitized) {
+    std::cout << "skipped: a sanitizer keeps what is freed\n";
+    return;
+  }
   constexpr Index width = 512;  // 1 MiB
   constexpr std::size_t megabyte = std::size_t{1} << 20;
   constexpr std::size_t budget = 64 * megabyte;
@@ -238,7 +234,6 @@ TEST_CASE("a thousand adapters pass through a store in the memory of its budget"
   CHECK(most < budget + budget / 2);
   CHECK(store.counts().evictions >= 1000 - 64);
   CHECK(store.counts().bytes <= budget);
-#endif
 }
 
 TEST_CASE("a learner under a budget of adapters predicts as one with all in memory", "[store]") {
