@@ -81,6 +81,13 @@ LlamaModel<S> tiny_llama_model(const LlamaConfig& config, std::uint64_t seed, in
   return LlamaModel<S>(config, tiny_llama_weights<S>(config, seed), threads);
 }
 
+using TinyBackbone = LlamaBackbone<float>;
+using TinyMixes = std::vector<AdapterMix<float>>;
+
+inline TinyBackbone tiny_backbone(const LlamaConfig& config, Index k = 1, std::uint64_t seed = 51) {
+  return TinyBackbone(tiny_llama_model<float>(config, seed), {.shallow_layers = k, .threads = 1});
+}
+
 /// Random ids of 3.., BOS before them.
 inline Tokens random_tokens(const LlamaConfig& config, Index count, std::uint64_t seed) {
   RandomStream random(seed, 21);
@@ -90,6 +97,15 @@ inline Tokens random_tokens(const LlamaConfig& config, Index count, std::uint64_
         static_cast<TokenId>(3 + random.below(static_cast<std::uint32_t>(config.vocab_size - 3))));
   }
   return ids;
+}
+
+/// Of 1, 8, 15, 22, 6, 13 tokens and so on.
+inline std::vector<Tokens> some_queries(const LlamaConfig& config, std::size_t count) {
+  std::vector<Tokens> queries;
+  for (std::size_t i = 0; i < count; ++i) {
+    queries.push_back(random_tokens(config, static_cast<Index>(1 + i * 7 % 23), 60 + i));
+  }
+  return queries;
 }
 
 inline const std::vector<std::string> all_projections{"q_proj",    "k_proj",  "v_proj",   "o_proj",

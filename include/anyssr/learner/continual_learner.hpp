@@ -142,7 +142,7 @@ class ContinualLearner {
     const std::uint64_t seed = hash_bytes(name, options_.seed);
     Adapter<Scalar> adapter = backbone_->make_adapter(targets, options_.adapter, seed);
     const auto trunk = make_training_trunk(*backbone_, inputs, targets);
-    expect_features(trunk, inputs.size());
+    expect_features(backbone_->features(trunk), inputs.size());
     detail::report(progress, {.stage = "subspace", .total = 1});
     report.subspaces =
         subspaces_.confine(*backbone_, trunk, options_.subspace, options_.subspace_fit, adapter);
@@ -182,13 +182,13 @@ class ContinualLearner {
       backbone_->check_targets(targets, *current.adapter(name));
     }
     detail::report(task_options.progress, {.stage = "features", .total = 1});
-    const auto trunk = backbone_->trunk(inputs);
-    expect_features(trunk, inputs.size());
+    const auto features = backbone_->features(inputs);
+    expect_features(features, inputs.size());
     detail::report(task_options.progress, {.stage = "router", .total = 1});
     const bool labelled =
         !router_.tasks()[static_cast<std::size_t>(*router_.find(name))].label_columns.empty();
     const std::vector<Index> rows = labelled ? labels(targets) : std::vector<Index>{};
-    commit(current.handles(), [&] { router_.extend(name, backbone_->features(trunk), rows); });
+    commit(current.handles(), [&] { router_.extend(name, features, rows); });
   }
 
   /// Takes an adapter that was trained elsewhere; only the router learns, from a few example
@@ -202,13 +202,13 @@ class ContinualLearner {
     check_adapter(*backbone_, adapter);
     detail::expect<ShapeError>(!inputs.empty(), "inputs are empty, expected at least 1");
     detail::report(task_options.progress, {.stage = "features", .total = 1});
-    const auto trunk = backbone_->trunk(inputs);
-    expect_features(trunk, inputs.size());
+    const auto features = backbone_->features(inputs);
+    expect_features(features, inputs.size());
     for (const auto& [key, value] : task_options.metadata)
       adapter.metadata.insert_or_assign(key, value);
     detail::report(task_options.progress, {.stage = "router", .total = 1});
     commit_new(std::move(adapter), [&] {
-      router_.learn(name, backbone_->features(trunk), {}, task_options.declared_rows);
+      router_.learn(name, features, {}, task_options.declared_rows);
     });
   }
 
@@ -311,9 +311,8 @@ class ContinualLearner {
     if (!router_.find(name)) (void)snapshot().adapter(name);  // throws, and lists the known names
   }
 
-  template <class Trunk>
-  void expect_features(const Trunk& trunk, std::size_t count) const {
-    const auto& features = backbone_->features(trunk);
+  template <class F>
+  void expect_features(const F& features, std::size_t count) const {
     detail::expect_cols("features of the backbone", features,
                         static_cast<Index>(backbone_->feature_dim()));
     detail::expect_rows("features of the backbone", features, static_cast<Index>(count));

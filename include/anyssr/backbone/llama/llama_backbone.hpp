@@ -80,8 +80,12 @@ class LlamaBackbone {
   [[nodiscard]] std::uint64_t trunk_tokens() const noexcept { return counter_.tokens; }
 
   [[nodiscard]] Index feature_dim() const noexcept { return config().hidden_size; }
+  /// In the memory of a piece of the queries, whatever their number.
+  /// @throws as trunk
   [[nodiscard]] RowMajorMatrix<S> features(std::span<const Input> inputs) const {
-    return trunk(inputs).features;
+    Trunk result = queries(inputs);
+    compute_in_pieces(result, false);
+    return std::move(result.features);
   }
 
   /// Of configuration, k and weights (a sample of each large tensor).
@@ -131,11 +135,7 @@ class LlamaBackbone {
 
   /// @throws ArgumentError  an empty query, one longer than max_positions, an id out of range
   [[nodiscard]] Trunk trunk(std::span<const Input> inputs) const {
-    Trunk result;
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      expect_query(inputs[i], i);
-      result.sequences.push_back({inputs[i], static_cast<Index>(inputs[i].size())});
-    }
+    Trunk result = queries(inputs);
     compute(result, true);
     return result;
   }
@@ -157,7 +157,8 @@ class LlamaBackbone {
                      config().max_positions);
       result.sequences.push_back(std::move(sequence));
     }
-    compute_training(result);
+    const auto bytes = static_cast<std::size_t>(result.tokens() * config().hidden_size) * sizeof(S);
+    compute_in_pieces(result, bytes <= options_.trunk_cache_bytes);
     return result;
   }
 
@@ -221,6 +222,14 @@ class LlamaBackbone {
     return LlamaModel<S>(std::move(config), std::move(weights), options.threads);
   }
 
+  [[nodiscard]] Trunk queries(std::span<const Input> inputs) const {
+    Trunk result;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      expect_query(inputs[i], i);
+      result.sequences.push_back({inputs[i], static_cast<Index>(inputs[i].size())});
+    }
+    return result;
+  }
   void expect_query(const Input& input, std::size_t i) const {
     detail::expect(!input.empty(), "query ", i, " is empty, expected at least one token");
     detail::expect(static_cast<Index>(input.size()) <= config().max_positions, "query ", i, " has ",
@@ -247,7 +256,7 @@ class LlamaBackbone {
 
   /// Runs the shallow layers over all sequences: hidden states, features, and keys where asked for.
   void compute(Trunk& trunk, bool keep_keys) const;
-  void compute_training(Trunk& trunk) const;
+  void compute_in_pieces(Trunk& trunk, bool keep_hidden) const;
   [[nodiscard]] Trunk with_hidden(const Trunk& trunk, bool keep_keys) const;
   void generate(const Trunk& trunk, std::span<const AdapterMix<S>> mixes,
                 std::span<const std::size_t> order, bool from_start, const PredictOptions& options,
@@ -290,15 +299,12 @@ void LlamaBackbone<S>::compute(Trunk& trunk, bool keep_keys) const {
   }
 }
 
-/// In pieces, which bounds the memory of the pass; the hidden states stay where they fit.
+/// Features, and hidden states where asked for, in the memory of a piece beside them.
 template <RealScalar S>
-void LlamaBackbone<S>::compute_training(Trunk& trunk) const {
+void LlamaBackbone<S>::compute_in_pieces(Trunk& trunk, bool keep_hidden) const {
   constexpr Index most = 4096;  // tokens a piece
-  const Index tokens = trunk.tokens();
-  const auto bytes = static_cast<std::size_t>(tokens * config().hidden_size) * sizeof(S);
-  const bool is_kept = bytes <= options_.trunk_cache_bytes;
   trunk.features.resize(trunk.rows(), config().hidden_size);
-  trunk.hidden.resize(is_kept ? tokens : 0, config().hidden_size);
+  trunk.hidden.resize(keep_hidden ? trunk.tokens() : 0, config().hidden_size);
   Index first = 0;
   Index first_token = 0;
   while (first < trunk.rows()) {
@@ -313,7 +319,7 @@ void LlamaBackbone<S>::compute_training(Trunk& trunk) const {
              size + trunk.sequences[static_cast<std::size_t>(last)].size() <= most);
     compute(piece, false);
     trunk.features.middleRows(first, last - first) = piece.features;
-    if (is_kept) trunk.hidden.middleRows(first_token, size) = piece.hidden;
+    if (keep_hidden) trunk.hidden.middleRows(first_token, size) = piece.hidden;
     first = last;
     first_token += size;
   }
