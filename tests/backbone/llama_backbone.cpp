@@ -184,7 +184,7 @@ TEST_CASE("an adapter merged into the weights answers alike and leaves no trace"
   CHECK(put([](auto& weight, const auto&) { weight.restore(); }) == base);
 }
 
-TEST_CASE("a fingerprint is the same in float and double and names norms and biases",
+TEST_CASE("a fingerprint is the same in float and double and tells models and trunks apart",
           "[backbone][property]") {
   const LlamaConfig config = rich_llama_config();
   const auto weights = random_llama_weights<float>(config, 3);
@@ -206,6 +206,11 @@ TEST_CASE("a fingerprint is the same in float and double and names norms and bia
   other = weights;
   other.layers[1].input_norm[5] += 1;
   CHECK(of(other) != expected);
+  CHECK(tiny_backbone(config, 1).fingerprint() != tiny_backbone(config, 2).fingerprint());
+  CHECK(tiny_backbone(config, 1, 51).fingerprint() != tiny_backbone(config, 1, 52).fingerprint());
+  LlamaConfig slower = config;
+  slower.rope.theta = 9000;
+  CHECK(tiny_backbone(config).fingerprint() != tiny_backbone(slower).fingerprint());
 }
 
 TEST_CASE("answers are as long as their options say", "[backbone][property]") {

@@ -25,7 +25,6 @@
 #include "anyssr/core/types.hpp"
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/json_fields.hpp"
-#include "anyssr/io/peft_config.hpp"  // shown, is_void
 
 namespace anyssr::inline v0 {
 namespace detail {
