@@ -2,9 +2,10 @@
 
 /// @file
 /// The ratios of this machine in one table and one flat file, bench_summary.json in the working
-/// folder. It runs router_bench (all ratios of Eigen against Eigen), router_bench_blas where there
-/// is one, memory, and departments on CLINC150 where the environment variable ANYSSR_EXTRA_DATA
-/// names a folder with data/clinc150. Each figure is the best of several interleaved repetitions.
+/// folder. It runs router_bench and llama_bench (all ratios of Eigen against Eigen), their programs
+/// with a BLAS where there is one, learner_bench, memory, and departments on CLINC150 where the
+/// environment variable ANYSSR_EXTRA_DATA names a folder with data/clinc150. Each figure is the
+/// best of several interleaved repetitions.
 
 #include <algorithm>
 #include <cstdio>
@@ -55,6 +56,10 @@ class Measured {
     return find(name).smallest.at(counter);
   }
 
+  [[nodiscard]] double largest(const std::string& name, const std::string& counter) const {
+    return find(name).largest.at(counter);
+  }
+
   /// Says where other jobs spoilt the times: threads that share a core wait for each other.
   void print_noise(const char* program) const {
     std::size_t noisy = 0;
@@ -83,7 +88,8 @@ class Measured {
       best.seconds = best.all_seconds.back();
       best.waited = run.at("real_time").get<double>() / run.at("cpu_time").get<double>();
     }
-    for (const char* counter : {"rows/s", "GFLOP/s", "p50_us", "p99_us", "accuracy"}) {
+    for (const char* counter :
+         {"rows/s", "GFLOP/s", "GB/s", "weight_GB/s", "p50_us", "p99_us", "accuracy"}) {
       if (!run.contains(counter)) continue;
       const double value = run.at(counter);
       best.largest[counter] = std::max(best.largest[counter], value);
@@ -272,6 +278,48 @@ Measured measure_learner() {
                         {"predict/.*", "get_adapter/.*"});
 }
 
+const std::vector<std::string> prefills{"prefill_baseline", "prefill/f32"};
+
+/// The language model against a plain program (baseline.hpp), the memory, and itself.
+/// @param blas  with a BLAS, against the same plain program
+void add_llama(std::vector<Figure>& figures, const Measured& m,
+               const std::optional<Measured>& blas) {
+  const auto gain = [](const Measured& run, const char* ours, const char* other) {
+    return run.seconds(other) / run.seconds(ours);
+  };
+  const double bandwidth = m.largest("read_memory", "GB/s");
+  std::optional<double> with_blas;
+  if (blas) with_blas = gain(*blas, "prefill/f32", "prefill_baseline");
+  figures.insert(
+      figures.end(),
+      {{"prefill_vs_baseline", gain(m, "prefill/f32", "prefill_baseline"), '>', 7},
+       {"blas_prefill_vs_baseline", with_blas, '>', 9},
+       {"decode_f32_vs_baseline", gain(m, "decode/f32", "decode_baseline"), '>', 0.95},
+       {"decode_bf16_vs_baseline", gain(m, "decode/bf16", "decode_baseline")},
+       {"decode_bf16_vs_f32", gain(m, "decode/bf16", "decode/f32"), '>', 1.4},
+       {"bandwidth_share", m.largest("decode/f32", "weight_GB/s") / bandwidth, '>', 0.85},
+       {"bandwidth_share_bf16", m.largest("decode/bf16", "weight_GB/s") / bandwidth, '>', 0.65},
+       {"routing_share_of_prefill", gain(m, "prefill/f32", "route"), '<', 0.02},
+       {"lora_overhead", gain(m, "answer/no_adapter", "answer/one_adapter"), '<', 1.05},
+       {"mixed_batch_overhead", gain(m, "answer/one_adapter", "answer/every_adapter"), '<', 1.15},
+       {"training_step_vs_forward", gain(m, "forward_deep", "train_step"), '<', 2.5}});
+}
+
+Measured measure_llama() {
+  std::vector<std::string> names{"read_memory", "decode_baseline", "decode/.*",   "route",
+                                 "answer/.*",   "train_step",      "forward_deep"};
+  names.insert(names.end(), prefills.begin(), prefills.end());
+  return run_benchmarks(ANYSSR_LLAMA_BENCH, "llama_bench.json", names);
+}
+
+std::optional<Measured> measure_llama_blas() {
+#ifdef ANYSSR_LLAMA_BENCH_BLAS
+  return run_benchmarks(ANYSSR_LLAMA_BENCH_BLAS, "llama_bench_blas.json", prefills);
+#else
+  return std::nullopt;
+#endif
+}
+
 double measure_memory() {
   run(shell_word(ANYSSR_MEMORY) + " 8192 >memory.json");
   return Json::parse(std::ifstream("memory.json")).at("peak_bytes_over_d2");
@@ -348,6 +396,8 @@ void summarise() {
   const Measured eigen = measure_eigen();
   const std::optional<Measured> blas = measure_blas();
   const Measured learner = measure_learner();
+  const Measured llama = measure_llama();
+  const std::optional<Measured> llama_blas = measure_llama_blas();
   const double peak = measure_memory();
   const std::optional<double> clinc = measure_clinc();
   std::vector<Figure> figures{
@@ -360,12 +410,15 @@ void summarise() {
   add_decisions(figures, eigen);
   add_next_task(figures, eigen);
   add_learner(figures, learner);
+  add_llama(figures, llama, llama_blas);
   figures.push_back({"clinc_seconds", clinc, '<', 90});
   add_blas(figures, eigen, blas);
   print(figures);
   std::printf("\n");
   eigen.print_noise("router_bench");
   learner.print_noise("learner_bench");
+  llama.print_noise("llama_bench");
+  if (llama_blas) llama_blas->print_noise("llama_bench_blas");
   if (blas) blas->print_noise("router_bench_blas");
   write(figures);
   std::printf("written: bench_summary.json\n");
