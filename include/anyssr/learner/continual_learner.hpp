@@ -207,9 +207,8 @@ class ContinualLearner {
     for (const auto& [key, value] : task_options.metadata)
       adapter.metadata.insert_or_assign(key, value);
     detail::report(task_options.progress, {.stage = "router", .total = 1});
-    commit_new(std::move(adapter), [&] {
-      router_.learn(name, features, {}, task_options.declared_rows);
-    });
+    commit_new(std::move(adapter),
+               [&] { router_.learn(name, features, {}, task_options.declared_rows); });
   }
 
   /// Puts another adapter in a task's place; the router does not change.
