@@ -68,12 +68,19 @@ class Session {
   }
   /// @return the last token's logits
   const RowMajorMatrix<float>& take(std::span<const TokenId> ids, Index position) {
+    const auto count = static_cast<Index>(ids.size());
     detail::LlamaBatch<float> batch;
-    batch.add(static_cast<Index>(ids.size()), position, &cache_);
+    batch.add(count, position, &cache_);
     model_.embed(ids, x_);
-    model_.run_layers(0, shape().layers, table_, batch, x_, activations_);
-    last_ = x_.bottomRows(1);
-    logits_ = model_.logits(last_);
+    if (count == 1) {
+      model_.run_layers(0, shape().layers, table_, batch, x_, activations_);
+    } else {
+      detail::LlamaBatch<float> last;
+      last.add(1, position + count - 1, &cache_);
+      model_.run_layers(0, shape().layers - 1, table_, batch, x_, activations_);
+      model_.run_top_layer(table_, batch, last, x_, activations_);
+    }
+    logits_ = model_.logits(x_);
     return logits_;
   }
 
@@ -82,7 +89,7 @@ class Session {
   detail::RotaryTable<float> table_;
   KeyValueCache<float> cache_;
   detail::LlamaActivations<float> activations_;
-  RowMajorMatrix<float> x_, last_, logits_;
+  RowMajorMatrix<float> x_, logits_;
 };
 
 Eigen::Map<const RowVector<float>> baseline_prefill(std::span<const TokenId> ids) {

@@ -28,6 +28,7 @@ inline anyssr::LearnerOptions default_learner() {
 struct Options {
   std::string model;
   std::string save;                ///< folder of a new checkpoint; empty: none
+  std::string load;                ///< folder of a checkpoint to answer from; empty: none
   std::vector<std::string> strip;  ///< words that a second router does not see; empty: none
   anyssr::LearnerOptions learner = default_learner();
   anyssr::Index shallow_layers = 4;  ///< k
@@ -71,6 +72,11 @@ struct Results {
   std::vector<Sample> samples;   ///< a few of each task
   double oracle_accuracy = 0;    ///< mean over tasks
   double tokens_per_second = 0;  ///< read and written, of the test items after the last task
+  /// Row: a task's adapter, column: test prompts of another task. Root mean squared change that it
+  /// would make there, over that on its own prompts.
+  std::vector<std::vector<double>> interference;
+  /// With --subspace complement, of a later adapter on earlier prompts: the same at most; else 0.
+  std::vector<std::vector<double>> interference_bound;
   double total_seconds = 0;
   std::size_t router_bytes = 0;
   std::size_t peak_bytes = 0;  ///< of the process
@@ -85,5 +91,9 @@ using Answerer = std::function<std::string(const std::string&)>;
 /// @throws anyssr::Error
 Results run(const std::vector<Task>& tasks, const std::vector<Task>& stripped,
             const support::TextTokens& tokens, const Options& options, Answerer& answer);
+
+/// Answers from the checkpoint of Options::load, whose tasks are printed; learns nothing.
+/// @throws anyssr::Error
+Answerer load(const support::TextTokens& tokens, const Options& options);
 
 }  // namespace llama_continual

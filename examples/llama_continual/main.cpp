@@ -45,7 +45,6 @@ void declare_data(CLI::App& app, Arguments& arguments) {
                  "NAME=train.jsonl[,test.jsonl], in the order of learning. Lines are {\"prompt\", "
                  "\"answer\"}, texts or lists of token ids; BOS is put in front of a text. Without "
                  "a test file every tenth line is set aside")
-      ->required()
       ->allow_extra_args(false)
       ->multi_option_policy(all);
   app.add_option("--adapter", arguments.adapters,
@@ -60,6 +59,13 @@ void declare_data(CLI::App& app, Arguments& arguments) {
   app.add_option("--json", arguments.json, "write all figures to this file");
   app.add_option("--report", arguments.report, "write an HTML page to this file");
   app.add_option("--save", options.save, "new folder: a checkpoint, saved after each task");
+  CLI::Option* const load =
+      app.add_option("--load", options.load,
+                     "instead of --task: answer from the checkpoint that --save kept under this "
+                     "model and --k");
+  for (const char* learning : {"--task", "--adapter", "--json", "--report", "--save"}) {
+    load->excludes(app.get_option(learning));
+  }
   app.add_option("--ask", arguments.ask,
                  "at the end, answer this prompt. A line break is one of the shell's or the two "
                  "characters \\n");
@@ -169,8 +175,9 @@ void converse(const Arguments& arguments, const llama_continual::Answerer& answe
   std::cout << "\n";
 }
 
-void run(const Arguments& arguments) {
-  const Options options = resolved(arguments);
+/// Learns and measures.
+llama_continual::Answerer learn(const Arguments& arguments, const Options& options,
+                                const support::TextTokens& tokens) {
   support::expect_writable(arguments.json);
   support::expect_writable(arguments.report);
   std::vector<Task> tasks =
@@ -178,12 +185,8 @@ void run(const Arguments& arguments) {
   std::vector<Task> stripped;
   if (!options.strip.empty()) stripped = llama_continual::without_words(tasks, options.strip);
   const anyssr::LlamaConfig config = anyssr::read_llama_config(options.model);
-  const support::TextTokens tokens(options.model);
   llama_continual::tokenise(tasks, tokens, config);
   llama_continual::tokenise(stripped, tokens, config);
-  if (!tokens.is_there() && (!arguments.ask.empty() || arguments.interactive)) {
-    throw anyssr::ArgumentError(tokens.reason());
-  }
   llama_continual::Answerer answer;
   const llama_continual::Results results =
       llama_continual::run(tasks, stripped, tokens, options, answer);
@@ -194,7 +197,20 @@ void run(const Arguments& arguments) {
   if (!arguments.report.empty()) {
     llama_continual::write_page(arguments.report, tasks, options, results);
   }
-  converse(arguments, answer);
+  return answer;
+}
+
+void run(const Arguments& arguments) {
+  const Options options = resolved(arguments);
+  if (arguments.tasks.empty() && options.load.empty()) {
+    throw anyssr::ArgumentError("there is nothing to learn, expected --task, or --load");
+  }
+  const support::TextTokens tokens(options.model);
+  if (!tokens.is_there() && (!arguments.ask.empty() || arguments.interactive)) {
+    throw anyssr::ArgumentError(tokens.reason());
+  }
+  converse(arguments, options.load.empty() ? learn(arguments, options, tokens)
+                                           : llama_continual::load(tokens, options));
 }
 
 }  // namespace

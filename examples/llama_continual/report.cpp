@@ -48,6 +48,21 @@ void print_tasks(const std::vector<Task>& tasks, const Results& results) {
       "adapter\n");
 }
 
+void print_interference(const std::vector<Task>& tasks, const Results& results) {
+  std::printf(
+      "\ninterference: change by the row's adapter on the column's prompts, over that on its "
+      "own\n");
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    std::printf("%2zu %-16.16s", i + 1, tasks[i].name.c_str());
+    for (std::size_t j = 0; j < tasks.size(); ++j) {
+      const double bound = results.interference_bound[i][j];
+      std::printf("  %.3f", results.interference[i][j]);
+      if (bound > 0) std::printf(" (bound %.3f)", bound);
+    }
+    std::printf("\n");
+  }
+}
+
 Json counts_of(const anyssr::ConfusionMatrix& confusion) {
   Json rows = Json::array();
   for (Index i = 0; i < confusion.labels(); ++i) {
@@ -92,6 +107,7 @@ Json details_of(const Task& task, const TaskFigures& figures, double routed, dou
 void print_report(const std::vector<Task>& tasks, const Results& results) {
   print_matrix(tasks, results);
   print_tasks(tasks, results);
+  if (tasks.size() > 1) print_interference(tasks, results);
   std::printf("\naverage accuracy             %.4f\n", anyssr::average_accuracy(results.accuracy));
   std::printf("accuracy, right task given   %.4f\n", results.oracle_accuracy);
   std::printf("forgetting                   %.4f\n", anyssr::forgetting(results.accuracy));
@@ -132,6 +148,8 @@ void write_figures(const std::string& path, const std::vector<Task>& tasks, cons
              {"routing_confusion", counts_of(results.confusion)},
              {"routing_accuracy_stripped", stripped ? Json(stripped->accuracy()) : Json(nullptr)},
              {"routing_confusion_stripped", stripped ? counts_of(*stripped) : Json(nullptr)},
+             {"interference", results.interference},
+             {"interference_bound", results.interference_bound},
              {"tokens_per_second", results.tokens_per_second},
              {"adapter_bytes", std::move(adapter_bytes)},
              {"router_bytes", results.router_bytes},

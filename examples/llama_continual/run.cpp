@@ -8,4 +8,8 @@ Results run(const std::vector<Task>& tasks, const std::vector<Task>& stripped,
   return Run<float>(tasks, tokens, options).run(stripped, answer);
 }
 
+Answerer load(const support::TextTokens& tokens, const Options& options) {
+  return load_answerer<float>(tokens, options);
+}
+
 }  // namespace llama_continual

@@ -10,6 +10,7 @@
 #include <anyssr/backbone/llama/llama_backbone.hpp>
 #include <anyssr/io/peft_adapter_reader.hpp>
 #include <anyssr/learner/continual_learner.hpp>
+#include <anyssr/lora/adapter_response.hpp>
 #include <anyssr/metrics/text_score.hpp>
 #include <anyssr/store.hpp>
 #include <cstdio>
@@ -25,8 +26,67 @@ namespace llama_continual {
 using namespace anyssr;
 
 template <class S>
+using LlamaLearner = ContinualLearner<LlamaBackbone<S>>;
+
+template <class S>
+LlamaBackbone<S> read_backbone(const Options& options) {
+  return LlamaBackbone<S>(std::filesystem::path(options.model),
+                          {.shallow_layers = options.shallow_layers,
+                           .threads = options.threads,
+                           .recompute_activations = options.recompute_activations});
+}
+
+inline void warn(const std::string& what, const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    std::fprintf(stderr, "warning: %s: %s\n", what.c_str(), warning.c_str());
+  }
+}
+
+/// Task, confidence, scores and answer, a line each.
+template <class S>
+std::string describe(const LlamaLearner<S>& learner, const support::TextTokens& tokens, Index most,
+                     const std::string& text) {
+  const support::Tokens prompt = tokens.encode_prompt(text, learner.backbone().config().bos);
+  const auto prediction = learner.predict(std::span(&prompt, 1), {.max_tokens = most}).front();
+  const auto tasks = learner.tasks();
+  std::ostringstream words;
+  words.precision(3);
+  words << std::fixed << "task        " << prediction.task << "\nconfidence  "
+        << prediction.decision.confidence << "\nscores     ";
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    words << " " << tasks[t].name << " " << prediction.decision.scores[static_cast<Index>(t)];
+  }
+  const support::Tokens& ids = prediction.output.tokens;
+  words << "\nanswer      "
+        << support::printable(tokens.decode(ids).value_or(support::ids_text(ids))) << "\n";
+  return words.str();
+}
+
+template <class S>
+Answerer make_answerer(std::shared_ptr<const LlamaLearner<S>> learner,
+                       const support::TextTokens& tokens, const Options& options) {
+  return [learner = std::move(learner), tokens, most = options.max_tokens](
+             const std::string& text) { return describe<S>(*learner, tokens, most, text); };
+}
+
+/// A learner as --save kept it, under the same model; prints its tasks.
+template <class S>
+Answerer load_answerer(const support::TextTokens& tokens, const Options& options) {
+  LoadReport report;
+  auto learner = std::make_shared<const LlamaLearner<S>>(load<LlamaLearner<S>>(
+      options.load, read_backbone<S>(options), {.threads = options.threads}, &report));
+  warn(options.load, report.warnings);
+  for (const TaskSummary& task : options.quiet ? std::vector<TaskSummary>{} : learner->tasks()) {
+    std::printf("%-16.16s %6ld prompts, adapter of %zu bytes\n", task.name.c_str(),
+                static_cast<long>(task.rows), task.adapter_bytes);
+  }
+  std::fflush(stdout);
+  return make_answerer<S>(std::move(learner), tokens, options);
+}
+
+template <class S>
 class Run {
-  using Learner = ContinualLearner<LlamaBackbone<S>>;
+  using Learner = LlamaLearner<S>;
   using Tokens = support::Tokens;
 
  public:
@@ -37,11 +97,7 @@ class Run {
       anyssr::detail::expect(!has_checkpoint(writer_->root()), "--save: ", options.save,
                              " holds a checkpoint already, expected a new folder");
     }
-    LlamaBackbone<S> backbone(std::filesystem::path(options.model),
-                              {.shallow_layers = options.shallow_layers,
-                               .threads = options.threads,
-                               .recompute_activations = options.recompute_activations});
-    learner_ = std::make_shared<Learner>(std::move(backbone), options.learner);
+    learner_ = std::make_shared<Learner>(read_backbone<S>(options), options.learner);
     for (const Task& task : tasks) {
       if (!task.adapter
                .empty()) {  // a folder that is no adapter is found before others are trained
@@ -65,12 +121,12 @@ class Run {
       if (!options_.quiet) print_row(t, results);
     }
     measure_oracle(results);
+    measure_interference(results);
     if (!stripped.empty()) results.stripped = route_stripped(stripped);
     results.router_bytes = learner_->storage().router_bytes;
     results.total_seconds = clock.seconds();
     results.peak_bytes = support::peak_bytes();
-    answer = [learner = learner_, tokens = tokens_, most = options_.max_tokens](
-                 const std::string& text) { return describe(*learner, tokens, most, text); };
+    answer = make_answerer<S>(learner_, tokens_, options_);
     return results;
   }
 
@@ -78,18 +134,13 @@ class Run {
   /// Prompts that are answered together: their keys and values are in memory at once.
   static constexpr std::size_t piece = 32;
   static constexpr std::size_t samples_each = 4;
+  static constexpr std::size_t measured_prompts = 100;  // of a task, for interference
 
   /// Calls body(first, prompts) for one piece after another.
   template <class Body>
   static void for_each_piece(const std::vector<Tokens>& prompts, const Body& body) {
     for (std::size_t first = 0; first < prompts.size(); first += piece) {
       body(first, std::span(prompts).subspan(first, std::min(piece, prompts.size() - first)));
-    }
-  }
-
-  static void warn(const std::string& what, const std::vector<std::string>& warnings) {
-    for (const std::string& warning : warnings) {
-      std::fprintf(stderr, "warning: %s: %s\n", what.c_str(), warning.c_str());
     }
   }
 
@@ -108,6 +159,7 @@ class Run {
 
   TaskFigures learn(const Task& task) {
     const anyssr::detail::Stopwatch clock;
+    spans_before_.push_back(learner_->subspaces());
     const std::vector<Tokens> prompts = prompts_of(task.train);
     TaskFigures figures;
     if (task.adapter.empty()) {
@@ -209,6 +261,32 @@ class Run {
     }
   }
 
+  /// Each adapter on the site inputs of every task's test prompts.
+  void measure_interference(Results& results) const {
+    const std::size_t count = tasks_.size();
+    const LlamaBackbone<S>& backbone = learner_->backbone();
+    const auto snapshot = learner_->snapshot();
+    results.interference.assign(count, std::vector<double>(count));
+    results.interference_bound = results.interference;
+    for (std::size_t j = 0; j < count; ++j) {
+      const std::vector<Tokens> prompts = prompts_of(tasks_[j].test);
+      const auto trunk =
+          backbone.trunk(std::span(prompts).first(std::min(prompts.size(), measured_prompts)));
+      for (std::size_t i = 0; i < count; ++i) {
+        const auto adapter = snapshot.adapter(tasks_[i].name);
+        results.interference[i][j] = adapter_response(backbone, trunk, *adapter);
+        if (options_.learner.subspace != SubspaceChoice::complement || i <= j) continue;
+        results.interference_bound[i][j] =
+            spans_before_[i].response_bound(backbone, trunk, *adapter);
+      }
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const double own = std::max(results.interference[i][i], 1e-300);
+      for (double& value : results.interference[i]) value /= own;
+      for (double& value : results.interference_bound[i]) value /= own;
+    }
+  }
+
   [[nodiscard]] RowMajorMatrix<S> features(const std::vector<Item>& items) const {
     const LlamaBackbone<S>& backbone = learner_->backbone();
     RowMajorMatrix<S> all(static_cast<Index>(items.size()), backbone.feature_dim());
@@ -246,30 +324,13 @@ class Run {
     std::fflush(stdout);
   }
 
-  static std::string describe(const Learner& learner, const support::TextTokens& tokens, Index most,
-                              const std::string& text) {
-    const Tokens prompt = tokens.encode_prompt(text, learner.backbone().config().bos);
-    const auto prediction = learner.predict(std::span(&prompt, 1), {.max_tokens = most}).front();
-    const auto tasks = learner.tasks();
-    std::ostringstream words;
-    words.precision(3);
-    words << std::fixed << "task        " << prediction.task << "\nconfidence  "
-          << prediction.decision.confidence << "\nscores     ";
-    for (std::size_t t = 0; t < tasks.size(); ++t) {
-      words << " " << tasks[t].name << " " << prediction.decision.scores[static_cast<Index>(t)];
-    }
-    const Tokens& ids = prediction.output.tokens;
-    words << "\nanswer      "
-          << support::printable(tokens.decode(ids).value_or(support::ids_text(ids))) << "\n";
-    return words.str();
-  }
-
   const std::vector<Task>& tasks_;
   const support::TextTokens& tokens_;
   const Options& options_;
   std::shared_ptr<Learner> learner_;
-  std::unique_ptr<CheckpointWriter> writer_;  // null without --save
-  Index longest_answer_ = 1;                  // with its end
+  std::unique_ptr<CheckpointWriter> writer_;    // null without --save
+  std::vector<TaskSubspaces<S>> spans_before_;  // each task; empty but for the choice complement
+  Index longest_answer_ = 1;                    // with its end
 };
 
 }  // namespace llama_continual

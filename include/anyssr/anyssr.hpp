@@ -33,6 +33,7 @@
 #include "anyssr/lora/adapter.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 #include "anyssr/lora/adapter_handle.hpp"
+#include "anyssr/lora/adapter_response.hpp"
 #include "anyssr/lora/lora_module.hpp"
 #include "anyssr/lora/merged_weight.hpp"
 #include "anyssr/metrics/calibration.hpp"

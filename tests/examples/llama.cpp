@@ -28,10 +28,10 @@ const std::string llama_continual_program = ANYSSR_LLAMA_CONTINUAL;
 /// A random model, two layers, eleven tokens: 1 begins and 2 ends a text.
 class RandomLlama {
  public:
-  RandomLlama() {
+  explicit RandomLlama(std::uint64_t seed = 7) {
     const LlamaConfig config = small_llama_config();
     std::filesystem::create_directory(model());
-    write_llama_folder(model(), config, random_llama_weights<float>(config, 7));
+    write_llama_folder(model(), config, random_llama_weights<float>(config, seed));
   }
   [[nodiscard]] std::string model() const { return folder_.file("model"); }
   [[nodiscard]] std::string file(const std::string& name) const { return folder_.file(name); }
@@ -223,17 +223,38 @@ TEST_CASE("llama_continual learns tasks of token ids and reports every figure", 
   CHECK(figures["task_details"][0]["test_items"] == 7);
   CHECK(figures["task_details"][1]["train_items"] == 54);  // every tenth line was set aside
   CHECK(figures["task_details"][1]["test_items"] == 6);
+  CHECK(figures["interference"][1][1] == 1);
+  CHECK(figures["interference"][1][0].get<double>() > 0);
+  const double bound = figures["interference_bound"][1][0].get<double>();
+  const bool is_bounded = contains(extra, "complement");
+  CHECK((bound > 0) == is_bounded);
+  if (is_bounded) CHECK(figures["interference"][1][0].get<double>() <= bound);
   CHECK(contains(file_bytes(page), "low&lt;b&gt;"));
   CHECK_FALSE(contains(file_bytes(page), "low<b>"));
   CHECK(std::filesystem::exists(state + "/CURRENT"));
 }
 
-TEST_CASE("llama_continual saves to a new folder only", "[examples][error]") {
+TEST_CASE("llama_continual saves to a new folder only, and loads under the same model",
+          "[examples][error]") {
   const RandomLlama llama;
+  const std::string state = llama.file("state");
   const std::string arguments = llama.model() + " --k 1 --epochs 1 --rank 1 --router-width 16 " +
-                                llama.tasks() + " --quiet --save " + llama.file("state");
+                                llama.tasks() + " --quiet --save " + state;
   CHECK(run_program(llama_continual_program, arguments).status == 0);
   CHECK(contains(llama.refused(llama_continual_program, arguments), "holds a checkpoint already"));
+
+  const ProgramResult loaded =
+      run_program(llama_continual_program, llama.model() + " --k 1 --load " + state);
+  CAPTURE(loaded.output);
+  CHECK(loaded.status == 0);
+  CHECK(contains(loaded.output, "low<b>               60 prompts"));
+  CHECK(contains(loaded.output, "high                 54 prompts"));
+  const RandomLlama other(8);
+  const std::string message =
+      llama.refused(llama_continual_program, other.model() + " --k 1 --load " + state);
+  const std::size_t first = message.find("|k:1|");
+  CHECK(message.find("|k:1|", first + 1) < message.size());  // both fingerprints are named
+  CHECK(contains(llama.refused(llama_continual_program, arguments + " --load " + state), "--load"));
 }
 
 TEST_CASE("llama_continual names file and line of what it cannot read", "[examples][error]") {

@@ -76,6 +76,47 @@ TEMPLATE_TEST_CASE("a complement adapter does not act in the spans of earlier ta
   }
 }
 
+TEMPLATE_TEST_CASE("what an adapter does to another task's queries is measured, and bounded",
+                   "[learner][property]", float, double) {
+  using S = TestType;
+  auto learner = make_learner<S>(SubspaceChoice::complement, 4);  // less than the tasks' 8
+  std::vector<PointTask<S>> tasks;
+  std::vector<TaskSubspaces<S>> before;
+  for (std::uint64_t t = 0; t < 2; ++t) {
+    tasks.push_back(flat_task<S>("t" + std::to_string(t), 8, 40 + t));
+    before.push_back(learner.subspaces());
+    (void)learner.learn_task(tasks.back().name, tasks.back().inputs, tasks.back().labels);
+  }
+  const auto snapshot = learner.snapshot();
+  const Adapter<S>& adapter = *snapshot.adapter("t1");
+  const Matrix<double> delta = adapter.modules.at("lift").delta().template cast<double>();
+  for (const PointTask<S>& task : tasks) {
+    const Matrix<double> x = stack(task).template cast<double>();
+    const auto trunk = learner.backbone().trunk(task.inputs);
+    const double measured = adapter_response(learner.backbone(), trunk, adapter);
+    const double expected =
+        (x * delta.transpose()).norm() / std::sqrt(static_cast<double>(x.rows()));
+    CHECK(std::abs(measured - expected) <= round_off<S>(1000) * expected);
+    CHECK(measured > 0);
+
+    const Matrix<double> u = before[1].spans().at("lift").template cast<double>();
+    const double bound = before[1].response_bound(learner.backbone(), trunk, adapter);
+    const double explicit_bound = delta.norm() * (x - x * u * u.transpose()).norm() /
+                                  std::sqrt(static_cast<double>(x.rows()));
+    CHECK(std::abs(bound - explicit_bound) <= round_off<S>(1000) * explicit_bound);
+    CHECK(measured <= bound);
+  }
+  // nothing learned before: the bound is that of the whole rows
+  const auto trunk = learner.backbone().trunk(tasks[0].inputs);
+  const Matrix<double> x = stack(tasks[0]).template cast<double>();
+  const double all = delta.norm() * x.norm() / std::sqrt(static_cast<double>(x.rows()));
+  CHECK(std::abs(before[0].response_bound(learner.backbone(), trunk, adapter) - all) <=
+        round_off<S>(1000) * all);
+  const std::span<const RowVector<S>> none;
+  CHECK_THROWS_AS(adapter_response(learner.backbone(), learner.backbone().trunk(none), adapter),
+                  ArgumentError);
+}
+
 TEST_CASE("an exhausted complement throws and changes nothing", "[learner][error]") {
   auto learner = make_learner<double>(SubspaceChoice::complement, 0);
   const auto first = flat_task<double>("first", 30, 31);

@@ -16,7 +16,8 @@
 #include <string_view>
 #include <utility>
 
-#include "anyssr/lora/adaptable_backbone.hpp"
+#include "anyssr/lora/adapter_algebra.hpp"
+#include "anyssr/lora/adapter_response.hpp"
 #include "anyssr/subspace/complement.hpp"
 #include "anyssr/subspace/subspace_projector.hpp"
 
@@ -87,6 +88,28 @@ class TaskSubspaces {
       span = span.size() == 0 ? Matrix<S>(module.basis()) : append_basis(span, module.basis());
     }
     return result;
+  }
+
+  /// How large the response of an adapter that stays outside these spans can be, to queries whose
+  /// site inputs X (n x in) the spans hold but for a residual:
+  ///   sqrt( sum_sites |c B A|_F^2 |X - X U U^T|_F^2 / n )
+  /// @return a bound, to round-off, of adapter_response(backbone, trunk, adapter)
+  /// @throws ArgumentError  the trunk has no row
+  template <AdaptableBackbone B>
+  [[nodiscard]] double response_bound(const B& backbone, const typename B::Trunk& trunk,
+                                      const Adapter<S>& adapter) const {
+    double squares = 0;
+    const Index rows = detail::visit_base_inputs(
+        backbone, trunk, adapter,
+        [&](const std::string& site, const LoraModule<S>& module, const auto& x) {
+          const double size = change_norm(module);
+          const double energy = detail::energy_of(x);
+          const auto span = spans_.find(site);
+          squares +=
+              size * size *
+              (span == spans_.end() ? energy : detail::residual_energy(x, span->second, energy));
+        });
+    return rows == 0 ? 0 : std::sqrt(squares / static_cast<double>(rows));
   }
 
   [[nodiscard]] const std::map<std::string, Matrix<S>>& spans() const noexcept { return spans_; }

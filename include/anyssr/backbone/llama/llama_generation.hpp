@@ -73,15 +73,14 @@ class LlamaGeneration {
   void run(Index first, RowMajorMatrix<S> x, std::span<LlamaOutput> outputs) {
     if (states_.empty() || options_.max_tokens == 0) return;
     LlamaBatch<S> batch = make_batch([](const State& state) { return state.length; }, true);
+    LlamaBatch<S> ends = make_batch([](const State&) { return Index{1}; }, false);
+    for (AttentionSpan<S>& span : ends.spans) --span.position;  // the query's last token
     LlamaActivations<S> a;
     table_.grow(batch.positions());
-    model_.run_layers(first, model_.config().layers, table_, batch, x, a);
-    RowMajorMatrix<S> last(static_cast<Index>(states_.size()), x.cols());
-    for (Index i = 0; i < last.rows(); ++i) {
-      const auto& span = batch.spans[static_cast<std::size_t>(i)];
-      last.row(i) = x.row(span.begin + span.rows - 1);
-    }
-    bool is_changed = take(last, outputs);
+    const Index layers = model_.config().layers;
+    model_.run_layers(first, layers - 1, table_, batch, x, a);
+    model_.run_top_layer(table_, batch, ends, x, a);
+    bool is_changed = take(x, outputs);
     for (std::vector<TokenId> ids; !states_.empty();) {
       if (is_changed || ids.empty()) {
         batch = make_batch([](const State&) { return Index{1}; }, false);
@@ -93,7 +92,7 @@ class LlamaGeneration {
       }
       table_.grow(batch.positions());
       model_.embed(ids, x);
-      model_.run_layers(0, model_.config().layers, table_, batch, x, a);
+      model_.run_layers(0, layers, table_, batch, x, a);
       is_changed = take(x, outputs);
     }
   }

@@ -28,6 +28,7 @@
 #include "anyssr/backbone/llama/llama_sites.hpp"
 #include "anyssr/backbone/llama/llama_weights.hpp"
 #include "anyssr/core/reused_matrix.hpp"
+#include "anyssr/core/rows.hpp"
 
 namespace anyssr::inline v0 {
 
@@ -121,16 +122,37 @@ class LlamaModel {
   template <class X>
   void run_layer(Index layer, const detail::RotaryTable<S>& table, Batch& batch, X& x,
                  Activations& a) const {
-    run_attention(layer, table, batch, x, a);
-    const LlamaLayerWeights<S>& w = layer_weights(layer);
-    a.middle_normed.resize(x.rows(), x.cols());
-    detail::rms_norm<S>(a.middle, w.post_attention_norm, config_.rms_norm_eps, a.middle_normed,
-                        threads_);
-    project<2>(layer, {LlamaProjection::gate, LlamaProjection::up}, batch.plan, a.middle_normed,
-               {&a.gate, &a.up});
-    detail::swiglu(a.gate, a.up, a.product, threads_);
-    x.noalias() = a.middle;
-    add_product(layer, LlamaProjection::down, batch.plan, a.product, x);
+    norm_input(layer, x, a);
+    project<3>(layer, {LlamaProjection::q, LlamaProjection::k, LlamaProjection::v}, batch.plan,
+               a.normed, {&a.q, &a.k, &a.v});
+    turn(table, batch, config_.heads, a.q);
+    turn(table, batch, config_.kv_heads, a.k);
+    place_keys(layer, batch, a);
+    finish_layer(layer, batch, x, a);
+  }
+
+  /// The top layer where each sequence's last row alone is wanted: all rows give keys and values,
+  /// and one a sequence goes on. x becomes those rows.
+  /// @param last  they as a batch: one row a sequence, at its last position in `batch`
+  void run_top_layer(const detail::RotaryTable<S>& table, Batch& batch, Batch& last,
+                     RowMajorMatrix<S>& x, Activations& a) const {
+    const Index layer = config_.layers - 1;
+    norm_input(layer, x, a);
+    project<2>(layer, {LlamaProjection::k, LlamaProjection::v}, batch.plan, a.normed, {&a.k, &a.v});
+    turn(table, batch, config_.kv_heads, a.k);
+    place_keys(layer, batch, a);
+    std::vector<Index> ends;
+    for (std::size_t i = 0; i < batch.spans.size(); ++i) {
+      const auto& span = batch.spans[i];
+      ends.push_back(span.begin + span.rows - 1);
+      last.spans[i].keys = span.keys;
+      last.spans[i].values = span.values;
+    }
+    x = select_rows(x, ends);
+    norm_input(layer, x, a);
+    project<1>(layer, {LlamaProjection::q}, last.plan, a.normed, {&a.q});
+    turn(table, last, config_.heads, a.q);
+    finish_layer(layer, last, x, a);
   }
 
   /// Layers first..last-1.
@@ -233,26 +255,37 @@ class LlamaModel {
     finish(layer, projection, plan, x, y);
   }
 
-  /// Up to the middle of the layer, a.middle.
   template <class X>
-  void run_attention(Index layer, const detail::RotaryTable<S>& table, Batch& batch, const X& x,
-                     Activations& a) const {
-    const LlamaLayerWeights<S>& w = layer_weights(layer);
+  void norm_input(Index layer, const X& x, Activations& a) const {
     a.normed.resize(x.rows(), x.cols());
-    detail::rms_norm<S>(x, w.input_norm, config_.rms_norm_eps, a.normed, threads_);
-    project<3>(layer, {LlamaProjection::q, LlamaProjection::k, LlamaProjection::v}, batch.plan,
-               a.normed, {&a.q, &a.k, &a.v});
+    detail::rms_norm<S>(x, layer_weights(layer).input_norm, config_.rms_norm_eps, a.normed,
+                        threads_);
+  }
+
+  static void turn(const detail::RotaryTable<S>& table, const Batch& batch, Index heads,
+                   detail::ReusedMatrix<S>& rows) {
     for (const auto& span : batch.spans) {
       for (Index i = 0; i < span.rows; ++i) {
-        table.turn(a.q.row(span.begin + i).data(), config_.heads, span.position + i, false);
-        table.turn(a.k.row(span.begin + i).data(), config_.kv_heads, span.position + i, false);
+        table.turn(rows.row(span.begin + i).data(), heads, span.position + i, false);
       }
     }
-    place_keys(layer, batch, a);
+  }
+
+  /// From queries, keys and values on.
+  template <class X>
+  void finish_layer(Index layer, const Batch& batch, X& x, Activations& a) const {
     a.attended.resize(x.rows(), config_.query_dim());
     detail::attend<S>(attention_shape(layer), batch.spans, a.q, a.attended, threads_);
     a.middle.assign(x);
     add_product(layer, LlamaProjection::o, batch.plan, a.attended, a.middle);
+    a.middle_normed.resize(x.rows(), x.cols());
+    detail::rms_norm<S>(a.middle, layer_weights(layer).post_attention_norm, config_.rms_norm_eps,
+                        a.middle_normed, threads_);
+    project<2>(layer, {LlamaProjection::gate, LlamaProjection::up}, batch.plan, a.middle_normed,
+               {&a.gate, &a.up});
+    detail::swiglu(a.gate, a.up, a.product, threads_);
+    x.noalias() = a.middle;
+    add_product(layer, LlamaProjection::down, batch.plan, a.product, x);
   }
 
   /// Tells the spans where their keys and values are: in the caches, or in this pass's rows.
