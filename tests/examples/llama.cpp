@@ -361,3 +361,25 @@ TEST_CASE("llama_continual routes the prompts of a trained model to their adapte
   CHECK(figures["task_details"][0]["accuracy"].get<double>() >= 0.6);
   CHECK(contains(file_bytes(folder.file("out.html")), "what"));
 }
+
+TEST_CASE("llama_continual trains an adapter that a trained model answers with",
+          "[examples][golden]") {
+  const auto model = find_trained_llama(true);
+  if (!model) return;
+  const TemporaryFolder folder;
+  const std::string subspace = GENERATE("own", "complement --subspace-rank 60");
+  std::string arguments = "'" + *model + "' --limit-train 400 --limit-test 100 --epochs 6 ";
+  arguments += "--rate 0.01 --schedule cosine --batch 16 --quiet --subspace " + subspace + " ";
+  for (const std::string task : {"domain", "banking"}) {
+    const std::string data = *model + "/data/" + task;
+    arguments += "--task '" + task + "=" + data + ".train.jsonl," + data + ".test.jsonl' ";
+  }
+  const ProgramResult result =
+      run_program(llama_continual_program, arguments + "--json " + folder.file("out.json"));
+  CAPTURE(subspace, result.output);
+  REQUIRE(result.status == 0);
+  const json figures = read_figures(folder.file("out.json"));
+  CHECK(figures["task_details"][0]["accuracy"].get<double>() >= 0.2);  // the base: 0
+  CHECK(figures["task_details"][1]["accuracy"].get<double>() >= 0.3);
+  CHECK(figures["forgetting"].get<double>() <= 0.02);
+}
