@@ -267,6 +267,8 @@ class LlamaBackbone {
   LlamaOptions options_;
   std::string fingerprint_;
   Counter counter_;
+  // memory of the largest calls so far: fresh pages would cost a pass a tenth of its time
+  mutable detail::Pool<detail::LlamaActivations<S>> activations_;
   mutable detail::Pool<detail::LlamaGradientSpace<S>> workspaces_;  // of training steps
 };
 
@@ -284,14 +286,15 @@ void LlamaBackbone<S>::compute(Trunk& trunk, bool keep_keys) const {
   counter_.tokens += ids.size();
   detail::RotaryTable<S> table = model_->rotary();
   table.grow(batch.positions());
-  detail::LlamaActivations<S> a;
   model_->embed(ids, trunk.hidden);
-  for (Index layer = 0; layer < options_.shallow_layers; ++layer) {
-    model_->run_layer(layer, table, batch, trunk.hidden, a);
-    if (!keep_keys) continue;
-    trunk.keys.emplace_back(a.k);
-    trunk.values.emplace_back(a.v);
-  }
+  activations_.with([&](detail::LlamaActivations<S>& a) {
+    for (Index layer = 0; layer < options_.shallow_layers; ++layer) {
+      model_->run_layer(layer, table, batch, trunk.hidden, a);
+      if (!keep_keys) continue;
+      trunk.keys.emplace_back(a.k);
+      trunk.values.emplace_back(a.v);
+    }
+  });
   for (Index i = 0; i < trunk.rows(); ++i) {
     const auto s = static_cast<std::size_t>(i);
     trunk.features.row(i) =
@@ -399,7 +402,9 @@ void LlamaBackbone<S>::generate(const Trunk& trunk, std::span<const AdapterMix<S
   } else {
     x = select_rows(trunk.hidden, tokens);
   }
-  generation.run(from_start ? 0 : options_.shallow_layers, std::move(x), outputs);
+  activations_.with([&](detail::LlamaActivations<S>& a) {
+    generation.run(from_start ? 0 : options_.shallow_layers, std::move(x), a, outputs);
+  });
 }
 
 template <RealScalar S>

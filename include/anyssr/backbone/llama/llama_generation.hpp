@@ -69,13 +69,14 @@ class LlamaGeneration {
 
   /// @param first    the layer that x enters
   /// @param x        the hidden states of all queries, in the order in which they were added
+  /// @param a        memory
   /// @param outputs  by number
-  void run(Index first, RowMajorMatrix<S> x, std::span<LlamaOutput> outputs) {
+  void run(Index first, RowMajorMatrix<S> x, LlamaActivations<S>& a,
+           std::span<LlamaOutput> outputs) {
     if (states_.empty() || options_.max_tokens == 0) return;
     LlamaBatch<S> batch = make_batch([](const State& state) { return state.length; }, true);
     LlamaBatch<S> ends = make_batch([](const State&) { return Index{1}; }, false);
     for (AttentionSpan<S>& span : ends.spans) --span.position;  // the query's last token
-    LlamaActivations<S> a;
     table_.grow(batch.positions());
     const Index layers = model_.config().layers;
     model_.run_layers(first, layers - 1, table_, batch, x, a);
