@@ -368,7 +368,7 @@ TEST_CASE("llama_continual trains an adapter that a trained model answers with",
   if (!model) return;
   const TemporaryFolder folder;
   const std::string subspace = GENERATE("own", "complement --subspace-rank 60");
-  std::string arguments = "'" + *model + "' --limit-train 400 --limit-test 100 --epochs 6 ";
+  std::string arguments = "'" + *model + "' --limit-train 400 --limit-test 100 --epochs 10 ";
   arguments += "--rate 0.01 --schedule cosine --batch 16 --quiet --subspace " + subspace + " ";
   for (const std::string task : {"domain", "banking"}) {
     const std::string data = *model + "/data/" + task;
