@@ -28,7 +28,8 @@ class Folder {
       adapter.modules.emplace(
           "site", LoraModule<float>(8192, 8192, {.rank = 16}, static_cast<std::uint64_t>(a)));
       const AdapterHandle<float> handle(adapter);
-      const auto entries = detail::write_adapter_folder(root_, folder(a), adapter, handle.info());
+      const auto entries =
+          detail::write_adapter_folder(root_, folder(a), folder(a), adapter, handle.info());
       files_.emplace(folder(a), entries);
       bytes_ = handle.info().bytes;
     }
