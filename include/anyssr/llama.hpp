@@ -11,6 +11,7 @@
 #include "anyssr/backbone/llama/llama_backbone.hpp"
 #include "anyssr/backbone/llama/llama_config.hpp"
 #include "anyssr/backbone/llama/llama_config_reader.hpp"
+#include "anyssr/backbone/llama/llama_fingerprint.hpp"
 #include "anyssr/backbone/llama/llama_generation.hpp"
 #include "anyssr/backbone/llama/llama_gradient.hpp"
 #include "anyssr/backbone/llama/llama_kernels.hpp"

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "anyssr/backbone/llama/llama_config_reader.hpp"
+#include "anyssr/backbone/llama/llama_fingerprint.hpp"
 #include "anyssr/backbone/llama/llama_generation.hpp"
 #include "anyssr/backbone/llama/llama_gradient.hpp"
 #include "anyssr/backbone/llama/llama_trunk.hpp"
@@ -62,7 +63,7 @@ class LlamaBackbone {
                    " for a model of ", layers, " layers");
     detail::expect(options.site_input_tokens >= 1, "site_input_tokens is ",
                    options.site_input_tokens, ", expected at least 1");
-    fingerprint_ = make_fingerprint();
+    fingerprint_ = detail::llama_fingerprint(*model_, options.shallow_layers);
   }
 
   /// A published checkpoint folder.
@@ -261,13 +262,12 @@ class LlamaBackbone {
   void generate(const Trunk& trunk, std::span<const AdapterMix<S>> mixes,
                 std::span<const std::size_t> order, bool from_start, const PredictOptions& options,
                 std::span<Output> outputs) const;
-  [[nodiscard]] std::string make_fingerprint() const;
 
   std::shared_ptr<const LlamaModel<S>> model_;
   LlamaOptions options_;
   std::string fingerprint_;
   Counter counter_;
-  // memory of the largest calls so far: fresh pages would cost a pass a tenth of its time
+  // the memory of the largest calls so far: fresh pages cost time
   mutable detail::Pool<detail::LlamaActivations<S>> activations_;
   mutable detail::Pool<detail::LlamaGradientSpace<S>> workspaces_;  // of training steps
 };
@@ -471,52 +471,6 @@ void LlamaBackbone<S>::visit_site_inputs(const Trunk& trunk, const Adapter<S>& a
       if (adapter.modules.contains(site)) visitor(std::string_view(site), inputs[p]->map());
     }
   }
-}
-
-template <RealScalar S>
-std::string LlamaBackbone<S>::make_fingerprint() const {
-  const LlamaConfig& c = config();
-  const RopeOptions& rope = c.rope;
-  detail::Digest digest;
-  digest.add(std::string_view(c.model_type));
-  for (const Index size : {c.vocab_size, c.hidden_size, c.intermediate_size, c.layers, c.heads,
-                           c.kv_heads, c.head_dim, options_.shallow_layers}) {
-    digest.add(static_cast<std::uint64_t>(size));
-  }
-  for (const double number : {c.rms_norm_eps, rope.theta, rope.factor, rope.low_freq_factor,
-                              rope.high_freq_factor, rope.original_max_positions}) {
-    digest.add(number);
-  }
-  digest.add(static_cast<std::uint64_t>(rope.type));
-  for (const Index window : c.windows) digest.add(static_cast<std::uint64_t>(window));
-  const auto add_matrix = [&](const WeightMatrix& matrix) {
-    constexpr std::size_t piece = 4096;
-    constexpr std::size_t pieces = 64;
-    const std::span<const std::byte> bytes = matrix.data();
-    const std::size_t step = std::max(piece, bytes.size() / pieces);
-    for (std::size_t at = 0; at < bytes.size(); at += step) {
-      const auto part = bytes.subspan(at, std::min(piece, bytes.size() - at));
-      digest.add(std::string_view(reinterpret_cast<const char*>(part.data()), part.size()));
-    }
-  };
-  add_matrix(model_->weights().embedding);
-  add_matrix(model_->weights().output);
-  const auto add_vector = [&](const RowVector<S>& vector) {  // the same digest in any S
-    digest.add(RowVector<float>(vector.template cast<float>()));
-  };
-  add_vector(model_->weights().norm);
-  const auto linears = detail::llama_linears<S>(c);
-  for (Index layer = 0; layer < c.layers; ++layer) {
-    const LlamaLayerWeights<S>& w = model_->layer_weights(layer);
-    add_vector(w.input_norm);
-    add_vector(w.post_attention_norm);
-    for (const detail::LlamaLinear<S>& linear : linears) {
-      add_matrix(w.*linear.weight);
-      add_vector(w.*linear.bias);
-    }
-  }
-  return detail::concat(c.model_type, "-", c.layers, "x", c.hidden_size,
-                        "|k:", options_.shallow_layers, "|", detail::word_text(digest.value()));
 }
 
 }  // namespace anyssr::inline v0
