@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "anyssr/backbone/llama/llama_model.hpp"
+#include "anyssr/io/json_fields.hpp"
 
 namespace anyssr::inline v0::detail {
 
