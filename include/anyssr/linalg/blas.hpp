@@ -5,9 +5,12 @@
 /// Where products run. By default our loops share tiles of Eigen's serial products out over
 /// threads. With EIGEN_USE_BLAS (CMake option ANYSSR_WITH_BLAS) Eigen hands its products to a BLAS,
 /// and the symmetric ones go there directly; the BLAS then brings its own threads, so our loops
-/// around them stay serial and `threads` options do not bind it.
+/// around them stay serial and `threads` options do not bind it. Products that are too small for
+/// that, or that our own loops share out all the same, are Eigen's in every build (eigen_product):
+/// two pools of threads on the same cores slow each other down.
 
 #include <climits>
+#include <type_traits>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
@@ -86,6 +89,20 @@ inline constexpr bool use_blas = false;
 /// a millisecond, where starting threads costs more than they bring.
 [[nodiscard]] inline int team_for(double flops, int threads) noexcept {
   return use_blas || flops < 1e8 ? 1 : threads;
+}
+
+/// y, where products assigned to it are Eigen's own on the calling thread, with a BLAS too: Eigen
+/// calls a BLAS only where it knows at compile time that entries lie side by side.
+/// @param y  dense, with storage of its own or of another's
+template <class Y>
+[[nodiscard]] auto eigen_product(Y&& y) {
+  using Dense = std::remove_cvref_t<Y>;
+  using Scalar = typename Dense::Scalar;
+  using Plain = std::conditional_t<bool(Dense::IsRowMajor), RowMajorMatrix<Scalar>, Matrix<Scalar>>;
+  constexpr bool gaps = use_blas || Dense::InnerStrideAtCompileTime != 1;
+  using Stride = Eigen::Stride<Eigen::Dynamic, gaps ? Eigen::Dynamic : 1>;
+  return Eigen::Map<Plain, 0, Stride>(y.data(), y.rows(), y.cols(),
+                                      Stride(y.outerStride(), y.innerStride()));
 }
 
 }  // namespace anyssr::inline v0::detail

@@ -22,6 +22,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/random.hpp"
+#include "anyssr/linalg/blas.hpp"
 
 namespace anyssr::inline v0 {
 
@@ -298,18 +299,18 @@ void LoraModule<S>::add_forward(const X& x, Y&& y, double weight) const {
   detail::expect_cols("x", x, in_dim());
   detail::expect_cols("y", y, out_dim());
   detail::expect_rows("y", y, x.rows());
-  RowMajorMatrix<S> projected;
+  RowMajorMatrix<S> projected(x.rows(), rank());
   if (!is_confined()) {
-    projected = x * a_.transpose();
+    detail::eigen_product(projected).noalias() = x * a_.transpose();
   } else if (is_basis_first(x)) {
     const RowMajorMatrix<S> inside = x * basis_;
-    projected.noalias() = inside * a_.transpose();
+    detail::eigen_product(projected).noalias() = inside * a_.transpose();
   } else {
     const Matrix<S> a = effective_a();
-    projected = x * a.transpose();
+    detail::eigen_product(projected).noalias() = x * a.transpose();
   }
   projected *= static_cast<S>(weight * scale());
-  y.noalias() += projected * b_.transpose();
+  detail::eigen_product(y).noalias() += projected * b_.transpose();
 }
 
 template <RealScalar S>

@@ -302,7 +302,6 @@ void for_each_tile(int threads, Index count, const Body& body) {
 
 /// The height of one of the tiles that `size` is cut into: about 256, an even number of tiles.
 [[nodiscard]] inline Index tile_height(Index size) noexcept {
-  if (use_blas) return std::max<Index>(1, std::min<Index>(size, 2048));
   const Index tiles = 2 * std::max<Index>(1, (size + 256) / 512);
   return ((size + tiles - 1) / tiles + 15) / 16 * 16;
 }
@@ -310,16 +309,13 @@ void for_each_tile(int threads, Index count, const Body& body) {
 template <RealScalar S>
 void multiply_many(const Eigen::Ref<const RowMajorMatrix<S>>& x,
                    std::span<const WeightProduct<S>> products, int team, bool add) {
-  const RowTiles tiles(products, [&](const WeightMatrix& w) {
-    const bool whole = use_blas && w.dtype() == dtype_of<S>();
-    return whole ? std::max<Index>(1, w.rows()) : tile_height(w.rows());
-  });
+  const RowTiles tiles(products, [](const WeightMatrix& w) { return tile_height(w.rows()); });
   for_each_tile<S>(team, tiles.count(), [&](Index t, RowMajorMatrix<S>& buffer) {
     const RowTiles::Tile& tile = tiles[t];
     const WeightMatrix& weight = *products[tile.product].weight;
     const Strided<S> to = products[tile.product].y;
-    Eigen::Map<RowMajorMatrix<S>, 0, Eigen::OuterStride<>> y(
-        to.data + tile.begin, x.rows(), tile.rows, Eigen::OuterStride<>(to.stride));
+    auto y = eigen_product(Eigen::Map<RowMajorMatrix<S>, 0, Eigen::OuterStride<>>(
+        to.data + tile.begin, x.rows(), tile.rows, Eigen::OuterStride<>(to.stride)));
     with_panel<S>(weight, tile.begin, tile.rows, 0, weight.cols(), buffer, [&](const auto& panel) {
       if (add) {
         y.noalias() += x * panel.transpose();
@@ -341,7 +337,7 @@ void multiply_products(const Eigen::Ref<const RowMajorMatrix<S>>& x,
     flops += 2.0 * static_cast<double>(x.rows()) * static_cast<double>(w.rows() * w.cols());
   }
   const bool few = x.rows() <= few_rows;
-  const int team = use_blas && !few ? 1 : product_team(bytes, flops, threads);
+  const int team = product_team(bytes, flops, threads);
   if (x.size() == 0) {
     for (const WeightProduct<S>& product : products) {
       for (Index j = 0; j < x.rows() && !add; ++j) {
@@ -360,16 +356,15 @@ template <RealScalar S>
 void add_back(const Eigen::Ref<const RowMajorMatrix<S>>& dy, const WeightMatrix& w,
               Eigen::Ref<RowMajorMatrix<S>> dx, int team) {
   if (dy.size() == 0 || w.empty()) return;
-  const bool whole = use_blas && w.dtype() == dtype_of<S>();
-  const Index width = whole ? w.cols() : tile_height(w.cols());
-  const Index height = whole ? w.rows() : 256;
+  const Index width = tile_height(w.cols());
+  constexpr Index height = 256;
   for_each_tile<S>(team, (w.cols() + width - 1) / width, [&](Index t, RowMajorMatrix<S>& buffer) {
     const Index column = t * width;
     const Index cols = std::min(width, w.cols() - column);
     for (Index i = 0; i < w.rows(); i += height) {
       const Index rows = std::min(height, w.rows() - i);
       with_panel<S>(w, i, rows, column, cols, buffer, [&](const auto& panel) {
-        dx.middleCols(column, cols).noalias() += dy.middleCols(i, rows) * panel;
+        eigen_product(dx.middleCols(column, cols)).noalias() += dy.middleCols(i, rows) * panel;
       });
     }
   });
@@ -430,7 +425,7 @@ void multiply_back(const Eigen::Ref<const RowMajorMatrix<S>>& dy, const WeightMa
   const double flops =
       2.0 * static_cast<double>(dy.rows()) * static_cast<double>(w.rows() * w.cols());
   const int most = resolve_threads(threads);
-  detail::add_back<S>(dy, w, dx, detail::use_blas ? 1 : detail::product_team(0, flops, most));
+  detail::add_back<S>(dy, w, dx, detail::product_team(0, flops, most));
 }
 
 }  // namespace anyssr::inline v0
