@@ -6,6 +6,7 @@
 
 #include "anyssr/backbone/text_hashing.hpp"
 #include "anyssr/backbone/word_splitter.hpp"
+#include "anyssr/core/audit_event.hpp"
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/progress.hpp"

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// What an operator may have to answer for: each decision about a query and each change of the
+/// learner, as plain values that live as long as the call that hands them over. Whoever keeps them
+/// (io/audit_log.hpp, or a callable of the user's) is an AuditSink.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <variant>
+
+#include "anyssr/core/types.hpp"
+
+namespace anyssr::inline v0 {
+
+/// A task and its score, largest first in a list.
+struct ScoredTask {
+  std::string_view task;
+  double score = 0;
+};
+
+/// A decision about one query.
+struct RouteEvent {
+  std::uint64_t generation = 0;          ///< of the learner (Snapshot::generation)
+  std::uint64_t router_digest = 0;       ///< of the weights that decided; 0: not known
+  std::string_view query = {};           ///< the caller's id of the request; empty: none
+  std::string_view task = {};            ///< empty: none was chosen
+  std::string_view outcome = {};         ///< routed, blend, fallback or review
+  double confidence = 0;                 ///< 0..1
+  double margin = 0;                     ///< best score minus second best
+  std::optional<double> novelty = {};    ///< where it was asked for
+  std::span<const ScoredTask> top = {};  ///< at most 5
+  std::string_view policy = {};          ///< name of the policy that decided
+  std::string_view input = {};           ///< the query as bytes, for a digest; empty: none
+};
+
+/// A change of the learner. Fields that an event does not have stay empty.
+struct ChangeEvent {
+  std::string_view event = {};  ///< learn, extend, remove, archive, restore, rename, freeze, ...
+  std::uint64_t generation = 0;
+  std::uint64_t router_digest = 0;
+  std::string_view task = {};
+  std::string_view source = {};  ///< the other task or router of a merge, the old name of a rename
+  std::optional<Index> rows = {};
+  std::optional<double> seconds = {};
+  std::optional<std::uint64_t> adapter_bytes = {};
+  std::string_view check = {};  ///< digest of the adapter
+  std::optional<double> temperature = {};
+  std::optional<double> ece_before = {};
+  std::optional<double> ece_after = {};
+  std::optional<double> condition = {};
+  std::string_view path = {};
+  std::optional<std::uint64_t> bytes = {};
+  std::optional<std::uint64_t> from_generation = {};
+};
+
+using AuditEvent = std::variant<RouteEvent, ChangeEvent>;
+
+/// Takes every event, from any thread. It throws nothing: a failed write never fails a prediction.
+using AuditSink = std::function<void(const AuditEvent&)>;
+
+}  // namespace anyssr::inline v0
