@@ -308,4 +308,10 @@ Verification verify(const std::string& checkpoint) {
   return result;
 }
 
+LogVerification verify_log(const std::string& log, const std::string& head) {
+  detail::expect(head.empty() || detail::is_audit_digest(head), "--head is ",
+                 detail::in_quotes(head), ", expected sha256: and 64 digits of 0-9a-f");
+  return {.log = log, .found = verify_audit_log(log, head)};
+}
+
 }  // namespace adapter_tool

@@ -138,4 +138,12 @@ struct Verification {
 /// @throws anyssr::FileError  where there is no checkpoint
 Verification verify(const std::string& checkpoint);
 
+struct LogVerification {
+  std::string log = {};
+  anyssr::AuditVerification found = {};
+};
+/// Whether an audit log is as it was written; with a head that was kept, also up to its end.
+/// @throws anyssr::Error  where there is no log, or the head is no digest
+LogVerification verify_log(const std::string& log, const std::string& head);
+
 }  // namespace adapter_tool

@@ -2,7 +2,7 @@
 
 /// @file
 /// Looks after PEFT adapter folders and checkpoints from the shell: lists, inspects, converts,
-/// merges and compares adapters, and says whether a checkpoint is whole.
+/// merges and compares adapters, and says whether a checkpoint is whole and an audit log intact.
 ///
 /// Learn from it how adapters are read, added up and written without a model.
 
@@ -25,20 +25,21 @@ class Commands {
     app.require_subcommand(0, 1);  // run() names the commands where there is none
     app.footer(
         "A FOLDER holds adapter_config.json and adapter_model.safetensors, as PEFT saves them.\n"
-        "Exit status: 0; 1 for a damaged checkpoint; 2 for wrong arguments or files.");
+        "Exit status: 0; 1 for a damaged checkpoint or audit log; 2 for wrong arguments or files.");
     declare_list(app);
     declare_inspect(app);
     declare_convert(app);
     declare_merge(app);
     declare_compare(app);
     declare_verify(app);
+    declare_verify_log(app);
   }
 
   /// Runs the one command that was given.
   [[nodiscard]] int run() const {
     anyssr::detail::expect(action_ != nullptr,
-                           "there is no command, expected list, inspect, convert, merge, compare "
-                           "or verify");
+                           "there is no command, expected list, inspect, convert, merge, compare, "
+                           "verify or verify-log");
     if (json_ != "-") support::expect_writable(json_);
     return action_();
   }
@@ -140,6 +141,22 @@ class Commands {
     command.add_option("CHECKPOINT", folder_, "its folder")->required();
   }
 
+  void declare_verify_log(CLI::App& app) {
+    CLI::App& command =
+        add(app, "verify-log",
+            "Follows the digests of an audit log from line to line and says where one was "
+            "changed, removed or put in; the exit status is 1 then.",
+            [this] {
+              const LogVerification verification = verify_log(folder_, head_);
+              report(verification, json_);
+              return verification.found.ok() ? 0 : 1;
+            });
+    command.add_option("LOG", folder_, "its folder, or one of its files")->required();
+    command.add_option("--head", head_,
+                       "sha256:... of a line, as it was kept: the log must have that line, so a "
+                       "cut end shows too");
+  }
+
   void add_out(CLI::App& command) {
     command.add_option("OUT", out_, "new folder")->required();
     command.add_flag("--force", force_, "write over the adapter in OUT");
@@ -151,6 +168,7 @@ class Commands {
   std::string out_;
   std::string dtype_;
   std::string json_;
+  std::string head_;
   std::optional<std::int64_t> rank_;
   bool force_ = false;
 };
@@ -158,8 +176,10 @@ class Commands {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Lists, inspects, converts, merges and compares adapters, and verifies checkpoints.",
-               "adapter_tool"};
+  CLI::App app{
+      "Lists, inspects, converts, merges and compares adapters, verifies checkpoints and audit "
+      "logs.",
+      "adapter_tool"};
   Commands commands(app);
   int status = 0;
   const int ended = support::run_application(

@@ -183,6 +183,28 @@ void print(const Verification& verification) {
   }
 }
 
+void print(const LogVerification& verification) {
+  const anyssr::AuditVerification& found = verification.found;
+  const auto number = [](std::uint64_t n) { return static_cast<unsigned long long>(n); };
+  std::printf("lines  %llu in %llu files\n", number(found.lines), number(found.files));
+  if (found.lines > 0) {
+    std::printf("seq    %llu to %llu\n", number(found.first_seq), number(found.last_seq));
+    std::printf("time   %s to %s\n", found.first_time.c_str(), found.last_time.c_str());
+  }
+  if (found.torn_lines > 0) std::printf("torn   %llu\n", number(found.torn_lines));
+  std::printf("head   %s\n", found.head.c_str());
+  if (found.first_break) {
+    std::printf("%-6s %s\n", std::string(name_of(found.first_break->kind)).c_str(),
+                shown(found.first_break->what).c_str());
+    std::printf("the log is not as it was written\n");
+  } else if (found.first_seq > 1) {
+    std::printf("the log is intact from seq %llu on: what was before is not here\n",
+                number(found.first_seq));
+  } else {
+    std::printf("the log is intact\n");
+  }
+}
+
 Json to_json(const Listing& listing) {
   Json adapters = Json::array();
   for (const Listed& line : listing.adapters) {
@@ -287,6 +309,23 @@ Json to_json(const Verification& verification) {
           {"newest_whole_generation",
            verification.newest_whole ? Json(*verification.newest_whole) : Json(nullptr)},
           {"files", std::move(files)}};
+}
+
+Json to_json(const LogVerification& verification) {
+  const anyssr::AuditVerification& found = verification.found;
+  Json first_break = nullptr;
+  if (found.first_break) {
+    first_break = {{"kind", name_of(found.first_break->kind)},
+                   {"file", found.first_break->file.string()},
+                   {"line", found.first_break->line},
+                   {"what", found.first_break->what}};
+  }
+  return {{"log", verification.log},        {"intact", found.ok()},
+          {"files", found.files},           {"lines", found.lines},
+          {"torn_lines", found.torn_lines}, {"first_seq", found.first_seq},
+          {"last_seq", found.last_seq},     {"first_time", found.first_time},
+          {"last_time", found.last_time},   {"head", found.head},
+          {"break", std::move(first_break)}};
 }
 
 void write_json(const std::string& path, const Json& json) {

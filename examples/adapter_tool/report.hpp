@@ -17,6 +17,7 @@ void print(const Conversion& conversion);
 void print(const Merge& merge);
 void print(const Comparison& comparison);
 void print(const Verification& verification);
+void print(const LogVerification& verification);
 
 anyssr::Json to_json(const Listing& listing);
 anyssr::Json to_json(const Inspection& inspection);
@@ -24,6 +25,7 @@ anyssr::Json to_json(const Conversion& conversion);
 anyssr::Json to_json(const Merge& merge);
 anyssr::Json to_json(const Comparison& comparison);
 anyssr::Json to_json(const Verification& verification);
+anyssr::Json to_json(const LogVerification& verification);
 
 /// To a file, which appears whole or not at all; "-": to standard output.
 /// @throws anyssr::FileError

@@ -2,10 +2,15 @@
 #pragma once
 
 /// @file
-/// Files: safetensors, guarded JSON, checksums, atomic replacement. Needs nlohmann/json beside
-/// Eigen.
+/// Files: safetensors, guarded JSON, checksums, atomic replacement, the audit log. Needs
+/// nlohmann/json beside Eigen.
 
 #include "anyssr/io/atomic_file.hpp"
+#include "anyssr/io/audit_line.hpp"
+#include "anyssr/io/audit_lock.hpp"
+#include "anyssr/io/audit_log.hpp"
+#include "anyssr/io/audit_reader.hpp"
+#include "anyssr/io/audit_verification.hpp"
 #include "anyssr/io/bounded_regex.hpp"
 #include "anyssr/io/byte_order.hpp"
 #include "anyssr/io/crc32c.hpp"

@@ -10,6 +10,7 @@
 #include "anyssr/store/checkpoint_reader.hpp"
 #include "anyssr/store/checkpoint_writer.hpp"
 #include "anyssr/store/generations.hpp"
+#include "anyssr/store/inspector_json.hpp"
 #include "anyssr/store/learner_options_json.hpp"
 #include "anyssr/store/manifest.hpp"
 #include "anyssr/store/pending_files.hpp"

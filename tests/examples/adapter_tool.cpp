@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "anyssr/io.hpp"
+#include "support/audit_folder.hpp"
 #include "support/catch.hpp"
 #include "support/file_bytes.hpp"
 #include "support/malformed_peft.hpp"
@@ -105,7 +106,8 @@ std::string config_of(const std::string& folder) {
 TEST_CASE("adapter_tool explains itself and every command", "[examples]") {
   const ProgramResult help = run_tool("--help");
   CHECK(help.status == 0);
-  for (const char* command : {"list", "inspect", "convert", "merge", "compare", "verify"}) {
+  for (const char* command :
+       {"list", "inspect", "convert", "merge", "compare", "verify", "verify-log"}) {
     CAPTURE(command);
     CHECK(contains(help.output, command));
     const ProgramResult more = run_tool(std::string(command) + " --help");
@@ -474,6 +476,89 @@ TEST_CASE("adapter_tool verifies a checkpoint file by file", "[examples]") {
   CHECK(read_figures(figures_path)["newest_whole_generation"].is_null());
 }
 
+TEST_CASE("adapter_tool says that an audit log is intact", "[examples]") {
+  const AuditFolder folder;
+  const std::string early = folder.append(3);
+  const std::string head = folder.append(2);
+  const json first = json::parse(folder.lines().front());
+  const json last = json::parse(folder.lines().back());
+  const ProgramResult result = run_tool("verify-log " + folder.path());
+  CAPTURE(result.output);
+  CHECK(result.status == 0);
+  CHECK(result.output ==
+        "lines  5 in 1 files\nseq    1 to 5\ntime   " + first["time"].get<std::string>() + " to " +
+            last["time"].get<std::string>() + "\nhead   " + head + "\nthe log is intact\n");
+  CHECK(run_tool("verify-log " + folder.path() + " --head " + head).status == 0);
+  CHECK(run_tool("verify-log --head " + early + " " + folder.path()).status == 0);
+  folder.write(folder.bytes() + "{\"v\":1,\"se");
+  const ProgramResult torn = run_tool("verify-log " + folder.path());
+  CHECK(torn.status == 0);
+  CHECK(contains(torn.output, "torn   1\n"));
+  const json figures = json::parse(run_tool("verify-log " + folder.path() + " --json -").output);
+  CHECK(figures == json{{"log", folder.path()},
+                        {"intact", true},
+                        {"files", 1},
+                        {"lines", 5},
+                        {"torn_lines", 1},
+                        {"first_seq", 1},
+                        {"last_seq", 5},
+                        {"first_time", first["time"]},
+                        {"last_time", last["time"]},
+                        {"head", head},
+                        {"break", nullptr}});
+}
+
+TEST_CASE("adapter_tool says that the beginning of an audit log is not there", "[examples]") {
+  const AuditFolder folder;
+  folder.append(3, {.max_file_bytes = 1});
+  std::filesystem::remove(folder.file());
+  const ProgramResult result = run_tool("verify-log " + folder.path());
+  CAPTURE(result.output);
+  CHECK(result.status == 0);
+  CHECK(contains(result.output, "the log is intact from seq 2 on: what was before is not here\n"));
+}
+
+TEST_CASE("adapter_tool says where an audit log was altered", "[examples]") {
+  const AuditFolder folder;
+  const std::string head = folder.append(5);
+  std::vector<std::string> lines = folder.lines();
+  lines.pop_back();
+  folder.write_lines(lines);
+  CHECK(run_tool("verify-log " + folder.path()).status == 0);  // the head alone tells
+  const ProgramResult cut = run_tool("verify-log " + folder.path() + " --head " + head);
+  CAPTURE(cut.output);
+  CHECK(cut.status == 1);
+  CHECK(contains(cut.output, "cut    " + folder.file() + ":4: the log ends with "));
+  lines.erase(lines.begin() + 1);
+  folder.write_lines(lines);
+  const std::string figures_path = folder.path() + "/figures.json";
+  const ProgramResult removed = run_tool("verify-log " + folder.path() + " --json " + figures_path);
+  CAPTURE(removed.output);
+  CHECK(removed.status == 1);
+  CHECK(contains(removed.output, "missing " + folder.file() + ":2: seq is 3, expected 2"));
+  CHECK(contains(removed.output, "the log is not as it was written"));
+  const json figures = read_figures(figures_path);
+  CHECK(figures["intact"] == false);
+  CHECK(figures["break"]["kind"] == "missing");
+  CHECK(figures["break"]["line"] == 2);
+  CHECK(figures["break"]["file"] == folder.file());
+}
+
+TEST_CASE("adapter_tool refuses an audit log that is none with status 2", "[examples][error]") {
+  const AuditFolder folder;
+  const ProgramResult missing = run_tool("verify-log " + folder.path());
+  CHECK(missing.status == 2);
+  CHECK(contains(missing.output, "log: cannot be searched for an audit log"));
+  std::filesystem::create_directory(folder.path());
+  const ProgramResult empty = run_tool("verify-log " + folder.path());
+  CHECK(empty.status == 2);
+  CHECK(contains(empty.output, "log: holds no audit log, expected 000001.jsonl"));
+  folder.append(1);
+  const ProgramResult head = run_tool("verify-log " + folder.path() + " --head 77");
+  CHECK(head.status == 2);
+  CHECK(contains(head.output, "--head is \"77\", expected sha256: and 64 digits of 0-9a-f"));
+}
+
 TEST_CASE("adapter_tool refuses wrong input with status 2", "[examples][error]") {
   const AdapterFolders folders;
   const std::string a = " " + folders.a;
@@ -483,7 +568,9 @@ TEST_CASE("adapter_tool refuses wrong input with status 2", "[examples][error]")
   const auto refused = [&](const std::string& arguments, const std::string& reason) {
     folders.refuses(arguments, reason);
   };
-  refused("", "there is no command, expected list, inspect, convert, merge, compare or verify");
+  refused("",
+          "there is no command, expected list, inspect, convert, merge, compare, verify or "
+          "verify-log");
   refused("melt", "melt");
   refused("inspect" + a + " --nonsense", "--nonsense");
   refused("list", "FOLDER is required");

@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "anyssr/router/analytic_router.hpp"
+#include "anyssr/router/routing_policy.hpp"
 #include "support/catch.hpp"
 #include "support/sanitized.hpp"
 
@@ -93,16 +94,20 @@ TEMPLATE_TEST_CASE("a decision takes nothing from the heap after the first", "[r
   const SparseRows<S> sparse_query = rows.middleRows(7, 1);
   RoutingWorkspace<S> workspace;
   RoutingDecision decision;
+  const PolicyTable policy(
+      {.min_confidence = 0.5, .max_novelty = 1, .coverage = 0.5, .blend = true}, *router.table());
   const auto decide_all = [&] {
     router.decide(query, workspace, decision);
     router.decide(column_major, workspace, decision);
     router.decide(sparse_query, workspace, decision);
+    policy.apply(decision);
   };
   decide_all();
   const long before = allocations;
   for (int k = 0; k < 10; ++k) decide_all();
   CHECK(allocations - before == 0);
   CHECK(decision.task >= 0);
+  CHECK(decision.novelty.has_value());  // of the cheap mode, the default
 #else
   std::cout << "skipped: the allocator belongs to a sanitizer or to another C library\n";
 #endif

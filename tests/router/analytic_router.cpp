@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/router/analytic_router.hpp"
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
@@ -70,6 +71,19 @@ Eigen::RowVectorXd reference_scores(const Eigen::RowVectorXd& x, const Eigen::Ma
   for (Index t = 0; t < tasks; ++t)
     scores(t) = raw(3 * t) + std::max(raw(3 * t + 1), raw(3 * t + 2));
   return scores;
+}
+
+/// sum_j h_j^2 / (S_jj + ridge)
+template <class S>
+double diagonal_leverage(const Eigen::RowVectorXd& h, const std::vector<TaskRows<S>>& tasks,
+                         double ridge) {
+  Eigen::RowVectorXd diagonal = Eigen::RowVectorXd::Constant(query_dim, ridge);
+  for (const auto& task : tasks) {
+    for (Index i = 0; i < task.features.rows(); ++i) {
+      diagonal += task.features.row(i).template cast<double>().cwiseAbs2();
+    }
+  }
+  return h.cwiseAbs2().cwiseQuotient(diagonal).sum();
 }
 
 template <class S>
@@ -143,31 +157,19 @@ TEMPLATE_TEST_CASE("scores margin runner-up and confidence follow their formulas
     const double runner_up = expected.maxCoeff(&second);
     CHECK(decision.runner_up == second);
     CHECK(std::abs(decision.margin - (top - runner_up)) < round_off<S>(1e3));
-    CHECK_FALSE(decision.novelty.has_value());
+    REQUIRE(decision.novelty.has_value());  // cheap by default
+    const Eigen::RowVectorXd query = queries.row(i).template cast<double>();
+    const double novelty = 0.3 * diagonal_leverage(query, tasks, 0.5) - top / 2;
+    CHECK(std::abs(*decision.novelty - novelty) < round_off<S>(1e3));
     CHECK(decision.outcome == RoutingOutcome::routed);
   }
 }
 
-TEST_CASE("the temperature is fitted on scores that leave each row out", "[router]") {
-  const auto tasks = make_tasks<double>(3, 31, 14);
+TEST_CASE("the temperature is the default where no task has a rival", "[router]") {
+  const auto tasks = make_tasks<double>(1, 31);
   AnalyticRouter<double> router(query_dim, plain_router);
-  for (const auto& task : tasks) router.learn(task.name, task.features, task.labels);
-  // The rows of the last task, each scored by a joint fit without it.
-  Eigen::MatrixXd scores(14, 3);
-  for (Index i = 0; i < 14; ++i) {
-    auto without = tasks;
-    auto& last = without.back();
-    for (Index j = i; j + 1 < 14; ++j) {
-      last.features.row(j) = last.features.row(j + 1).eval();
-      last.labels[static_cast<std::size_t>(j)] = last.labels[static_cast<std::size_t>(j + 1)];
-    }
-    last.features.conservativeResize(13, query_dim);
-    last.labels.resize(13);
-    scores.row(i) = reference_scores(tasks.back().features.row(i), joint_weights(without, 0.5), 3);
-  }
-  const std::vector<Index> truth(14, 2);
-  const double expected = fit_temperature(scores, truth);
-  CHECK(std::abs(router.table()->temperature() - expected) < 1e-6 * expected);
+  router.learn(tasks[0].name, tasks[0].features, tasks[0].labels);
+  CHECK(router.table()->temperature() == 10);
 }
 
 TEMPLATE_TEST_CASE("one query alone is decided as in a batch and sparse as dense", "[router]",

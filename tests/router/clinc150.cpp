@@ -3,9 +3,17 @@
 
 #include "support/clinc150.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
 #include "anyssr/backbone/text_hashing.hpp"
+#include "anyssr/metrics/calibration.hpp"
 #include "anyssr/metrics/confusion.hpp"
+#include "anyssr/metrics/ranking.hpp"
+#include "anyssr/metrics/risk_coverage.hpp"
 #include "anyssr/router/analytic_router.hpp"
+#include "anyssr/router/routing_policy.hpp"
 #include "support/catch.hpp"
 
 using namespace anyssr;
@@ -47,7 +55,126 @@ class Measured {
   SparseRows<float> features_;
 };
 
+constexpr Index wide_buckets = 8192;
+
+/// Decisions on queries whose tasks are known.
+struct JudgedDecisions {
+  std::vector<RoutingDecision> decisions;
+  std::vector<Index> truth;
+
+  template <class X>
+  JudgedDecisions(const RoutingTable<float>& table, const X& features, std::vector<Index> tasks)
+      : truth(std::move(tasks)) {
+    RoutingWorkspace<float> workspace;
+    table.decide(features, workspace, decisions);
+  }
+  [[nodiscard]] std::vector<double> confidences() const {
+    std::vector<double> result;
+    for (const RoutingDecision& decision : decisions) result.push_back(decision.confidence);
+    return result;
+  }
+  [[nodiscard]] std::vector<std::uint8_t> correct() const {
+    std::vector<std::uint8_t> result;
+    for (std::size_t i = 0; i < truth.size(); ++i) {
+      result.push_back(decisions[i].task == truth[i] ? 1 : 0);
+    }
+    return result;
+  }
+  /// As positives of a detector: how little novel each is.
+  [[nodiscard]] std::vector<double> familiarity() const {
+    std::vector<double> result;
+    for (const RoutingDecision& decision : decisions) result.push_back(-decision.novelty.value());
+    return result;
+  }
+};
+
+/// What candidate sets do at a coverage that was asked for.
+struct CandidateFigures {
+  double covered = 0;    // share of queries with the right task among the candidates
+  double raw = 0;        // share whose right task reaches the threshold by itself
+  double mean_size = 0;  // candidates a query
+
+  CandidateFigures(const JudgedDecisions& judged, double threshold) {
+    for (std::size_t i = 0; i < judged.truth.size(); ++i) {
+      const RoutingDecision& decision = judged.decisions[i];
+      const std::vector<Index> set = candidates(decision, threshold);
+      covered += static_cast<double>(std::count(set.begin(), set.end(), judged.truth[i]));
+      raw += decision.scores(judged.truth[i]) >= threshold ? 1 : 0;
+      mean_size += static_cast<double>(set.size());
+    }
+    for (double* figure : {&covered, &raw, &mean_size}) {
+      *figure /= static_cast<double>(judged.truth.size());
+    }
+  }
+};
+
+/// Test queries of the first tasks.
+ClincSplit first_tasks(const ClincSplit& split, Index count) {
+  ClincSplit kept;
+  for (std::size_t i = 0; i < split.texts.size(); ++i) {
+    if (split.tasks[i] >= count) continue;
+    kept.texts.push_back(split.texts[i]);
+    kept.tasks.push_back(split.tasks[i]);
+    kept.labels.push_back(split.labels[i]);
+  }
+  return kept;
+}
+
+void check_candidates(const RoutingTable<float>& table, const JudgedDecisions& judged) {
+  for (const auto& [coverage, size] : {std::pair{0.90, 1.02}, {0.95, 1.06}, {0.99, 1.55}}) {
+    const CandidateFigures figures(judged, table.candidate_threshold(coverage));
+    CAPTURE(coverage, figures.covered, figures.raw, figures.mean_size);
+    CHECK(figures.covered >= coverage - 0.01);
+    CHECK(std::abs(figures.raw - coverage) <= 0.02);
+    CHECK(figures.mean_size <= size);
+  }
+}
+
 }  // namespace
+
+TEST_CASE("confidence and candidates keep their word as CLINC150 comes task by task", "[router]") {
+  const auto data = find_clinc150();
+  if (!data) return;
+  const TextHashingBackbone<float> backbone({.dim = wide_buckets});
+  AnalyticRouter<float> router(wide_buckets, {.rls = real_data_rls});
+  for (Index t = 0; t < 10; ++t) {
+    const ClincSplit rows = data->train.of_task(t);
+    router.learn(data->names[static_cast<std::size_t>(t)], backbone.features(rows.texts),
+                 rows.labels);
+    const ClincSplit seen = first_tasks(data->test, t + 1);
+    const JudgedDecisions judged(*router.table(), backbone.features(seen.texts), seen.tasks);
+    const double error = expected_calibration_error(judged.confidences(), judged.correct());
+    CAPTURE(t, error);
+    CHECK(error <= (t == 9 ? 0.02 : 0.03));
+    if (t < 9) continue;
+    check_candidates(*router.table(), judged);
+    const RiskCoverage risks = risk_coverage(judged.confidences(), judged.correct());
+    CAPTURE(risks.risk_at(0.9), risks.risk_at(1));
+    CHECK(risks.risk_at(0.9) <= risks.risk_at(1) / 4);
+  }
+}
+
+TEST_CASE("novelty tells queries that are out of scope on CLINC150", "[router]") {
+  const auto data = find_clinc150();
+  if (!data) return;
+  const TextHashingBackbone<float> backbone({.dim = wide_buckets});
+  const SparseRows<float> known = backbone.features(data->test.texts);
+  const SparseRows<float> foreign = backbone.features(data->oos_test);
+  const auto mode = GENERATE(NoveltyMode::leverage, NoveltyMode::diagonal);
+  AnalyticRouter<float> router(wide_buckets, {.rls = real_data_rls, .novelty = {.mode = mode}});
+  router.learn_together(std::span<const std::string>(data->names),
+                        backbone.features(data->train.texts), data->train.tasks,
+                        data->train.labels);
+  const JudgedDecisions in_scope(*router.table(), known, data->test.tasks);
+  const JudgedDecisions out_of_scope(*router.table(), foreign, std::vector<Index>(1000, -1));
+  const double area = auroc(in_scope.familiarity(), out_of_scope.familiarity());
+  const double false_positives =
+      false_positive_rate_at(in_scope.familiarity(), out_of_scope.familiarity());
+  const bool exact = mode == NoveltyMode::leverage;
+  CAPTURE(exact, area, false_positives);
+  CHECK(area >= (exact ? 0.960 : 0.955));
+  CHECK(false_positives <= 0.17);
+}
 
 TEST_CASE("label columns route better than task columns alone on CLINC150", "[router]") {
   const auto data = find_clinc150();

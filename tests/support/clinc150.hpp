@@ -2,7 +2,8 @@
 #pragma once
 
 /// @file
-/// CLINC150, where the environment names it: ten domains as tasks, fifteen intents each as labels.
+/// CLINC150, where the environment names it: ten domains as tasks, fifteen intents each as labels,
+/// and queries that are of none of them.
 
 #include <array>
 #include <cstdlib>
@@ -23,24 +24,42 @@ struct ClincSplit {
   std::vector<Index> tasks;
   std::vector<Index> labels;
 
+  /// The rows of one task.
+  [[nodiscard]] ClincSplit of_task(Index task) const {
+    ClincSplit kept;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      if (tasks[i] == task) kept.add(*this, i);
+    }
+    return kept;
+  }
+
   /// Task t keeps every 2^t-th of its rows, at least one.
   [[nodiscard]] ClincSplit halved_by_task() const {
     ClincSplit kept;
     std::map<Index, std::size_t> seen;
     for (std::size_t i = 0; i < texts.size(); ++i) {
       if (seen[tasks[i]]++ % (std::size_t{1} << tasks[i]) != 0) continue;
-      kept.texts.push_back(texts[i]);
-      kept.tasks.push_back(tasks[i]);
-      kept.labels.push_back(labels[i]);
+      kept.add(*this, i);
     }
     return kept;
+  }
+
+ private:
+  void add(const ClincSplit& from, std::size_t row) {
+    texts.push_back(from.texts[row]);
+    tasks.push_back(from.tasks[row]);
+    labels.push_back(from.labels[row]);
   }
 };
 
 struct Clinc150 {
   std::vector<std::string> names;
   ClincSplit train;
+  ClincSplit val;
   ClincSplit test;
+  std::vector<std::string> oos_train;  // out of scope
+  std::vector<std::string> oos_val;
+  std::vector<std::string> oos_test;
 
   explicit Clinc150(const std::string& folder) {
     const auto domains = read(folder + "/domains.json");
@@ -53,13 +72,17 @@ struct Clinc150 {
       names.push_back(domain);
     }
     const auto data = read(folder + "/data_full.json");
-    for (const auto& [key, split] : {std::pair{"train", &train}, {"test", &test}}) {
+    for (const auto& [key, split] : {std::pair{"train", &train}, {"val", &val}, {"test", &test}}) {
       for (const auto& row : data[key]) {
         const auto [task, label] = place.at(row[1].get<std::string>());
         split->texts.push_back(row[0]);
         split->tasks.push_back(task);
         split->labels.push_back(label);
       }
+    }
+    for (const auto& [key, texts] :
+         {std::pair{"oos_train", &oos_train}, {"oos_val", &oos_val}, {"oos_test", &oos_test}}) {
+      for (const auto& row : data[key]) texts->push_back(row[0]);
     }
   }
 

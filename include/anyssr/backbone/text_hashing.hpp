@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -124,6 +125,27 @@ class TextHashingBackbone {
     return hash_texts(std::span<const std::string_view>(&text, 1));
   }
 
+  /// What the features of a text consist of: each n-gram once, with its bucket and its part of the
+  /// number there; the parts of a bucket add up to it. Words stand as they are, pairs as "a + b",
+  /// characters as "...abc..." within their word, whose ends are < and >.
+  /// @throws ArgumentError  as `features`
+  [[nodiscard]] std::vector<FeaturePart> feature_parts(const Input& text) const {
+    expect_text(0, text);
+    Workspace work;
+    std::map<std::string, int, std::less<>> counts;
+    visit_ngrams(text, work, [&](std::string_view ngram) { ++counts[std::string(ngram)]; });
+    collect_hashes(text, work);
+    const double norm = collect_entries(work);
+    std::vector<FeaturePart> parts;
+    if (norm == 0) return parts;  // a zero row
+    for (const auto& [ngram, count] : counts) {
+      const std::uint64_t hash = hash_bytes(ngram, options_.seed);
+      const double value = value_of(hash, count) / norm;
+      parts.push_back({.feature = bucket_of(hash), .value = value, .name = name_of(ngram)});
+    }
+    return parts;
+  }
+
  private:
   struct Workspace {
     detail::WordSplitter words;
@@ -171,37 +193,50 @@ class TextHashingBackbone {
 
   void collect_hashes(std::string_view text, Workspace& work) const {
     work.hashes.clear();
+    visit_ngrams(text, work, [&](std::string_view ngram) {
+      work.hashes.push_back(hash_bytes(ngram, options_.seed));
+    });
+  }
+
+  /// Calls f with each n-gram and the byte of its kind before it, repetitions included.
+  template <class F>
+  void visit_ngrams(std::string_view text, Workspace& work, const F& f) const {
     work.words.split(text);
     for (std::size_t i = 0; i < work.words.size(); ++i) {
-      add_word_ngrams(i, work);
-      add_char_ngrams(i, work);
+      visit_word_ngrams(i, work, f);
+      visit_char_ngrams(i, work, f);
       if (options_.word_pairs && i < static_cast<std::size_t>(options_.max_pair_words)) {
-        for (std::size_t j = 0; j < i; ++j) add_pair(work.words.word(j), work.words.word(i), work);
+        for (std::size_t j = 0; j < i; ++j) {
+          visit_pair(work.words.word(j), work.words.word(i), work, f);
+        }
       }
     }
   }
 
-  void add_word_ngrams(std::size_t first, Workspace& work) const {
+  template <class F>
+  void visit_word_ngrams(std::size_t first, Workspace& work, const F& f) const {
     const std::size_t end =
         std::min(work.words.size(), first + static_cast<std::size_t>(options_.max_word_ngram));
     work.joined = 'w';
     for (std::size_t i = first; i < end; ++i) {
       if (i > first) work.joined += ' ';
       work.joined += work.words.word(i);
-      work.hashes.push_back(hash_bytes(work.joined, options_.seed));
+      f(work.joined);
     }
   }
 
-  void add_pair(std::string_view a, std::string_view b, Workspace& work) const {
+  template <class F>
+  void visit_pair(std::string_view a, std::string_view b, Workspace& work, const F& f) const {
     if (b < a) std::swap(a, b);
     work.joined = 'p';
     work.joined += a;
     work.joined += ' ';
     work.joined += b;
-    work.hashes.push_back(hash_bytes(work.joined, options_.seed));
+    f(work.joined);
   }
 
-  void add_char_ngrams(std::size_t i, Workspace& work) const {
+  template <class F>
+  void visit_char_ngrams(std::size_t i, Workspace& work, const F& f) const {
     if (options_.max_char_ngram == 0) return;
     const std::span<char> marked = work.words.marked(i);
     std::vector<std::size_t>& starts = work.starts;
@@ -218,36 +253,49 @@ class TextHashingBackbone {
       const char before = std::exchange(*kind, 'c');  // in place: a copy of each would cost more
       const std::size_t last = std::min(from + longest, starts.size() - 1);
       for (std::size_t to = from + shortest; to <= last; ++to) {
-        const std::string_view ngram(kind, starts[to] - starts[from] + 1);
-        work.hashes.push_back(hash_bytes(ngram, options_.seed));
+        f(std::string_view(kind, starts[to] - starts[from] + 1));
       }
       *kind = before;
     }
   }
 
+  [[nodiscard]] static double value_of(std::uint64_t hash, std::ptrdiff_t count) {
+    const double weight = count == 1 ? 1 : 1 + std::log(static_cast<double>(count));
+    return (hash & 1) != 0 ? -weight : weight;
+  }
+  [[nodiscard]] Index bucket_of(std::uint64_t hash) const noexcept {
+    return static_cast<Index>(((hash >> 32) * static_cast<std::uint64_t>(options_.dim)) >> 32);
+  }
+
+  [[nodiscard]] static std::string name_of(std::string_view ngram) {
+    std::string name(ngram.substr(1));
+    if (ngram[0] == 'c') return "..." + name + "...";
+    if (ngram[0] == 'p') name.replace(name.find(' '), 1, " + ");
+    return name;
+  }
+
   /// Counts, signs and buckets of work.hashes, scaled to length 1. The bucket rises with the hash,
   /// so one sort groups equal n-grams and puts the buckets in order.
-  void collect_entries(Workspace& work) const {
+  /// @return the length before
+  double collect_entries(Workspace& work) const {
     std::sort(work.hashes.begin(), work.hashes.end());
     work.entries.clear();
     for (std::size_t i = 0; i < work.hashes.size();) {
       const std::uint64_t hash = work.hashes[i];
       std::size_t end = i + 1;
       while (end < work.hashes.size() && work.hashes[end] == hash) ++end;
-      const double weight = end == i + 1 ? 1 : 1 + std::log(static_cast<double>(end - i));
-      const double value = (hash & 1) != 0 ? -weight : weight;
-      const auto dim = static_cast<std::uint64_t>(options_.dim);
-      const auto bucket = static_cast<Index>(((hash >> 32) * dim) >> 32);
+      const Index bucket = bucket_of(hash);
       if (work.entries.empty() || work.entries.back().first != bucket) {
         work.entries.emplace_back(bucket, 0.0);
       }
-      work.entries.back().second += value;
+      work.entries.back().second += value_of(hash, static_cast<std::ptrdiff_t>(end - i));
       i = end;
     }
     std::erase_if(work.entries, [](const auto& entry) { return entry.second == 0; });
     double squares = 0;
     for (const auto& entry : work.entries) squares += entry.second * entry.second;
     for (auto& entry : work.entries) entry.second /= std::sqrt(squares);
+    return std::sqrt(squares);
   }
 
   TextHashingOptions options_;
@@ -255,5 +303,6 @@ class TextHashingBackbone {
 
 static_assert(Backbone<TextHashingBackbone<float>> && Backbone<TextHashingBackbone<double>>);
 static_assert(FingerprintedBackbone<TextHashingBackbone<float>>);
+static_assert(NamesFeatures<TextHashingBackbone<float>>);
 
 }  // namespace anyssr::inline v0

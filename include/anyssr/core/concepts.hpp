@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "anyssr/core/types.hpp"
 
@@ -53,6 +54,20 @@ concept FingerprintedBackbone = requires(const B& backbone) {
 template <class B>
 concept ProbedBackbone = requires(const B& backbone) {
   { backbone.probe_input() } -> std::convertible_to<typename B::Input>;
+};
+
+/// A part of a feature that has a name to people: an n-gram of a text.
+struct FeaturePart {
+  Index feature = 0;  ///< column of the features
+  double value = 0;   ///< its part of the number there
+  std::string name;
+};
+
+/// A backbone that can say what the features of an input consist of; the parts of a feature add up
+/// to it.
+template <class B>
+concept NamesFeatures = requires(const B& backbone, const typename B::Input& input) {
+  { backbone.feature_parts(input) } -> std::convertible_to<std::vector<FeaturePart>>;
 };
 
 }  // namespace anyssr::inline v0

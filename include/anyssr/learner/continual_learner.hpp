@@ -15,55 +15,13 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "anyssr/core/stopwatch.hpp"
-#include "anyssr/learner/learner_options.hpp"
-#include "anyssr/learner/snapshot.hpp"
+#include "anyssr/learner/learner_tasks.hpp"
 
 namespace anyssr::inline v0 {
-
-namespace detail {
-
-/// B itself where adapters attach to it, else B with a lifted layer on top.
-template <class B>
-struct AdaptableOf {
-  using type = LiftedBackbone<B>;
-  static type make(B backbone, const LiftOptions& options) {
-    return type(std::move(backbone), options);
-  }
-};
-template <AdaptableBackbone B>
-struct AdaptableOf<B> {
-  using type = B;
-  static type make(B backbone, const LiftOptions& /*options*/) { return backbone; }
-};
-
-/// A backbone that can refuse targets that an adapter cannot answer.
-template <class B>
-concept ChecksTargets = requires(const B& backbone, std::span<const typename B::Target> targets,
-                                 const Adapter<typename B::Scalar>& adapter) {
-  backbone.check_targets(targets, adapter);
-};
-
-/// A backbone that can refuse an adapter whose heads it cannot read.
-template <class B>
-concept ChecksAdapter = requires(const B& backbone, const Adapter<typename B::Scalar>& adapter) {
-  backbone.check_adapter(adapter);
-};
-
-}  // namespace detail
-
-/// Everything that a learner has learned; options and backbone name the rest.
-template <RealScalar S>
-struct LearnerState {
-  RouterState<S> router;
-  std::vector<std::shared_ptr<const AdapterHandle<S>>> handles;  ///< one a task
-  TaskSubspaces<S> subspaces;
-  std::uint64_t generation = 0;
-};
 
 /// One thread changes a learner at a time; any number of threads predict meanwhile, and one may
 /// save it (while_unchanged).
@@ -73,25 +31,25 @@ struct LearnerState {
 /// the factorisation fails, the router's sums come back if RouterOptions::rollback_copy is set;
 /// else is_poisoned() holds, further learning is refused, and the last snapshot goes on serving.
 template <Backbone B>
-class ContinualLearner {
+class ContinualLearner : public LearnerTasks<B> {
+  using Core = LearnerCore<B>;
+  using Core::backbone_, Core::commit, Core::options_, Core::router_, Core::subspaces_,
+      Core::state_, Core::expect_known, Core::expect_features, Core::labels, Core::tell;
+  using typename Core::Handles;
+
  public:
-  using Base = B;
-  using Adaptable = typename detail::AdaptableOf<B>::type;
-  using Scalar = typename Adaptable::Scalar;
-  using Input = typename Adaptable::Input;
-  using Target = typename Adaptable::Target;
-  using Output = typename Adaptable::Output;
-  using PredictOptions = typename Adaptable::PredictOptions;
+  using Adaptable = typename Core::Adaptable;
+  using Scalar = typename Core::Scalar;
+  using Input = typename Core::Input;
+  using Target = typename Core::Target;
+  using Core::check_adapter, Core::snapshot;
 
   /// Takes the backbone and freezes it: nothing writes to it from here on.
   /// @throws ArgumentError  for an option out of range
   explicit ContinualLearner(B backbone, const LearnerOptions& options = {})
-      : options_(options),
-        backbone_(std::make_shared<const Adaptable>(
-            detail::AdaptableOf<B>::make(std::move(backbone), options.lift))),
-        router_(static_cast<Index>(backbone_->feature_dim()), options.router),
-        state_(std::make_shared<const Snapshot<Adaptable>>(backbone_, router_.table(), Handles{},
-                                                           std::uint64_t{0})) {}
+      : LearnerTasks<B>(std::make_shared<const Adaptable>(
+                            detail::AdaptableOf<B>::make(std::move(backbone), options.lift)),
+                        options) {}
 
   /// Goes on from a state, as if it had been learned here: sums and adapters are the same bits.
   /// @param make_state  gets the backbone, std::shared_ptr<const Adaptable>, and gives the
@@ -113,13 +71,6 @@ class ContinualLearner {
     }
     return ContinualLearner(options, std::move(adaptable), std::move(state));
   }
-
-  [[nodiscard]] const LearnerOptions& options() const noexcept { return options_; }
-  [[nodiscard]] const Adaptable& backbone() const noexcept { return *backbone_; }
-  [[nodiscard]] const AnalyticRouter<Scalar>& router() const noexcept { return router_; }
-  [[nodiscard]] bool is_poisoned() const noexcept { return router_.is_poisoned(); }
-  /// The spans of the tasks learned, by site; empty but for the choice `complement`.
-  [[nodiscard]] const TaskSubspaces<Scalar>& subspaces() const noexcept { return subspaces_; }
 
   /// Learns a new task.
   /// @param inputs   at least 2 queries
@@ -165,6 +116,12 @@ class ContinualLearner {
     });
     report.router_seconds = router_clock.seconds();
     report.seconds = clock.seconds();
+    watch_learned(name, backbone_->features(trunk), labels(targets));
+    tell({.event = "learn",
+          .task = name,
+          .rows = report.rows,
+          .seconds = report.seconds,
+          .adapter_bytes = report.adapter_bytes});
     return report;
   }
 
@@ -189,6 +146,8 @@ class ContinualLearner {
         !router_.tasks()[static_cast<std::size_t>(*router_.find(name))].label_columns.empty();
     const std::vector<Index> rows = labelled ? labels(targets) : std::vector<Index>{};
     commit(current.handles(), [&] { router_.extend(name, features, rows); });
+    watch_learned(name, features, rows);
+    tell({.event = "extend", .task = name, .rows = static_cast<Index>(inputs.size())});
   }
 
   /// Takes an adapter that was trained elsewhere; only the router learns, from a few example
@@ -209,95 +168,29 @@ class ContinualLearner {
     detail::report(task_options.progress, {.stage = "router", .total = 1});
     commit_new(std::move(adapter),
                [&] { router_.learn(name, features, {}, task_options.declared_rows); });
+    watch_learned(name, features, {});
+    tell({.event = "learn", .task = name, .rows = static_cast<Index>(inputs.size())});
   }
 
   /// Puts another adapter in a task's place; the router does not change.
+  /// @throws TaskError  for an unknown or frozen task, or one that waits for a merge
   void replace_adapter(std::string_view name, Adapter<Scalar> adapter) {
-    expect_known(name);
+    const RoutedTask& task = this->task_named(name);
+    detail::expect<TaskError>(!task.frozen && task.parts.empty(), "task '", name, "' ",
+                              task.frozen ? "is frozen: unfreeze it first"
+                                          : "waits for a merge to be committed or undone");
     check_adapter(*backbone_, adapter);
     Handles handles = snapshot().handles();
     handles[static_cast<std::size_t>(*router_.find(name))] =
         std::make_shared<const AdapterHandle<Scalar>>(std::move(adapter));
     commit(std::move(handles), [] {});
-  }
-
-  /// Calls f() while no change is put in place: router, subspaces and snapshot belong together
-  /// then, also where another thread is learning. That thread waits at the end of its change;
-  /// predictions do not.
-  template <class F>
-  decltype(auto) while_unchanged(const F& f) const {
-    const std::scoped_lock lock(change_mutex_);
-    return f();
-  }
-
-  /// The state of this moment, for threads that predict.
-  [[nodiscard]] Snapshot<Adaptable> snapshot() const { return *state_.load(); }
-
-  /// Routes every query and answers it under its task's adapter (Snapshot::predict).
-  [[nodiscard]] std::vector<Prediction<Output>> predict(
-      std::span<const Input> inputs, const PredictOptions& predict_options = {}) const {
-    return state_.load()->predict(inputs, predict_options);
-  }
-
-  /// Answers under the adapter of a named task, without routing.
-  [[nodiscard]] std::vector<Output> predict_as(std::string_view task, std::span<const Input> inputs,
-                                               const PredictOptions& predict_options = {}) const {
-    return state_.load()->predict_as(task, inputs, predict_options);
-  }
-
-  [[nodiscard]] std::vector<TaskSummary> tasks() const {
-    const auto state = state_.load();
-    std::vector<TaskSummary> result;
-    for (std::size_t t = 0; t < state->tasks().size(); ++t) {
-      const RoutedTask& task = state->tasks()[t];
-      const AdapterInfo& adapter = state->handles()[t]->info();
-      result.push_back({.name = task.name,
-                        .rows = task.rows,
-                        .labels = static_cast<Index>(task.label_columns.size()),
-                        .adapter_parameters = adapter.parameter_count,
-                        .adapter_bytes = adapter.bytes,
-                        .metadata = adapter.metadata});
-    }
-    return result;
-  }
-
-  /// Refuses an adapter that the backbone cannot answer under.
-  /// @throws NonFiniteError; ArgumentError for a site or head that the backbone does not have;
-  ///         ShapeError for one of another shape
-  static void check_adapter(const Adaptable& backbone, const Adapter<Scalar>& adapter) {
-    detail::expect<NonFiniteError>(adapter.is_finite(),
-                                   "the adapter holds NaN or infinity, expected finite numbers");
-    const auto sites = backbone.sites();
-    for (const auto& [name, module] : adapter.modules) {
-      const auto site = std::find_if(sites.begin(), sites.end(),
-                                     [&, key = name](const Site& s) { return s.name == key; });
-      detail::expect(site != sites.end(), "the adapter has a module for site '", name,
-                     "', which the backbone does not have");
-      detail::expect<ShapeError>(module.in_dim() == site->in && module.out_dim() == site->out,
-                                 "the module of site '", name, "' maps ", module.in_dim(), " to ",
-                                 module.out_dim(), ", expected ", site->in, " to ", site->out);
-    }
-    if constexpr (detail::ChecksAdapter<Adaptable>) backbone.check_adapter(adapter);
-  }
-
-  [[nodiscard]] StorageReport storage() const {
-    StorageReport report{.router_bytes = router_.bytes(), .subspace_bytes = subspaces_.bytes()};
-    for (const TaskSummary& task : tasks()) report.adapter_bytes.push_back(task.adapter_bytes);
-    return report;
+    tell({.event = "replace", .task = name});
   }
 
  private:
-  using Handles = typename Snapshot<Adaptable>::Handles;
-
   ContinualLearner(const LearnerOptions& options, std::shared_ptr<const Adaptable> backbone,
                    LearnerState<Scalar> state)
-      : options_(options),
-        backbone_(std::move(backbone)),
-        router_(static_cast<Index>(backbone_->feature_dim()), options.router,
-                std::move(state.router)),
-        subspaces_(std::move(state.subspaces)),
-        state_(std::make_shared<const Snapshot<Adaptable>>(
-            backbone_, router_.table(), std::move(state.handles), state.generation)) {}
+      : LearnerTasks<B>(options, std::move(backbone), std::move(state)) {}
 
   void expect_new(std::string_view name) const {
     detail::expect<TaskError>(!name.empty(), "the task name is empty, expected a name");
@@ -306,21 +199,9 @@ class ContinualLearner {
                               "rows to it, replace_adapter changes its adapter");
   }
 
-  void expect_known(std::string_view name) const {
-    if (!router_.find(name)) (void)snapshot().adapter(name);  // throws, and lists the known names
-  }
-
   template <class F>
-  void expect_features(const F& features, std::size_t count) const {
-    detail::expect_cols("features of the backbone", features,
-                        static_cast<Index>(backbone_->feature_dim()));
-    detail::expect_rows("features of the backbone", features, static_cast<Index>(count));
-    detail::expect_finite("features of the backbone", features);
-  }
-
-  [[nodiscard]] std::vector<Index> labels(std::span<const Target> targets) const {
-    if constexpr (HasLabels<Adaptable>) return labels_of(*backbone_, targets);
-    return {};
+  void watch_learned(std::string_view name, const F& features, const std::vector<Index>& rows) {
+    if (Core::watch_) Core::watch_->observe_learned(name, features, rows);
   }
 
   template <class Change>
@@ -329,24 +210,6 @@ class ContinualLearner {
     handles.push_back(std::make_shared<const AdapterHandle<Scalar>>(std::move(adapter)));
     commit(std::move(handles), change);
   }
-
-  /// Runs the change of the router and publishes what came of it.
-  template <class Change>
-  void commit(Handles handles, const Change& change) {
-    const std::scoped_lock lock(change_mutex_);
-    const auto next = std::make_shared<Snapshot<Adaptable>>(*state_.load());  // allocates before
-    change();
-    *next =
-        Snapshot<Adaptable>(backbone_, router_.table(), std::move(handles), next->generation() + 1);
-    state_.store(next);
-  }
-
-  LearnerOptions options_;
-  std::shared_ptr<const Adaptable> backbone_;
-  AnalyticRouter<Scalar> router_;
-  TaskSubspaces<Scalar> subspaces_;
-  detail::Published<Snapshot<Adaptable>> state_;  // never null
-  mutable detail::OwnMutex change_mutex_;         // guards router_ and subspaces_ in commit()
 };
 
 }  // namespace anyssr::inline v0

@@ -7,12 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "anyssr/core/progress.hpp"
 #include "anyssr/learner/lifted_backbone.hpp"
 #include "anyssr/learner/task_subspaces.hpp"
+#include "anyssr/metrics/inspector_state.hpp"
 #include "anyssr/router/analytic_router.hpp"
 #include "anyssr/train/train_adapter.hpp"
 
@@ -25,6 +27,7 @@ struct LearnerOptions {
   SubspaceChoice subspace = SubspaceChoice::own;
   SubspaceOptions subspace_fit{.rank = 512};  ///< size of a task's subspace at a site
   LiftOptions lift;                           ///< for a plain backbone, which is lifted
+  std::optional<InspectorOptions> inspector;  ///< watches what is learned and asked; none: nothing
   std::uint64_t seed = 0;  ///< with the task's name the seed of its adapter and its training:
                            ///< adapters do not depend on the order of tasks (but for `complement`)
 };
@@ -54,6 +57,9 @@ struct TaskSummary {
   std::string name;
   Index rows = 0;    ///< rows that the router learned
   Index labels = 0;  ///< label columns; 0 without
+  bool active = true;
+  bool frozen = false;
+  bool waits_for_commit = false;  ///< made by merge_tasks
   Index adapter_parameters = 0;
   std::size_t adapter_bytes = 0;
   std::map<std::string, std::string> metadata = {};

@@ -110,6 +110,11 @@ class LiftedBackbone {
     return backbone_.probe_input();
   }
 
+  [[nodiscard]] std::vector<FeaturePart> feature_parts(const Input& input) const requires
+      NamesFeatures<B> {
+    return backbone_.feature_parts(input);
+  }
+
   [[nodiscard]] std::vector<Site> sites() const {
     return {{std::string(site_name), feature_dim(), options_.dim}};
   }

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/learner/serving.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter_handle.hpp"
 #include "anyssr/router/routing_table.hpp"
@@ -24,8 +25,9 @@ namespace anyssr::inline v0 {
 template <class Output>
 struct Prediction {
   std::string task;          ///< name of the chosen task
-  RoutingDecision decision;  ///< scores, margin, confidence
-  Output output;             ///< what the backbone answers under the task's adapter
+  RoutingDecision decision;  ///< scores, margin, confidence, novelty, outcome
+  Output output;  ///< what the backbone answers under the task's adapter, under two of them for
+                  ///< blend; for review a proposal; for fallback what the policy says
 };
 
 template <AdaptableBackbone B>
@@ -38,12 +40,15 @@ class Snapshot {
   using AdapterPointer = typename AdapterHandle<Scalar>::Pointer;
   /// One a task, in the table's order.
   using Handles = std::vector<std::shared_ptr<const AdapterHandle<Scalar>>>;
+  using Serving = detail::Serving<Input, Output>;
 
   Snapshot(std::shared_ptr<const B> backbone, std::shared_ptr<const RoutingTable<Scalar>> table,
-           Handles handles, std::uint64_t generation) noexcept
+           Handles handles, std::uint64_t generation,
+           std::shared_ptr<const Serving> serving) noexcept
       : backbone_(std::move(backbone)),
         table_(std::move(table)),
         handles_(std::move(handles)),
+        serving_(std::move(serving)),
         generation_(generation) {}
 
   // A temporary snapshot hands out copies, or nothing: a reference would dangle.
@@ -56,6 +61,10 @@ class Snapshot {
   [[nodiscard]] std::vector<RoutedTask> tasks() const&& { return table_->tasks(); }
   [[nodiscard]] Handles handles() const&& { return handles_; }
 
+  /// What becomes of queries.
+  [[nodiscard]] const RoutingPolicy& policy() const& noexcept { return serving_->policy.policy(); }
+  [[nodiscard]] RoutingPolicy policy() const&& { return serving_->policy.policy(); }
+
   /// Grows by one with every change of the learner.
   [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
 
@@ -66,30 +75,36 @@ class Snapshot {
     return handles_[index_of(task)]->get();
   }
 
-  /// Routes every query and answers it under the adapter of its task; the trunk is computed once.
-  /// The adapters of all tasks that come out are in memory at once, for the time of the call.
-  /// @throws TaskError  before the first task; what the backbone throws for a bad input; FileError,
-  ///         FormatError where an adapter has to be loaded and cannot be
+  /// Routes every query and answers it as the policy says; the trunk is computed once. The adapters
+  /// of all tasks that come out are in memory at once, for the time of the call.
+  /// @throws TaskError  before the first task; ShapeError for another number of ids; what the
+  ///         backbone throws for a bad input; FileError, FormatError where an adapter has to be
+  ///         loaded and cannot be
   [[nodiscard]] std::vector<Prediction<Output>> predict(std::span<const Input> inputs,
-                                                        const PredictOptions& options = {}) const {
+                                                        const PredictOptions& options = {},
+                                                        const QueryContext& context = {}) const {
+    if (!context.ids.empty()) {
+      detail::expect_count("ids", context.ids.size(), static_cast<Index>(inputs.size()));
+    }
     if (inputs.empty()) return {};
     const typename B::Trunk trunk = backbone_->trunk(inputs);
-    std::vector<RoutingDecision> decisions = decide_on(trunk);
+    const auto& features = backbone_->features(trunk);
+    std::vector<RoutingDecision> decisions = decide_on(features);
     std::vector<AdapterPointer> held(tasks().size());  // null: not needed
     std::vector<AdapterMix<Scalar>> mixes;
     mixes.reserve(decisions.size());
-    for (const RoutingDecision& decision : decisions) {
-      const auto task = static_cast<std::size_t>(decision.task);
-      if (!held[task]) held[task] = handles_[task]->get();
-      mixes.emplace_back(*held[task]);
-    }
+    for (const RoutingDecision& decision : decisions) mixes.push_back(mix_for(decision, held));
     std::vector<Output> outputs = backbone_->forward(trunk, mixes, options);
     std::vector<Prediction<Output>> predictions;
     predictions.reserve(decisions.size());
     for (std::size_t i = 0; i < decisions.size(); ++i) {
       const RoutedTask& task = tasks()[static_cast<std::size_t>(decisions[i].task)];
+      if (is_callers(decisions[i])) outputs[i] = serving_->hooks.fallback(inputs[i], decisions[i]);
+      serving_->account(tasks(), generation_, inputs[i],
+                        context.ids.empty() ? std::string_view() : context.ids[i], decisions[i]);
       predictions.push_back({task.name, std::move(decisions[i]), std::move(outputs[i])});
     }
+    watch(features, predictions);
     return predictions;
   }
 
@@ -103,18 +118,56 @@ class Snapshot {
     return backbone_->forward(backbone_->trunk(inputs), mixes, options);
   }
 
-  /// Routes without answering.
+  /// Routes without answering, and without a word to log, review or usage.
   [[nodiscard]] std::vector<RoutingDecision> decide(std::span<const Input> inputs) const {
     if (inputs.empty()) return {};
-    return decide_on(backbone_->trunk(inputs));
+    return decide_on(backbone_->features(backbone_->trunk(inputs)));
   }
 
  private:
-  [[nodiscard]] std::vector<RoutingDecision> decide_on(const typename B::Trunk& trunk) const {
+  template <class F>
+  void watch(const F& features, const std::vector<Prediction<Output>>& predictions) const {
+    if (!serving_->watch) return;
+    std::vector<std::string> chosen;
+    for (const auto& prediction : predictions) chosen.push_back(prediction.task);
+    serving_->watch->observe_queries(features, chosen);
+  }
+
+  template <class F>
+  [[nodiscard]] std::vector<RoutingDecision> decide_on(const F& features) const {
     RoutingWorkspace<Scalar> workspace;
     std::vector<RoutingDecision> decisions;
-    table_->decide(backbone_->features(trunk), workspace, decisions);
+    table_->decide(features, workspace, decisions);
+    for (RoutingDecision& decision : decisions) serving_->policy.apply(decision);
     return decisions;
+  }
+
+  [[nodiscard]] bool is_callers(const RoutingDecision& decision) const {
+    return decision.outcome == RoutingOutcome::fallback &&
+           policy().fallback == FallbackKind::caller && serving_->hooks.fallback;
+  }
+
+  /// The adapters that answer after a decision, held in memory.
+  [[nodiscard]] AdapterMix<Scalar> mix_for(const RoutingDecision& decision,
+                                           std::vector<AdapterPointer>& held) const {
+    const auto adapter_of = [&](Index task) -> const Adapter<Scalar>& {
+      AdapterPointer& adapter = held[static_cast<std::size_t>(task)];
+      if (!adapter) adapter = handles_[static_cast<std::size_t>(task)]->get();
+      return *adapter;
+    };
+    AdapterMix<Scalar> mix;
+    if (decision.outcome == RoutingOutcome::fallback) {
+      const bool by_task = policy().fallback == FallbackKind::default_task;
+      if (by_task) mix.add(&adapter_of(serving_->policy.default_task()));
+    } else if (decision.outcome == RoutingOutcome::blend) {
+      const double second = serving_->policy.runner_up_confidence(decision);
+      const double total = decision.confidence + second;
+      mix.add(&adapter_of(decision.task), decision.confidence / total);
+      mix.add(&adapter_of(decision.runner_up), second / total);
+    } else {
+      mix.add(&adapter_of(decision.task));
+    }
+    return mix;
   }
 
   [[nodiscard]] std::size_t index_of(std::string_view name) const {
@@ -130,6 +183,7 @@ class Snapshot {
   std::shared_ptr<const B> backbone_;
   std::shared_ptr<const RoutingTable<Scalar>> table_;
   Handles handles_;
+  std::shared_ptr<const Serving> serving_;  // never null
   std::uint64_t generation_;
 };
 

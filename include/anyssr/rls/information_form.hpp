@@ -21,6 +21,7 @@
 
 #include "anyssr/linalg/cholesky.hpp"
 #include "anyssr/linalg/factor_update.hpp"
+#include "anyssr/linalg/gram_factor.hpp"
 #include "anyssr/rls/regression_sums.hpp"
 
 namespace anyssr::inline v0 {
@@ -116,10 +117,7 @@ class RecursiveLeastSquares<S, Information> {
       sums_.flush();  // what is left is judged by S
       detail::RegressionSums<S> next = sums_;
       next.subtract(x, y, batch);
-      next.expect_possible(sums_);
-      sums_ = std::move(next);
-      factor_current_ = false;
-      weights_current_ = false;
+      replace_by_less(std::move(next));
     }
   }
 
@@ -139,6 +137,36 @@ class RecursiveLeastSquares<S, Information> {
     sums_.flush();
     other.sums_.flush();
     sums_.merge(other.sums_, columns);
+    weights_current_ = false;
+  }
+
+  /// Takes the sums of another regression out again, the inverse of merge: exact in exact
+  /// arithmetic, to eps cond(S + lambda I) in this one.
+  /// @param columns  as in merge
+  /// @throws ShapeError, ArgumentError  another dim, wrong columns, or where the sums prove that
+  ///         they never held those rows, as in downdate. The state is then as it was.
+  /// Cost: d^3 / 3 flops and a copy of the state while it runs.
+  void unmerge(const RecursiveLeastSquares& other, std::span<const Index> columns = {}) {
+    sums_.expect_removable(other.sums_, columns);
+    sums_.flush();
+    other.sums_.flush();
+    detail::RegressionSums<S> next = sums_;
+    next.unmerge(other.sums_, columns);
+    replace_by_less(std::move(next));
+  }
+
+  /// Column j of C moves to column to[j], or is dropped where that is -1; columns of one place add
+  /// up, of `count` places one without a source is zero. W is then that of the sums of the targets,
+  /// and so is target_energy() if no row has two targets other than 0 in one place (unit vectors),
+  /// since squares of sums hold products. Digests of before name the rows no longer.
+  /// @param to  one entry a column: -1, or 0..count - 1
+  /// @throws ShapeError, ArgumentError, NonFiniteError (columns that add up to infinity)  before
+  ///         any state changes
+  /// Cost: O(d (T + count)); S and its factor stay.
+  void recombine_targets(std::span<const Index> to, Index count) {
+    detail::expect_new_columns(to, targets(), count);
+    sums_.flush();
+    sums_.recombine_targets(to, count);
     weights_current_ = false;
   }
 
@@ -206,6 +234,12 @@ class RecursiveLeastSquares<S, Information> {
       updates_since_factor_ = 0;
     }
     factor_version_ = sums_.version();
+  }
+
+  /// The factor of S + lambda I, a copy.  Cost: d^2 numbers, and what factor() costs.
+  [[nodiscard]] GramFactor<S> gram_factor() const {
+    factor();
+    return {.square = sums_.square(), .diagonal = factor_diagonal_, .threads = options_.threads};
   }
 
   /// Generalised cross-validation from the sums alone, over all columns:
@@ -298,6 +332,13 @@ class RecursiveLeastSquares<S, Information> {
   [[nodiscard]] static RegressionState<S> possible(RegressionState<S> state) {
     detail::expect_possible_state(state);
     return state;
+  }
+  /// Goes on from sums of which rows were taken out, if they are possible.
+  void replace_by_less(detail::RegressionSums<S> next) {
+    next.expect_possible(sums_);
+    sums_ = std::move(next);
+    factor_current_ = false;
+    weights_current_ = false;
   }
 
   [[nodiscard]] double lambda_of(double ridge) const {

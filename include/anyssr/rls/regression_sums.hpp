@@ -23,6 +23,17 @@
 
 namespace anyssr::inline v0::detail {
 
+/// Refuses a list of new columns that does not say for each of `targets` columns where it goes.
+inline void expect_new_columns(std::span<const Index> to, Index targets, Index count) {
+  expect(count >= 0, "count is ", count, ", expected 0 or more");
+  expect<ShapeError>(static_cast<Index>(to.size()) == targets, "to has ", to.size(),
+                     " entries, expected ", targets, ", one a column of the targets");
+  for (std::size_t j = 0; j < to.size(); ++j) {
+    expect(to[j] >= -1 && to[j] < count, "to holds ", to[j], " for column ", j,
+           ", expected -1 (dropped) or a column below ", count);
+  }
+}
+
 /// S in the lower triangle of a square whose strict upper triangle is free for others.
 template <RealScalar S>
 class RegressionSums {
@@ -151,6 +162,52 @@ class RegressionSums {
     bounds_.largest_energy += other.bounds_.largest_energy;
     rows_ += other.rows_;
     ++version_;
+  }
+
+  /// Refuses sums that cannot be among these. Counts rows that wait in a buffer too.
+  void expect_removable(const RegressionSums& other, std::span<const Index> columns) const {
+    expect<ShapeError>(other.dim() == dim(), "the regression to unmerge has dim ", other.dim(),
+                       ", expected ", dim());
+    expect_distinct_columns(columns, other.targets());
+    const Index needed = columns_needed(columns, other.targets());
+    expect<ShapeError>(needed <= targets(), "the targets to remove reach column ", needed - 1,
+                       ", expected 0..", targets() - 1);
+    expect(other.rows_ <= rows_, "the rows to remove are ", other.rows_, ", expected at most ",
+           rows_, ", as many as were learned");
+  }
+
+  /// Takes the sums of rows that were merged out again. Both buffers must be empty; expect_possible
+  /// comes next.
+  /// @param columns  target column here of each of its columns, below targets(); empty: 0, 1, ...
+  void unmerge(const RegressionSums& other, std::span<const Index> columns) {
+    square_.template triangularView<Eigen::Lower>() -= other.square_;
+    for (Index j = 0; j < other.targets(); ++j) {
+      const Index column = columns.empty() ? j : columns[static_cast<std::size_t>(j)];
+      cross_correlation_.col(column) -= other.cross_correlation_.col(j);
+      target_energy_(column) -= other.target_energy_(j);
+    }
+    // What rows that went before left behind in the other sums is as large as those rows were.
+    bounds_.largest_trace = std::max(bounds_.largest_trace, other.bounds_.largest_trace);
+    bounds_.largest_energy = std::max(bounds_.largest_energy, other.bounds_.largest_energy);
+    rows_ -= other.rows_;
+    ++version_;
+  }
+
+  /// Moves, adds up and drops columns of C and E. The buffer must be empty; S stays.
+  /// @param to  new column of each column, within 0..count - 1, or -1: dropped
+  /// @throws NonFiniteError  where columns add up to infinity, before any state changes
+  void recombine_targets(std::span<const Index> to, Index count) {
+    Matrix<S> cross_correlation = Matrix<S>::Zero(dim(), count);
+    Eigen::VectorXd energy = Eigen::VectorXd::Zero(count);
+    for (Index j = 0; j < targets(); ++j) {
+      const Index column = to[static_cast<std::size_t>(j)];
+      if (column < 0) continue;
+      cross_correlation.col(column) += cross_correlation_.col(j);
+      energy(column) += target_energy_(j);
+    }
+    expect_finite("cross-correlations that add up", cross_correlation);
+    cross_correlation_.swap(cross_correlation);
+    target_energy_.swap(energy);
   }
 
   /// The buffered rows enter S and C.

@@ -12,9 +12,7 @@
 /// (leave_one_out.hpp); only a few numbers are kept.
 /// Source: Any-SSR, arXiv 2503.13575 (analytic router).
 
-#include <cmath>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,83 +20,32 @@
 #include <utility>
 #include <vector>
 
-#include "anyssr/core/rows.hpp"
-#include "anyssr/linalg/temperature.hpp"
-#include "anyssr/rls/recursive_least_squares.hpp"
-#include "anyssr/router/leave_one_out.hpp"
-#include "anyssr/router/router_state.hpp"
-#include "anyssr/router/router_targets.hpp"
-#include "anyssr/router/routing_table.hpp"
-#include "anyssr/router/task_weights.hpp"
+#include "anyssr/router/router_tasks.hpp"
 
 namespace anyssr::inline v0 {
 
-struct RouterOptions {
-  ExpansionOptions expansion{.kind = ExpansionKind::identity};
-  RlsOptions rls{.ridge = 0.1};
-  bool label_columns = true;  ///< a column for each label of a task beside its task column
-  double label_weight = 1;    ///< w >= 0 of the best label column; never refitted while learning
-  bool balanced = false;      ///< every task counts the same, however many rows it has: each row
-                              ///< weighs 1 / n_t, and an absolute ridge is scaled by tasks / rows
-  Index calibration_rows = 1024;  ///< at most so many rows of a batch calibrate the confidence
-  bool rollback_copy = false;     ///< copy the sums before a change, so that a failed factorisation
-                                  ///< restores them (twice the memory)
-};
-
 template <RealScalar S>
-class AnalyticRouter {
+class AnalyticRouter : public RouterTasks<S> {
+  using Core = detail::RouterCore<S>;
+  using Core::commit, Core::expansion_, Core::label_weight_counts_, Core::options_, Core::publish,
+      Core::replace, Core::rls_, Core::table_, Core::visit_expanded, Core::expect_not_poisoned;
+
  public:
   using Scalar = S;
+  using Core::feature_dim, Core::find, Core::tasks;
 
   /// @param feature_dim  D, width of the backbone's features
   /// @throws ArgumentError  for an option out of range
   explicit AnalyticRouter(Index feature_dim, const RouterOptions& options = {})
-      : options_(options),
-        expansion_(std::make_shared<const AnyExpansion<S>>(feature_dim, options.expansion)),
-        rls_(expansion_->out_dim(), options.rls) {
-    check_options();
-    publish({});
-  }
+      : RouterTasks<S>(feature_dim, options) {}
 
   /// Goes on from a state, as if its rows had been learned here: the sums are the same bits.
   /// @throws ShapeError, NonFiniteError, TaskError, ArgumentError  for a state that no rows can
-  /// lead
-  ///         to, or of another width than the options say; NumericalError where its Gram cannot be
-  ///         factored
+  ///         lead to, or of another width than the options say; NumericalError where its Gram
+  ///         cannot be factored
   /// Cost: d^3 / 3 flops and the solve.
   AnalyticRouter(Index feature_dim, const RouterOptions& options, RouterState<S> state)
-      : options_(options),
-        expansion_(std::make_shared<const AnyExpansion<S>>(feature_dim, options.expansion)),
-        rls_(options.rls, checked(state, expansion_->out_dim())),
-        label_weight_counts_(state.label_weight_counts),
-        temperature_(state.temperature) {
-    check_options();
-    rls_.set_ridge(detail::scaled_ridge(state.tasks, options_.rls, options_.balanced));
-    publish(std::move(state.tasks));
-  }
-
-  [[nodiscard]] Index feature_dim() const noexcept { return expansion_->in_dim(); }
-  [[nodiscard]] const RouterOptions& options() const noexcept { return options_; }
-  [[nodiscard]] const std::vector<RoutedTask>& tasks() const noexcept { return table_->tasks(); }
-  [[nodiscard]] const AnyExpansion<S>& expansion() const noexcept { return *expansion_; }
-  [[nodiscard]] const RecursiveLeastSquares<S>& regression() const noexcept { return rls_; }
-
-  /// The immutable decision function of this moment: readers keep it while the router goes on
-  /// learning.
-  [[nodiscard]] const std::shared_ptr<const RoutingTable<S>>& table() const noexcept {
-    return table_;
-  }
-
-  /// True after a failed factorisation that no copy could undo: the table of before goes on
-  /// serving, learning is refused.
-  [[nodiscard]] bool is_poisoned() const noexcept { return poisoned_; }
-
-  [[nodiscard]] std::optional<Index> find(std::string_view name) const noexcept {
-    const auto found = std::find_if(tasks().begin(), tasks().end(),
-                                    [&](const RoutedTask& task) { return task.name == name; });
-    if (found == tasks().end()) return std::nullopt;
-    return static_cast<Index>(found - tasks().begin());
-  }
+      : RouterTasks<S>(feature_dim, options, std::move(state)) {}
 
   /// Learns a new task.
   /// @param name           not empty, not known yet
@@ -145,6 +92,26 @@ class AnalyticRouter {
     return absorb(tasks(), features, rows, labels);
   }
 
+  /// The label of a task that scores best for a query, among all labels it learned.
+  /// @param features  1 x feature_dim()
+  /// @throws TaskError  for an unknown name or a task without labels
+  template <FeatureMatrix<S> X>
+  [[nodiscard]] Index best_label(std::string_view name, const X& features) const {
+    const RoutedTask& task = tasks()[this->index(name)];
+    detail::expect<TaskError>(!task.label_columns.empty(), "task '", name, "' has no labels");
+    RoutingWorkspace<S> workspace;
+    RoutingDecision decision;
+    table_->decide(features, workspace, decision);
+    Index best = 0;
+    for (std::size_t label = 1; label < task.label_columns.size(); ++label) {
+      if (workspace.raw(0, task.label_columns[label]) >
+          workspace.raw(0, task.label_columns[static_cast<std::size_t>(best)])) {
+        best = static_cast<Index>(label);
+      }
+    }
+    return best;
+  }
+
   /// Takes rows of a task out again, exactly (to round-off), without the others. The task stays,
   /// also without rows; the temperature of the confidence stays as it was fitted.
   /// @param labels  as the rows were learned with
@@ -185,24 +152,16 @@ class AnalyticRouter {
   void merge(const AnalyticRouter& other) {
     expect_not_poisoned();
     other.expect_not_poisoned();
-    detail::expect(expansion_->fingerprint() == other.expansion_->fingerprint() &&
-                       feature_dim() == other.feature_dim(),
-                   "the router to merge has another expansion: kind ",
-                   to_string(other.expansion_->options().kind), ", ", other.feature_dim(), " to ",
-                   other.expansion_->out_dim(), ", seed ", other.expansion_->options().seed,
-                   ", expected kind ", to_string(expansion_->options().kind), ", ", feature_dim(),
-                   " to ", expansion_->out_dim(), ", seed ", expansion_->options().seed,
-                   ", and the same activation");
+    detail::expect_same_expansion(*expansion_, other.expansion());
     detail::expect(options_.balanced == other.options_.balanced, "the router to merge is ",
                    other.options_.balanced ? "" : "not ", "balanced, expected the same as here");
     std::vector<RoutedTask> tasks = this->tasks();
-    const std::vector<Index> columns =
-        detail::merge_tasks(tasks, other.tasks(), other.rls_.targets(), rls_.targets());
+    const std::vector<Index> columns = detail::merge_tasks(
+        tasks, other.tasks(), other.rls_.targets(), rls_.targets(), options_.label_weight);
     RecursiveLeastSquares<S> next = rls_;
     next.merge(other.rls_, columns);
-    const double temperature =
-        this->tasks().size() >= other.tasks().size() ? temperature_ : other.temperature_;
-    replace(std::move(next), std::move(tasks), temperature);
+    replace(std::move(next), std::move(tasks));
+    Core::removed_rows_ += other.removed_rows();
     label_weight_counts_ += other.label_weight_counts_;
   }
 
@@ -259,48 +218,14 @@ class AnalyticRouter {
     table_->decide(features, workspace, decision);
   }
 
-  /// Bytes in memory: sums, factor, weights (twice: for solving and for serving).
-  [[nodiscard]] std::size_t bytes() const noexcept {
-    return rls_.bytes() + static_cast<std::size_t>(table_->weights().size()) * sizeof(S);
-  }
-
  private:
-  /// Until two tasks allow a fit: what leave-one-out gives for hashed text.
-  static constexpr double default_temperature = 10;
-
-  void check_options() const {
-    detail::expect(std::isfinite(options_.label_weight) && options_.label_weight >= 0,
-                   "label_weight is ", options_.label_weight,
-                   ", expected a finite number, at least 0");
-    detail::expect(options_.calibration_rows >= 1, "calibration_rows is ",
-                   options_.calibration_rows, ", expected at least 1");
-  }
-
-  /// The sums of a state, moved out of it.
-  [[nodiscard]] static RegressionState<S> checked(RouterState<S>& state, Index dim) {
-    detail::expect_possible_router(state);
-    detail::expect<ShapeError>(state.regression.second_moment.rows() == dim, "second_moment is ",
-                               state.regression.second_moment.rows(), " x ",
-                               state.regression.second_moment.cols(), ", expected ", dim, " x ",
-                               dim, " for this expansion");
-    return std::move(state.regression);
-  }
-
-  void expect_not_poisoned() const {
-    detail::expect<NumericalError>(
-        !poisoned_,
-        "the router is poisoned by an earlier failed "
-        "factorisation: build it again, with a larger ridge or in double");
-  }
-
   [[nodiscard]] Index expect_known(std::string_view name, std::span<const Index> labels) const {
-    const std::optional<Index> task = find(name);
-    detail::expect<TaskError>(task.has_value(), "task '", name, "' is unknown: learn it first");
-    const bool labelled = !tasks()[static_cast<std::size_t>(*task)].label_columns.empty();
+    const auto task = static_cast<Index>(this->index(name));
+    const bool labelled = !this->expect_changeable(name).label_columns.empty();
     detail::expect(!options_.label_columns || labelled == !labels.empty(), "task '", name,
                    "' was learned ", labelled ? "with" : "without",
                    " labels, expected the same of further rows");
-    return *task;
+    return task;
   }
 
   template <class X>
@@ -338,79 +263,6 @@ class AnalyticRouter {
       return commit(std::move(tasks), expanded, targets, rows);
     });
   }
-
-  /// f of the expanded rows; sparse rows that pass through stay sparse.
-  template <class X, class F>
-  decltype(auto) visit_expanded(const X& features, const F& f) const {
-    if constexpr (SparseFeatures<X>) {
-      if (expansion_->passes_through()) return f(features);
-    }
-    const RowMajorMatrix<S> expanded = expansion_->expand(features);
-    return f(expanded);
-  }
-
-  template <class H>
-  std::uint64_t commit(std::vector<RoutedTask> tasks, const H& expanded,
-                       const SparseRows<S>& targets, const std::vector<Index>& rows) {
-    const std::vector<double> weights = detail::row_weights(tasks, rows, options_.balanced);
-    std::optional<RecursiveLeastSquares<S>> backup;
-    if (options_.rollback_copy) backup = rls_;
-    const double ridge_before = rls_.options().ridge;
-    bool added = false;
-    const auto undo = [&]() noexcept {
-      if (backup) {
-        rls_ = std::move(*backup);
-      } else {
-        poisoned_ = true;
-      }
-    };
-    try {
-      rls_.set_ridge(detail::scaled_ridge(tasks, options_.rls, options_.balanced));
-      const std::uint64_t digest = rls_.update(expanded, targets, {.row_weights = weights});
-      added = true;
-      if (tasks.size() > 1) {
-        const Calibration calibration = calibrate(rls_, tasks, expanded, targets, rows, weights,
-                                                  options_.label_weight, options_.calibration_rows);
-        publish(std::move(tasks), calibration.temperature);
-        label_weight_counts_ += calibration.counts;
-      } else {
-        publish(std::move(tasks));
-      }
-      return digest;
-    } catch (const Error&) {  // update itself refuses before it adds
-      if (added) undo();
-      if (!added) rls_.set_ridge(ridge_before);
-      throw;
-    } catch (...) {  // out of memory or threads, perhaps half-way
-      undo();
-      throw;
-    }
-  }
-
-  /// Takes over changed sums, or nothing.
-  void replace(RecursiveLeastSquares<S> next, std::vector<RoutedTask> tasks,
-               std::optional<double> temperature = {}) {
-    expect_not_poisoned();
-    next.set_ridge(detail::scaled_ridge(tasks, options_.rls, options_.balanced));
-    (void)next.weights();  // may throw: before anything changes
-    std::swap(rls_, next);
-    publish(std::move(tasks), temperature.value_or(temperature_));
-  }
-
-  void publish(std::vector<RoutedTask> tasks) { publish(std::move(tasks), temperature_); }
-  void publish(std::vector<RoutedTask> tasks, double temperature) {
-    table_ = std::make_shared<const RoutingTable<S>>(expansion_, rls_.weights(), std::move(tasks),
-                                                     options_.label_weight, temperature);
-    temperature_ = temperature;
-  }
-
-  RouterOptions options_;
-  std::shared_ptr<const AnyExpansion<S>> expansion_;
-  RecursiveLeastSquares<S> rls_;
-  std::shared_ptr<const RoutingTable<S>> table_;  // never null
-  LabelWeightCounts label_weight_counts_;
-  double temperature_ = default_temperature;
-  bool poisoned_ = false;
 };
 
 }  // namespace anyssr::inline v0

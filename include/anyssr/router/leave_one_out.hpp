@@ -43,6 +43,7 @@ struct LabelWeightCounts {
 struct HeldOutScores {
   Eigen::MatrixXd own;         ///< T x n: task columns
   Eigen::MatrixXd best_label;  ///< T x n: the best label column of each task, its own without any
+  Eigen::VectorXd own_label;   ///< n: the column of the row's own label, its task's without any
 
   [[nodiscard]] Eigen::MatrixXd at(double label_weight) const {
     return own + label_weight * best_label;
@@ -86,18 +87,22 @@ template <RealScalar S, class H>
 
 /// @param rows     n x d, learned by the regression
 /// @param targets  n x T, as they were learned
+/// @param task_of_row  one a row
 /// @param weights  s_i, one a row; empty: all 1
 /// Cost: n d^2 + 2 n d T flops.
 template <RealScalar S, FeatureMatrix<S> H>
 [[nodiscard]] HeldOutScores held_out_scores(const RecursiveLeastSquares<S>& regression,
                                             const std::vector<RoutedTask>& tasks, const H& rows,
                                             const SparseRows<S>& targets,
+                                            std::span<const Index> task_of_row,
                                             std::span<const double> weights) {
   const Vector<S> leverage = regression.leverage(rows);
   RowMajorMatrix<S> raw =
       detail::multiply<S>(rows, regression.weights(), regression.options().threads);
   const auto count = static_cast<Index>(tasks.size());
-  HeldOutScores scores{Eigen::MatrixXd(count, rows.rows()), Eigen::MatrixXd(count, rows.rows())};
+  HeldOutScores scores{.own = Eigen::MatrixXd(count, rows.rows()),
+                       .best_label = Eigen::MatrixXd(count, rows.rows()),
+                       .own_label = Eigen::VectorXd(rows.rows())};
   for (Index i = 0; i < rows.rows(); ++i) {
     const S weight = weights.empty() ? S(1) : static_cast<S>(weights[static_cast<std::size_t>(i)]);
     // 1 - s l > 0 in exact arithmetic (ridge > 0); the floor guards against round-off alone.
@@ -107,15 +112,64 @@ template <RealScalar S, FeatureMatrix<S> H>
       raw(i, it.index()) += (S(1) - S(1) / left_out) * it.value();
     }
     task_score_parts(tasks, raw.row(i), scores.own.col(i), scores.best_label.col(i));
+    const RoutedTask& task =
+        tasks[static_cast<std::size_t>(task_of_row[static_cast<std::size_t>(i)])];
+    scores.own_label(i) = static_cast<double>(raw(i, task.column));
+    for (typename SparseRows<S>::InnerIterator it(targets, i); it; ++it) {
+      if (it.index() != task.column) {
+        scores.own_label(i) = static_cast<double>(raw(i, it.index()));
+      }
+    }
   }
   return scores;
 }
 
-/// What the rows of a batch say of confidence and label weights.
+/// What the rows of a batch say of confidence, coverage and label weights.
 struct Calibration {
-  double temperature = 1;    ///< b of softmax(b * scores)
+  /// One a task; of those without a row in the batch with 0 rows. Without their mean scores.
+  std::vector<TaskCalibration> tasks;
   LabelWeightCounts counts;  ///< where a task has label columns
 };
+
+namespace detail {
+
+/// d^2 L / d(log b)^2 of the log loss at its minimum b, summed over the rows: how much they say.
+/// @param scores  T x n
+[[nodiscard]] inline double temperature_information(Eigen::MatrixXd scores, double b) {
+  scores.rowwise() -= scores.colwise().maxCoeff().eval();
+  return static_cast<double>(scores.cols()) * b * b * log_loss_slope(scores, 0, b).curvature;
+}
+
+[[nodiscard]] inline std::vector<TaskCalibration> calibrations_of(
+    const HeldOutScores& scores, std::span<const Index> task_of_row, double label_weight) {
+  const Index tasks = scores.own.rows();
+  const Index rows = scores.own.cols();
+  std::vector<TaskCalibration> result(static_cast<std::size_t>(tasks));
+  std::vector<std::vector<double>> residuals(result.size());
+  for (Index i = 0; i < rows; ++i) {
+    const Index task = task_of_row[static_cast<std::size_t>(i)];
+    const double score = scores.own(task, i) + label_weight * scores.own_label(i);
+    residuals[static_cast<std::size_t>(task)].push_back(1 + label_weight - score);
+  }
+  double temperature = 1;
+  double information = 0;
+  if (tasks > 1) {
+    const Eigen::MatrixXd totals = scores.at(label_weight);
+    temperature = fit_temperature(totals.transpose(), task_of_row);
+    information = temperature_information(totals, temperature);
+  }
+  for (std::size_t t = 0; t < result.size(); ++t) {
+    const auto count = static_cast<double>(residuals[t].size());
+    result[t] = {.rows = static_cast<Index>(residuals[t].size()),
+                 .temperature = temperature,
+                 .temperature_weight = information * count / static_cast<double>(rows),
+                 .mean_score = 0,
+                 .residuals = sketch_residuals(std::move(residuals[t]))};
+  }
+  return result;
+}
+
+}  // namespace detail
 
 /// Calibrates on at most `most` rows of a batch, evenly spread over it.
 /// @param rows         the batch, learned by the regression;  targets, row_weights: its own
@@ -141,13 +195,14 @@ template <RealScalar S, FeatureMatrix<S> H>
                      select_rows(targets, std::span<const Index>(chosen)), chosen_tasks,
                      chosen_weights, label_weight, most);
   }
-  const HeldOutScores scores = held_out_scores(regression, tasks, rows, targets, row_weights);
-  const Eigen::MatrixXd totals = scores.at(label_weight);
-  Calibration result{.temperature = fit_temperature(totals.transpose(), task_of_row), .counts = {}};
+  const HeldOutScores scores =
+      held_out_scores(regression, tasks, rows, targets, task_of_row, row_weights);
+  Calibration result{.tasks = detail::calibrations_of(scores, task_of_row, label_weight),
+                     .counts = {}};
   const bool labelled = std::any_of(tasks.begin(), tasks.end(), [](const RoutedTask& task) {
     return !task.label_columns.empty();
   });
-  if (labelled) result.counts = scores.count(task_of_row);
+  if (labelled && tasks.size() > 1) result.counts = scores.count(task_of_row);
   return result;
 }
 

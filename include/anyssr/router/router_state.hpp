@@ -6,6 +6,7 @@
 /// features' width name the rest.
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <string_view>
 #include <vector>
@@ -21,13 +22,49 @@ struct RouterState {
   std::vector<RoutedTask> tasks;
   RegressionState<S> regression;
   double temperature = 10;  ///< of the confidence, > 0
+  Index removed_rows = 0;   ///< of removed tasks, which the sums still hold
   LabelWeightCounts label_weight_counts;
 };
 
 namespace detail {
 
+/// @throws ArgumentError  for numbers that no rows lead to
+inline void expect_possible_calibration(const RoutedTask& task) {
+  const TaskCalibration& c = task.calibration;
+  const bool finite = std::isfinite(c.temperature) && std::isfinite(c.temperature_weight) &&
+                      std::isfinite(c.mean_score) &&
+                      std::all_of(c.residuals.begin(), c.residuals.end(),
+                                  [](double r) { return std::isfinite(r); });
+  expect(finite && c.rows >= 0 && c.temperature > 0 && c.temperature_weight >= 0 &&
+             std::is_sorted(c.residuals.begin(), c.residuals.end()),
+         "the calibration of task '", task.name,
+         "' holds numbers that no rows lead to, expected finite ones, rows and weights of at least "
+         "0, a temperature above 0, residuals that rise");
+}
+
+/// Refuses a task that waits for a merge and is not the join of its two parts.
+inline void expect_possible_parts(const RoutedTask& task, std::set<std::string_view>& names) {
+  expect(task.parts.size() == 2, "task '", task.name, "' waits to join ", task.parts.size(),
+         " tasks, expected 2");
+  const RoutedTask& a = task.parts[0];
+  const RoutedTask& b = task.parts[1];
+  std::vector<Index> labels = a.label_columns;
+  labels.insert(labels.end(), b.label_columns.begin(), b.label_columns.end());
+  expect(task.column == a.column && task.further_columns == std::vector<Index>{b.column} &&
+             task.label_columns == labels && task.rows == a.rows + b.rows && a.parts.empty() &&
+             b.parts.empty() && a.further_columns.empty() && b.further_columns.empty(),
+         "task '", task.name, "' is not the join of '", a.name, "' and '", b.name, "'");
+  for (const RoutedTask& part : task.parts) {
+    expect_possible_calibration(part);
+    expect<TaskError>(
+        !part.name.empty() && (part.name == task.name || names.insert(part.name).second), "task '",
+        part.name, "' stands there twice, expected each name once");
+  }
+}
+
 /// Refuses tasks that do not share the columns 0..columns-1 out among them.
 /// @throws TaskError  a name empty or twice;  ArgumentError
+/// @param rows  of the regression, without those of removed tasks
 inline void expect_possible_tasks(const std::vector<RoutedTask>& tasks, Index columns, Index rows) {
   std::set<std::string_view> names;
   std::vector<Index> owned;
@@ -42,6 +79,9 @@ inline void expect_possible_tasks(const std::vector<RoutedTask>& tasks, Index co
     expect_positive("the row weight of task '" + task.name + "'", task.row_weight);
     owned.push_back(task.column);
     owned.insert(owned.end(), task.label_columns.begin(), task.label_columns.end());
+    owned.insert(owned.end(), task.further_columns.begin(), task.further_columns.end());
+    expect_possible_calibration(task);
+    if (!task.parts.empty()) expect_possible_parts(task, names);
   }
   expect(sum == rows, "the tasks have ", sum, " rows, expected ", rows,
          ", as many as the regression holds");
@@ -58,8 +98,11 @@ inline void expect_possible_tasks(const std::vector<RoutedTask>& tasks, Index co
 template <RealScalar S>
 void expect_possible_router(const RouterState<S>& state) {
   expect_possible_state(state.regression);
+  expect(state.removed_rows >= 0 && state.removed_rows <= state.regression.rows,
+         "the rows of removed tasks are ", state.removed_rows, ", expected 0..",
+         state.regression.rows);
   expect_possible_tasks(state.tasks, state.regression.cross_correlation.cols(),
-                        state.regression.rows);
+                        state.regression.rows - state.removed_rows);
   expect_positive("temperature", state.temperature);
   const LabelWeightCounts& counts = state.label_weight_counts;
   expect(counts.rows >= 0, "label weight counts have ", counts.rows, " rows, expected 0 or more");

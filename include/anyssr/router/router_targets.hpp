@@ -87,7 +87,7 @@ template <RealScalar S>
 /// @return column here of each of the other's `columns` columns
 inline std::vector<Index> merge_tasks(std::vector<RoutedTask>& tasks,
                                       const std::vector<RoutedTask>& others, Index columns,
-                                      Index next) {
+                                      Index next, double label_weight) {
   std::vector<Index> place(static_cast<std::size_t>(columns), -1);
   for (const RoutedTask& other : others) {
     auto mine = std::find_if(tasks.begin(), tasks.end(),
@@ -102,7 +102,10 @@ inline std::vector<Index> merge_tasks(std::vector<RoutedTask>& tasks,
     expect<TaskError>(mine->rows == 0 || mine->label_columns.empty() == other.label_columns.empty(),
                       "task '", other.name,
                       "' has label columns in one of the routers and none in the other");
+    expect<TaskError>(!mine->frozen && mine->parts.empty() && other.parts.empty(), "task '",
+                      other.name, "' is frozen or waits for a merge: no rows can join it");
     mine->rows += other.rows;
+    mine->calibration = joined_calibration(mine->calibration, other.calibration, label_weight);
     place[static_cast<std::size_t>(other.column)] = mine->column;
     for (std::size_t label = 0; label < other.label_columns.size(); ++label) {
       if (mine->label_columns.size() <= label) mine->label_columns.push_back(next++);
@@ -110,6 +113,29 @@ inline std::vector<Index> merge_tasks(std::vector<RoutedTask>& tasks,
     }
   }
   return place;
+}
+
+/// Columns move left over those that are gone.
+/// @param gone  columns that no task owns any more
+/// @param to    where each old column goes, below 0: nowhere; becomes where it goes in the end
+/// @return number of columns left
+inline Index close_gaps(std::vector<RoutedTask>& tasks, const std::vector<Index>& gone,
+                        std::vector<Index>& to) {
+  std::vector<Index> place(to.size(), 0);
+  for (const Index column : gone) place[static_cast<std::size_t>(column)] = -1;
+  Index count = 0;
+  for (Index& column : place) column = column < 0 ? -1 : count++;
+  for (Index& column : to) column = column < 0 ? -1 : place[static_cast<std::size_t>(column)];
+  const auto move = [&](RoutedTask& task) {
+    task.column = place[static_cast<std::size_t>(task.column)];
+    for (Index& column : task.label_columns) column = place[static_cast<std::size_t>(column)];
+    for (Index& column : task.further_columns) column = place[static_cast<std::size_t>(column)];
+  };
+  for (RoutedTask& task : tasks) {
+    move(task);
+    for (RoutedTask& part : task.parts) move(part);
+  }
+  return count;
 }
 
 }  // namespace anyssr::inline v0::detail

@@ -8,7 +8,8 @@
 ///   confidence = softmax(b * scores) at the best task
 ///
 /// A task without label columns counts its task column as its best label. w is fixed while
-/// learning, so the chosen task depends on the rows learned and not on their order.
+/// learning, so the chosen task depends on the rows learned and not on their order. A task that is
+/// not active is never chosen: its score is minus infinity.
 
 #include <algorithm>
 #include <cmath>
@@ -21,25 +22,19 @@
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/router/novelty.hpp"
+#include "anyssr/router/routed_task.hpp"
 #include "anyssr/router/routing_decision.hpp"
 #include "anyssr/subspace/any_expansion.hpp"
 
 namespace anyssr::inline v0 {
-
-/// A task as the router knows it.
-struct RoutedTask {
-  std::string name;
-  Index rows = 0;         ///< rows learned
-  double row_weight = 1;  ///< of each of its rows: 1, or 1 / n_t in a balanced router
-  Index column = 0;       ///< its task column of W
-  std::vector<Index> label_columns = {};  ///< column of W of each of its labels; may be empty
-};
 
 /// Memory that decisions use again. One a thread.
 template <RealScalar S>
 struct RoutingWorkspace {
   RowMajorMatrix<S> raw;      ///< n x columns of W
   Vector<double> best_label;  ///< one a task
+  LeverageWorkspace<S> leverage;
   ExpansionWorkspace<S> expansion;
 };
 
@@ -53,6 +48,7 @@ void task_score_parts(const std::vector<RoutedTask>& tasks, const Raw& raw, Own&
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     const auto at = static_cast<Index>(t);
     own(at) = static_cast<double>(raw(tasks[t].column));
+    for (const Index column : tasks[t].further_columns) own(at) += static_cast<double>(raw(column));
     double best =
         tasks[t].label_columns.empty() ? own(at) : -std::numeric_limits<double>::infinity();
     for (const Index column : tasks[t].label_columns) {
@@ -81,26 +77,57 @@ template <RealScalar S>
 
 }  // namespace detail
 
+/// What turns scores into confidence and candidates.
+struct RoutingParameters {
+  double label_weight = 1;      ///< w
+  double temperature = 10;      ///< b of softmax(b * scores)
+  ResidualQuantiles residuals;  ///< of all tasks
+};
+
 template <RealScalar S>
 class RoutingTable {
  public:
   using Scalar = S;
 
   RoutingTable(std::shared_ptr<const AnyExpansion<S>> expansion, const Matrix<S>& weights,
-               std::vector<RoutedTask> tasks, double label_weight, double temperature)
+               std::vector<RoutedTask> tasks, const RoutingParameters& parameters,
+               NoveltyMeter<S> meter)
       : expansion_(std::move(expansion)),
         weights_(detail::to_row_major(weights)),
         tasks_(std::move(tasks)),
-        label_weight_(label_weight),
-        temperature_(temperature) {}
+        parameters_(parameters),
+        meter_(std::move(meter)),
+        active_(std::any_of(tasks_.begin(), tasks_.end(),
+                            [](const RoutedTask& task) { return task.active; })) {}
 
   [[nodiscard]] Index feature_dim() const noexcept { return expansion_->in_dim(); }
   [[nodiscard]] const std::vector<RoutedTask>& tasks() const noexcept { return tasks_; }
   [[nodiscard]] const RowMajorMatrix<S>& weights() const noexcept { return weights_; }
 
   /// b of softmax(b * scores).
-  [[nodiscard]] double temperature() const noexcept { return temperature_; }
-  [[nodiscard]] double label_weight() const noexcept { return label_weight_; }
+  [[nodiscard]] double temperature() const noexcept { return parameters_.temperature; }
+  [[nodiscard]] double label_weight() const noexcept { return parameters_.label_weight; }
+  /// How novelty is measured, and its numbers.
+  [[nodiscard]] const NoveltyMeter<S>& meter() const noexcept { return meter_; }
+
+  /// The score from which on a task belongs to a query's candidates, so that the right one is among
+  /// them for a share `coverage` of queries like those learned (task_calibration.hpp); minus
+  /// infinity where too few rows were learned to promise that.
+  /// @param coverage  above 0, below 1
+  [[nodiscard]] double candidate_threshold(double coverage) const {
+    detail::expect(coverage > 0 && coverage < 1, "coverage is ", coverage,
+                   ", expected above 0 and below 1");
+    return 1 + parameters_.label_weight - parameters_.residuals.at(coverage);
+  }
+
+  /// Calls f(expanded) with the expanded rows of features, which are 1 or more x feature_dim().
+  template <FeatureMatrix<S> X, class F>
+  void visit_expanded(const X& features, RoutingWorkspace<S>& workspace, const F& f) const {
+    check(features);
+    expansion_->visit_expanded(features, workspace.expansion, f);
+  }
+  /// Whether weights belong to the features themselves: no expansion lies between.
+  [[nodiscard]] bool has_plain_features() const noexcept { return expansion_->passes_through(); }
 
   /// Decides on n queries.
   /// @param features   n x feature_dim(), dense or row-major sparse
@@ -115,7 +142,7 @@ class RoutingTable {
     decisions.resize(static_cast<std::size_t>(features.rows()));
     score(features, workspace);
     for (Index i = 0; i < features.rows(); ++i) {
-      conclude(workspace.raw.row(i), workspace, decisions[static_cast<std::size_t>(i)]);
+      conclude(i, workspace, decisions[static_cast<std::size_t>(i)]);
     }
   }
 
@@ -125,13 +152,14 @@ class RoutingTable {
     detail::expect_rows("features", features, 1);
     check(features);
     score(features, workspace);
-    conclude(workspace.raw.row(0), workspace, decision);
+    conclude(0, workspace, decision);
   }
 
  private:
   template <class X>
   void check(const X& features) const {
     detail::expect<TaskError>(!tasks_.empty(), "no task is learned yet: call learn first");
+    detail::expect<TaskError>(active_, "no task is active: all are archived, restore one first");
     detail::expect_cols("features", features, feature_dim());
     detail::expect_finite("features", features);
   }
@@ -142,8 +170,10 @@ class RoutingTable {
     if (workspace.raw.rows() != features.rows() || workspace.raw.cols() != weights_.cols()) {
       workspace.raw.resize(features.rows(), weights_.cols());
     }
-    expansion_->visit_expanded(features, workspace.expansion,
-                               [&](const auto& expanded) { multiply(expanded, workspace.raw); });
+    expansion_->visit_expanded(features, workspace.expansion, [&](const auto& expanded) {
+      multiply(expanded, workspace.raw);
+      meter_.measure(expanded, workspace.leverage);
+    });
   }
 
   template <class X>
@@ -162,17 +192,18 @@ class RoutingTable {
     }
   }
 
-  template <class Raw>
-  void conclude(const Raw& raw, RoutingWorkspace<S>& workspace, RoutingDecision& decision) const {
+  void conclude(Index row, RoutingWorkspace<S>& workspace, RoutingDecision& decision) const {
     const auto count = static_cast<Index>(tasks_.size());
     if (decision.scores.size() != count) decision.scores.resize(count);
     if (workspace.best_label.size() != count) workspace.best_label.resize(count);
-    task_score_parts(tasks_, raw, decision.scores, workspace.best_label);
-    decision.scores += label_weight_ * workspace.best_label;
-    decision.task = 0;
+    task_score_parts(tasks_, workspace.raw.row(row), decision.scores, workspace.best_label);
+    decision.scores += parameters_.label_weight * workspace.best_label;
+    decision.task = -1;
     decision.runner_up = -1;
-    for (Index t = 1; t < count; ++t) {
-      if (decision.scores(t) > decision.scores(decision.task)) {
+    for (Index t = 0; t < count; ++t) {
+      if (!tasks_[static_cast<std::size_t>(t)].active) {
+        decision.scores(t) = -std::numeric_limits<double>::infinity();
+      } else if (decision.task < 0 || decision.scores(t) > decision.scores(decision.task)) {
         decision.runner_up = std::exchange(decision.task, t);
       } else if (decision.runner_up < 0 ||
                  decision.scores(t) > decision.scores(decision.runner_up)) {
@@ -181,16 +212,19 @@ class RoutingTable {
     }
     const double best = decision.scores(decision.task);
     decision.margin = decision.runner_up < 0 ? best : best - decision.scores(decision.runner_up);
-    decision.confidence = 1 / (temperature_ * (decision.scores.array() - best)).exp().sum();
-    decision.novelty.reset();
+    decision.confidence =
+        1 / (parameters_.temperature * (decision.scores.array() - best)).exp().sum();
+    decision.novelty =
+        meter_.novelty(best / (1 + parameters_.label_weight), row, workspace.leverage);
     decision.outcome = RoutingOutcome::routed;
   }
 
   std::shared_ptr<const AnyExpansion<S>> expansion_;
   RowMajorMatrix<S> weights_;  // d x columns; row-major, so a sparse query reads whole rows
   std::vector<RoutedTask> tasks_;
-  double label_weight_;
-  double temperature_;
+  RoutingParameters parameters_;
+  NoveltyMeter<S> meter_;
+  bool active_;  // whether any task is
 };
 
 }  // namespace anyssr::inline v0

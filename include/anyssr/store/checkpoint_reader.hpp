@@ -22,6 +22,7 @@
 #include "anyssr/store/adapter_folder.hpp"
 #include "anyssr/store/adapter_store.hpp"
 #include "anyssr/store/generations.hpp"
+#include "anyssr/store/inspector_file.hpp"
 #include "anyssr/store/learner_options_json.hpp"
 #include "anyssr/store/probe.hpp"
 #include "anyssr/store/router_file.hpp"
@@ -40,7 +41,8 @@ struct LoadOptions {
   /// Bytes that the frozen layer of a LiftedBackbone may take by the word of the options alone: a
   /// checkpoint without tasks has no head whose size bears its width out.
   std::size_t unproven_lift_bytes = std::size_t{256} << 20;
-  /// Changes the options of what is to come: adapter, train, subspace, subspace_fit, seed.
+  /// Changes the options of what is to come: adapter, train, subspace, subspace_fit, inspector,
+  /// router.novelty, seed.
   std::function<void(LearnerOptions&)> adjust = {};
 };
 
@@ -50,6 +52,7 @@ struct LoadReport {
   std::string created = {};                ///< RFC 3339, UTC
   std::string library = {};                ///< version that wrote it
   std::string scalar = {};                 ///< of the stored numbers: "f32" or "f64"
+  std::string audit_head = {};             ///< SaveOptions::audit_head; empty: none was given
   std::string damage = {};                 ///< of the current generation, where an older was taken
   std::vector<std::string> warnings = {};  ///< what may be a mistake
   /// With an adapter budget: what the store of the learner's adapters has done so far and holds.
@@ -66,17 +69,43 @@ struct StoredLearner {
   LearnerOptions options;
   LearnerState<S> state;
   std::shared_ptr<AdapterStore<S>> adapters;  // with a budget; handles are made of infos then
-  std::vector<AdapterInfo> infos;             // one a task
+  std::vector<AdapterInfo> infos;             // one a task and part (with_parts)
 };
 
 [[nodiscard]] inline std::vector<RoutedTask> routed_tasks(const Manifest& manifest) {
   std::vector<RoutedTask> tasks;
-  for (const StoredTask& task : manifest.tasks) {
-    tasks.push_back({.name = task.name,
-                     .column = static_cast<Index>(task.column),
-                     .label_columns = {task.labels.begin(), task.labels.end()}});
-  }
+  for (const StoredTask& task : manifest.tasks) tasks.push_back(routed_task(task));
   return tasks;
+}
+
+/// Gives the handles of all tasks and parts (with_parts) their places in a state.
+template <RealScalar S>
+void place_handles(const Manifest& manifest,
+                   const std::vector<std::shared_ptr<const AdapterHandle<S>>>& handles,
+                   LearnerState<S>& state) {
+  auto next = handles.begin();
+  for (const StoredTask& task : manifest.tasks) {
+    state.handles.push_back(*next++);
+    for (std::size_t k = 0; k < task.parts.size(); ++k) state.merged[task.name].push_back(*next++);
+  }
+}
+
+/// What is known of the adapters, and where all are to be in memory the adapters.
+template <RealScalar S>
+void read_adapters(const std::filesystem::path& root, bool all, StoredLearner<S>& stored) {
+  std::vector<std::shared_ptr<const AdapterHandle<S>>> handles;
+  for (const StoredTask* task : with_parts(stored.manifest.tasks)) {
+    const std::filesystem::path folder = root / "adapters" / task->adapter;
+    stored.infos.push_back(read_adapter_info<S>(folder));
+    const std::uint64_t digest = stored.infos.back().digest;
+    expect<FormatError>(digest == task->digest, (folder / "task.json").string(), ": digest is ",
+                        word_text(digest), ", expected ", word_text(task->digest),
+                        " as in the manifest");
+    if (!all) continue;
+    handles.push_back(std::make_shared<const AdapterHandle<S>>(
+        stored.infos.back(), std::make_shared<const Adapter<S>>(read_adapter_folder<S>(folder))));
+  }
+  if (all) place_handles(stored.manifest, handles, stored.state);
 }
 
 template <RealScalar S>
@@ -97,25 +126,19 @@ template <RealScalar S>
                         : expansion.dim;
   const Dtype dtype = manifest.scalar == "f32" ? Dtype::F32 : Dtype::F64;
   stored.state.router =
-      read_router_file<S>(root / manifest.router, dim, dtype, routed_tasks(manifest));
+      read_router_file<S>(root / manifest.router, dim, dtype, routed_tasks(manifest),
+                          static_cast<Index>(manifest.removed_rows));
   stored.state.generation = manifest.changes;
+  stored.state.policy = manifest.policy;
+  stored.state.usage = manifest.usage;
+  stored.state.inspector = read_inspector(root, manifest);
   std::map<std::string, Matrix<S>> spans = read_spans<S>(root, manifest);
   try {
     stored.state.subspaces = TaskSubspaces<S>(std::move(spans));
   } catch (const Error& error) {
     raise<FormatError>(root.string(), ": generation ", manifest.generation, ": ", error.what());
   }
-  for (const StoredTask& task : manifest.tasks) {
-    const std::filesystem::path folder = root / "adapters" / task.adapter;
-    stored.infos.push_back(read_adapter_info<S>(folder));
-    const std::uint64_t digest = stored.infos.back().digest;
-    expect<FormatError>(digest == task.digest, (folder / "task.json").string(), ": digest is ",
-                        word_text(digest), ", expected ", word_text(task.digest),
-                        " as in the manifest");
-    if (options.adapter_budget > 0) continue;
-    stored.state.handles.push_back(std::make_shared<const AdapterHandle<S>>(
-        stored.infos.back(), std::make_shared<const Adapter<S>>(read_adapter_folder<S>(folder))));
-  }
+  read_adapters(root, options.adapter_budget == 0, stored);
   return stored;
 }
 
@@ -128,8 +151,9 @@ void add_handles(const std::filesystem::path& given_root, const LoadOptions& opt
   if (options.adapter_budget == 0) return;
   const std::filesystem::path root = absolute_path(given_root);  // a process may change its folder
   std::map<std::string, std::vector<StoredFile>> files;
-  for (const StoredTask& task : stored.manifest.tasks) {
-    files.emplace(task.adapter, files_below(stored.manifest, "adapters/" + task.adapter));
+  const auto tasks = with_parts(stored.manifest.tasks);
+  for (const StoredTask* task : tasks) {
+    files.emplace(task->adapter, files_below(stored.manifest, "adapters/" + task->adapter));
   }
   stored.adapters = std::make_shared<AdapterStore<S>>(
       options.adapter_budget, [root, backbone, files](const std::string& folder) {
@@ -148,12 +172,15 @@ void add_handles(const std::filesystem::path& given_root, const LoadOptions& opt
         }
         return adapter;
       });
-  for (std::size_t t = 0; t < stored.infos.size(); ++t) {
-    const AdapterInfo& info = stored.infos[t];
-    stored.state.handles.push_back(std::make_shared<const AdapterHandle<S>>(
-        info, [store = stored.adapters, folder = stored.manifest.tasks[t].adapter,
-               bytes = info.bytes] { return store->get(folder, bytes); }));
+  std::vector<std::shared_ptr<const AdapterHandle<S>>> handles;
+  for (std::size_t k = 0; k < stored.infos.size(); ++k) {
+    const AdapterInfo& info = stored.infos[k];
+    handles.push_back(std::make_shared<const AdapterHandle<S>>(
+        info, [store = stored.adapters, folder = tasks[k]->adapter, bytes = info.bytes] {
+          return store->get(folder, bytes);
+        }));
   }
+  place_handles(stored.manifest, handles, stored.state);
 }
 
 /// Refuses a backbone that is not the one that the state was learned on.
@@ -248,6 +275,18 @@ void expect_spans_fit(const typename Learner::Adaptable& backbone,
   }
 }
 
+/// Refuses adapters in memory, of tasks that wait for a merge, that the backbone cannot answer
+/// under (ContinualLearner::restore checks those of the tasks themselves).
+template <class Learner>
+void expect_parts_fit(const typename Learner::Adaptable& backbone,
+                      const LearnerState<typename Learner::Scalar>& state) {
+  for (const auto& [task, handles] : state.merged) {
+    for (const auto& handle : handles) {
+      if (handle->is_resident()) Learner::check_adapter(backbone, *handle->get());
+    }
+  }
+}
+
 /// The learner that a stored state makes; errors of contents become FormatErrors of the folder.
 template <class Learner>
 [[nodiscard]] Learner build_learner(const std::filesystem::path& root,
@@ -265,6 +304,7 @@ template <class Learner>
                            is_backbone_in_question = false;
                            expect_spans_fit<Learner>(*adaptable, stored.state.subspaces);
                            add_handles<Learner>(root, options, adaptable, stored);
+                           expect_parts_fit<Learner>(*adaptable, stored.state);
                            return std::move(stored.state);
                          });
     expect_same_expansion(root, learner.router().expansion(), stored.manifest);
@@ -309,6 +349,7 @@ template <class Learner>
                  .created = manifest.created,
                  .library = manifest.library,
                  .scalar = manifest.scalar,
+                 .audit_head = manifest.audit_head,
                  .damage = damage};
         detail::expect_scalar<S>(root, manifest, options.narrow, found.warnings);
         stored = detail::read_learner<S>(root, manifest, options);

@@ -12,8 +12,6 @@
 /// An error before (4) deletes what was written and leaves the checkpoint as it was. Adapters are
 /// written once: saving after task 100 writes the router and one adapter.
 
-#include <array>
-#include <ctime>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -27,10 +25,11 @@
 #include "anyssr/learner/continual_learner.hpp"
 #include "anyssr/store/adapter_folder.hpp"
 #include "anyssr/store/checkpoint_lock.hpp"
+#include "anyssr/store/describe_learner.hpp"
 #include "anyssr/store/generations.hpp"
+#include "anyssr/store/inspector_file.hpp"
 #include "anyssr/store/learner_options_json.hpp"
 #include "anyssr/store/pending_files.hpp"
-#include "anyssr/store/probe.hpp"
 #include "anyssr/store/router_file.hpp"
 #include "anyssr/store/span_files.hpp"
 #include "anyssr/store/succession.hpp"
@@ -43,26 +42,20 @@ struct SaveOptions {
       false;  ///< read all that is stored through; where the current generation is
               ///< damaged go on from the newest whole one, and write damaged adapters anew
   bool replace = false;  ///< save over a state that this learner does not come from
+  std::string audit_head =
+      {};  ///< AuditLog::head of the moment, "sha256:" and 64 digits: a later cut of the log shows
+           ///< against it (LoadReport::audit_head); empty: none is kept
 };
 
 struct SaveReport {
   std::uint64_t generation = 0;     ///< of the checkpoint
-  std::uint64_t bytes_written = 0;  ///< router, adapters, spans and manifest
+  std::uint64_t bytes_written = 0;  ///< router, adapters, spans, inspector and manifest
   std::size_t adapters_written = 0;
   std::vector<std::string> warnings = {};  ///< what could not be deleted
   double seconds = 0;
 };
 
 namespace detail {
-
-/// 2026-01-31T12:00:00Z
-[[nodiscard]] inline std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
-}
 
 /// Refuses a manifest that no load would take: a number that JSON has no form for, or too long.
 /// @throws ArgumentError
@@ -130,11 +123,15 @@ class CheckpointWriter {
     const detail::Stopwatch clock;
     SaveReport report;
     lock_.expect_held();
+    detail::expect(options.audit_head.empty() || detail::is_audit_head(options.audit_head),
+                   "audit_head is ", detail::in_quotes(options.audit_head),
+                   ", expected sha256: and 64 digits of 0-9a-f, or nothing");
     const std::optional<Manifest> base = find_base(options);
     Manifest next;
     detail::PendingFiles pending(root_);
     learner.while_unchanged([&] {
-      next = describe(learner);
+      next = detail::describe_learner(learner);
+      next.audit_head = options.audit_head;
       if (base && !options.replace) {
         detail::expect_successor(root_, *base, next, learner.router());
       }
@@ -206,38 +203,6 @@ class CheckpointWriter {
     return next;
   }
 
-  template <class Learner>
-  [[nodiscard]] static Manifest describe(const Learner& learner) {
-    detail::expect<NumericalError>(!learner.is_poisoned(),
-                                   "the router is poisoned by an earlier failed factorisation: its "
-                                   "state cannot be saved; the last saved one is whole");
-    Manifest manifest;
-    manifest.changes = learner.snapshot().generation();
-    manifest.library = ANYSSR_VERSION_STRING;
-    manifest.created = detail::utc_now();
-    manifest.scalar = detail::scalar_name<typename Learner::Scalar>();
-    manifest.backbone = detail::fingerprint_of(learner.backbone());
-    detail::expect_utf8("the fingerprint of the backbone", manifest.backbone);
-    manifest.feature_dim = static_cast<std::uint64_t>(learner.router().feature_dim());
-    manifest.backbone_probe = detail::probe_backbone(learner.backbone());
-    manifest.expansion = learner.router().expansion().fingerprint();
-    manifest.expansion_probe = detail::probe_expansion(learner.router().expansion());
-    LearnerOptions options = learner.options();
-    options.router = learner.router().options();
-    for (const std::string& site : options.adapter.sites) detail::expect_utf8("a site", site);
-    manifest.options = detail::learner_options_json(options);
-    const auto snapshot = learner.snapshot();
-    for (const RoutedTask& task : learner.router().tasks()) {
-      detail::expect_utf8("the task name", task.name);
-      manifest.tasks.push_back({.name = task.name,
-                                .adapter = {},
-                                .digest = snapshot.handles()[manifest.tasks.size()]->info().digest,
-                                .column = static_cast<std::uint64_t>(task.column),
-                                .labels = {task.label_columns.begin(), task.label_columns.end()}});
-    }
-    return manifest;
-  }
-
   /// Everything of a generation but its manifest.
   template <class Learner>
   void write_state(const Learner& learner, const std::optional<Manifest>& base, Manifest& next,
@@ -254,6 +219,7 @@ class CheckpointWriter {
     report.bytes_written += next.files.back().bytes;
     report.bytes_written += detail::write_spans(root_, learner.subspaces(), base ? &*base : nullptr,
                                                 verify, next, pending);
+    report.bytes_written += detail::write_inspector(root_, learner.inspector(), next, pending);
   }
 
   template <class Learner>
@@ -263,13 +229,16 @@ class CheckpointWriter {
     std::map<std::uint64_t, std::string> stored;  // digest -> folder of the base
     std::map<std::uint64_t, std::string> listed;  // digest -> folder of the new generation
     if (base && base->scalar == next.scalar) {    // a narrowed adapter keeps its digest
-      for (const StoredTask& task : base->tasks) stored.emplace(task.digest, task.adapter);
+      for (const StoredTask* task : detail::with_parts(base->tasks)) {
+        stored.emplace(task->digest, task->adapter);
+      }
     }
     std::uint64_t number = detail::next_folder_number(root_ / "adapters");
-    const auto snapshot = learner.snapshot();
-    for (std::size_t t = 0; t < next.tasks.size(); ++t) {
-      StoredTask& task = next.tasks[t];
-      const AdapterHandle<S>& handle = *snapshot.handles()[t];
+    const auto handles = detail::handles_with_parts(learner);
+    const auto tasks = detail::with_parts(next.tasks);
+    for (std::size_t k = 0; k < tasks.size(); ++k) {
+      StoredTask& task = *tasks[k];
+      const AdapterHandle<S>& handle = *handles[k];
       if (const auto same = listed.find(task.digest); same != listed.end()) {
         task.adapter = same->second;
         continue;

@@ -7,6 +7,7 @@
 /// the machine and are not kept.
 
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,11 @@ namespace anyssr::inline v0::detail {
 
 inline constexpr std::array<EnumName<RidgeScale>, 2> ridge_scale_names{
     {{RidgeScale::relative, "relative"}, {RidgeScale::absolute, "absolute"}}};
+inline constexpr std::array<EnumName<NoveltyMode>, 4> novelty_mode_names{
+    {{NoveltyMode::none, "none"},
+     {NoveltyMode::score, "score"},
+     {NoveltyMode::diagonal, "diagonal"},
+     {NoveltyMode::leverage, "leverage"}}};
 inline constexpr std::array<EnumName<Schedule>, 3> schedule_names{
     {{Schedule::constant, "constant"}, {Schedule::linear, "linear"}, {Schedule::cosine, "cosine"}}};
 inline constexpr std::array<EnumName<SubspaceChoice>, 3> subspace_choice_names{
@@ -49,6 +55,11 @@ class OptionWriter {
     OptionWriter writer(inner);
     f(writer);
     json_[key] = std::move(inner);
+  }
+  /// A section that is there where the options are.
+  template <class T, class F>
+  void optional_section(const std::string& key, const std::optional<T>& options, const F& f) {
+    if (options) section(key, [&](auto& writer) { f(writer, *options); });
   }
 
  private:
@@ -103,6 +114,13 @@ class OptionReader {
     OptionReader reader(inner);
     f(reader);
   }
+  template <class T, class F>
+  void optional_section(const std::string& key, std::optional<T>& options, const F& f) {
+    options.reset();
+    if (!fields_.has(key)) return;
+    options.emplace();
+    section(key, [&](auto& reader) { f(reader, *options); });
+  }
 
  private:
   const JsonFields& fields_;
@@ -125,8 +143,35 @@ void visit_router_options(Visitor& visitor, Options& options) {
   visitor.field("label_columns", options.label_columns);
   visitor.field("label_weight", options.label_weight);
   visitor.field("balanced", options.balanced);
+  visitor.section("novelty", [&](auto& novelty) {
+    novelty.name("mode", options.novelty.mode, novelty_mode_names);
+    novelty.field("leverage_weight", options.novelty.leverage_weight);
+  });
   visitor.field("calibration_rows", options.calibration_rows);
   visitor.field("rollback_copy", options.rollback_copy);
+}
+
+template <class Visitor, class Options>
+void visit_inspector_options(Visitor& visitor, Options& options) {
+  visitor.field("sketch", options.sketch);
+  visitor.seed("seed", options.seed);
+  visitor.field("window_seconds", options.window_seconds);
+  visitor.field("max_windows", options.max_windows);
+  visitor.field("now_windows", options.now_windows);
+  visitor.section("drift", [&](auto& drift) {
+    drift.field("alarm_p", options.drift.alarm_p);
+    drift.field("smallest_shift", options.drift.smallest_shift);
+    drift.field("smallest_share_shift", options.drift.smallest_share_shift);
+    drift.field("min_rows", options.drift.min_rows);
+  });
+  visitor.section("balance", [&](auto& balance) {
+    balance.field("largest_label_share", options.balance.largest_label_share);
+    balance.field("fewest_label_rows", options.balance.fewest_label_rows);
+    balance.field("largest_task_share", options.balance.largest_task_share);
+    balance.field("smallest_task_share", options.balance.smallest_task_share);
+    balance.field("min_rows", options.balance.min_rows);
+  });
+  visitor.field("min_group_rows", options.min_group_rows);
 }
 
 /// Calls the visitor with the key and place of every option.
@@ -169,6 +214,9 @@ void visit_learner_options(Visitor& visitor, Options& options) {
     lift.field("closed_form_head", options.lift.closed_form_head);
     lift.field("closed_form_ridge", options.lift.closed_form_ridge);
     lift.seed("seed", options.lift.seed);
+  });
+  visitor.optional_section("inspector", options.inspector, [](auto& inspector, auto& chosen) {
+    visit_inspector_options(inspector, chosen);
   });
   visitor.seed("seed", options.seed);
 }

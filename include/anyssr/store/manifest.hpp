@@ -11,8 +11,12 @@
 ///
 /// Versions: another major is refused. A higher minor loads where every name of `must_understand`
 /// is known, and is not saved over, since what this version does not know would be lost. Unknown
-/// keys are ignored.
+/// keys are ignored. Version 1.1 is written, with names in `must_understand`, where the state holds
+/// what 1.0 would misread: a task that is archived ("disabled") or waits for a merge ("merge"),
+/// rows of removed tasks ("removed_rows"), a policy other than the default ("policy").
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -26,6 +30,8 @@
 #include "anyssr/core/version.hpp"
 #include "anyssr/io/json_fields.hpp"
 #include "anyssr/io/sha256.hpp"
+#include "anyssr/store/serving_json.hpp"
+#include "anyssr/store/stored_tasks.hpp"
 
 namespace anyssr::inline v0 {
 
@@ -34,15 +40,6 @@ struct StoredFile {
   std::string path;  ///< relative to the folder, with /
   std::uint64_t bytes = 0;
   std::string check;  ///< "sha256:" and 64 digits, or "crc32c:" and 8
-};
-
-/// A task of a checkpoint, in the order of the router.
-struct StoredTask {
-  std::string name;
-  std::string adapter;                     ///< folder name below adapters/
-  std::uint64_t digest = 0;                ///< AdapterInfo::digest
-  std::uint64_t column = 0;                ///< of W
-  std::vector<std::uint64_t> labels = {};  ///< column of each label
 };
 
 /// A file of orthonormal columns by site, which the files before it are continued by.
@@ -68,13 +65,22 @@ struct Manifest {
   std::string router;              ///< file
   std::vector<StoredSpans> spans;  ///< files whose columns stand side by side
   std::vector<StoredTask> tasks;
+  std::uint64_t removed_rows = 0;  ///< of removed tasks, which the router's sums still hold
+  RoutingPolicy policy;
+  UsageMeter::Counts usage;
+  std::string inspector;   ///< file; empty: the learner watches nothing
+  std::string audit_head;  ///< "sha256:..." of the audit log's last line (AuditLog::head); or empty
   std::vector<StoredFile> files;
 };
 
 namespace detail {
 
 inline constexpr std::uint64_t manifest_major = 1;
-inline constexpr std::uint64_t manifest_minor = 0;
+inline constexpr std::uint64_t manifest_minor = 1;  // the highest that is written
+/// What a reader of version 1.0 would misread, where it is there.
+inline constexpr std::array<std::string_view, 4> understood_names{"disabled", "merge",
+                                                                  "removed_rows", "policy"};
+inline constexpr std::uint64_t max_rows = std::uint64_t{1} << 53;
 inline constexpr std::uint64_t max_manifest_bytes = std::uint64_t{64} << 20;
 inline constexpr std::size_t check_digits = 64;
 inline constexpr std::uint64_t generation_limit = std::uint64_t{1} << 53;  // of JSON's numbers
@@ -118,63 +124,14 @@ inline constexpr std::uint64_t generation_limit = std::uint64_t{1} << 53;  // of
   return path;
 }
 
-[[nodiscard]] inline std::vector<double> parse_numbers(const JsonFields& fields,
-                                                       std::string_view key) {
+[[nodiscard]] inline std::vector<double> parse_probe(const JsonFields& fields) {
   std::vector<double> numbers;
-  fields.for_each(key, [&](const Json& value, const std::string& place) {
+  fields.for_each("probe", [&](const Json& value, const std::string& place) {
     expect<FormatError>(value.is_number() && std::isfinite(value.get<double>()), place, ": is ",
                         value.dump(), ", expected a finite number");
     numbers.push_back(value.get<double>());
   });
   return numbers;
-}
-
-/// Tasks and columns stand in one list of columns, {"task": name, "label": number or null}.
-[[nodiscard]] inline Json columns_json(const std::vector<StoredTask>& tasks) {
-  std::vector<Json> columns;
-  const auto put = [&](std::uint64_t column, Json value) {
-    if (columns.size() <= column) columns.resize(column + 1);
-    columns[column] = std::move(value);
-  };
-  for (const StoredTask& task : tasks) {
-    put(task.column, {{"task", task.name}, {"label", nullptr}});
-    for (std::size_t label = 0; label < task.labels.size(); ++label) {
-      put(task.labels[label], {{"task", task.name}, {"label", label}});
-    }
-  }
-  return columns;
-}
-
-inline void parse_columns(const JsonFields& fields, std::vector<StoredTask>& tasks) {
-  std::map<std::string_view, StoredTask*> by_name;
-  for (StoredTask& task : tasks) by_name.emplace(task.name, &task);
-  std::map<const StoredTask*, std::map<std::uint64_t, std::uint64_t>> labels;
-  std::set<const StoredTask*> seen;
-  std::uint64_t column = 0;
-  fields.for_each("columns", [&](const Json& value, const std::string& place) {
-    const JsonFields entry(value, place);
-    const auto task = by_name.find(entry.text("task"));
-    if (task == by_name.end()) entry.refuse("task", "the name of a task of the manifest");
-    if (entry.has("label") && value.at("label").is_null()) {
-      if (!seen.insert(task->second).second) entry.refuse("task", "one task column a task");
-      task->second->column = column;
-    } else {
-      const std::uint64_t label = entry.count("label", 1000000);
-      if (!labels[task->second].emplace(label, column).second) {
-        entry.refuse("label", "each label of a task once");
-      }
-    }
-    ++column;
-  });
-  expect<FormatError>(seen.size() == tasks.size(), fields.place(), ": columns name ", seen.size(),
-                      " tasks, expected ", tasks.size());
-  for (StoredTask& task : tasks) {
-    for (const auto& [label, at] : labels[&task]) {
-      expect<FormatError>(label == task.labels.size(), fields.place(), ": task ",
-                          in_quotes(task.name), " has no column for label ", task.labels.size());
-      task.labels.push_back(at);
-    }
-  }
 }
 
 inline void parse_version(const JsonFields& fields, Manifest& manifest) {
@@ -193,27 +150,13 @@ inline void parse_version(const JsonFields& fields, Manifest& manifest) {
                       manifest_major, ".x: this is anyssr ", ANYSSR_VERSION_STRING);
   manifest.minor = version[1];
   fields.for_each("must_understand", [&](const Json& name, const std::string& place) {
+    const bool is_understood =
+        name.is_string() && std::find(understood_names.begin(), understood_names.end(),
+                                      name.get<std::string>()) != understood_names.end();
+    if (is_understood) return;
     raise<FormatError>(place, ": is ", name.dump(), ", which anyssr ", ANYSSR_VERSION_STRING,
                        " does not understand: take the version that wrote it, ", manifest.library);
   });
-}
-
-inline void parse_tasks(const JsonFields& fields, Manifest& manifest) {
-  std::set<std::string> names;
-  fields.for_each("tasks", [&](const Json& value, const std::string& place) {
-    const JsonFields entry(value, place);
-    StoredTask task{.name = entry.text("name"),
-                    .adapter = stored_path(entry, "adapter"),
-                    .digest = entry.word("digest")};
-    if (task.name.empty() || !names.insert(task.name).second) {
-      entry.refuse("name", "a name that no other task has");
-    }
-    if (entry.text("status") != "active") entry.refuse("status", "\"active\"");
-    if (task.adapter.find('/') != std::string::npos)
-      entry.refuse("adapter", "the name of a folder");
-    manifest.tasks.push_back(std::move(task));
-  });
-  parse_columns(fields, manifest.tasks);
 }
 
 inline void parse_spans(const JsonFields& fields, Manifest& manifest) {
@@ -259,12 +202,46 @@ inline void parse_files(const JsonFields& fields, Manifest& manifest) {
                         in_quotes(path), ", which the manifest names");
   };
   expect_listed(manifest.router);
+  if (!manifest.inspector.empty()) expect_listed(manifest.inspector);
   for (const StoredSpans& spans : manifest.spans) expect_listed(spans.file);
-  for (const StoredTask& task : manifest.tasks) {
+  for (const StoredTask* task : with_parts(manifest.tasks)) {
     for (const char* file : {"adapter_config.json", "adapter_model.safetensors", "task.json"}) {
-      expect_listed("adapters/" + task.adapter + "/" + file);
+      expect_listed("adapters/" + task->adapter + "/" + file);
     }
   }
+}
+
+/// Whether a text can be AuditLog::head of a log with lines.
+[[nodiscard]] inline bool is_audit_head(std::string_view text) {
+  return text.starts_with("sha256:") && is_check(text);
+}
+
+/// What came after version 1.0: each key may be absent.
+inline void parse_serving(const JsonFields& fields, Manifest& manifest) {
+  if (fields.has("removed_rows")) manifest.removed_rows = fields.count("removed_rows", max_rows);
+  if (fields.has("policy")) manifest.policy = parse_policy(fields.object("policy"));
+  if (fields.has("usage")) manifest.usage = parse_usage(fields);
+  if (fields.has("inspector")) manifest.inspector = stored_path(fields, "inspector");
+  if (!fields.has("audit_head")) return;
+  manifest.audit_head = fields.text("audit_head");
+  if (!is_audit_head(manifest.audit_head)) {
+    fields.refuse("audit_head", "sha256: and 64 digits of 0-9a-f");
+  }
+}
+
+/// Names of `understood_names` that the state asks for.
+[[nodiscard]] inline std::vector<std::string> names_to_understand(const Manifest& manifest) {
+  const auto any_task = [&](const auto& holds) {
+    return std::any_of(manifest.tasks.begin(), manifest.tasks.end(), holds);
+  };
+  std::vector<std::string> names;
+  if (any_task([](const StoredTask& task) { return !task.active; })) names.emplace_back("disabled");
+  if (any_task([](const StoredTask& task) { return !task.parts.empty(); })) {
+    names.emplace_back("merge");
+  }
+  if (manifest.removed_rows > 0) names.emplace_back("removed_rows");
+  if (policy_json(manifest.policy) != policy_json({})) names.emplace_back("policy");
+  return names;
 }
 
 }  // namespace detail
@@ -283,36 +260,31 @@ inline void parse_files(const JsonFields& fields, Manifest& manifest) {
   const detail::JsonFields backbone = fields.object("backbone");
   manifest.backbone = backbone.text("id");
   manifest.feature_dim = backbone.count("feature_dim", std::uint64_t{1} << 28);
-  manifest.backbone_probe = detail::parse_numbers(backbone, "probe");
+  manifest.backbone_probe = detail::parse_probe(backbone);
   const detail::JsonFields expansion = fields.object("expansion");
   manifest.expansion = expansion.word("digest");
-  manifest.expansion_probe = detail::parse_numbers(expansion, "probe");
+  manifest.expansion_probe = detail::parse_probe(expansion);
   manifest.options = fields.object("options").value();
   manifest.router = detail::stored_path(fields, "router");
   detail::parse_spans(fields, manifest);
-  detail::parse_tasks(fields, manifest);
+  manifest.tasks = detail::parse_tasks(fields, detail::stored_path);
+  detail::parse_serving(fields, manifest);
   detail::parse_files(fields, manifest);
   return manifest;
 }
 
 /// The manifest as text, its own check in it.
 [[nodiscard]] inline std::string manifest_text(const Manifest& manifest) {
-  Json tasks = Json::array();
-  for (const StoredTask& task : manifest.tasks) {
-    tasks.push_back({{"name", task.name},
-                     {"status", "active"},
-                     {"adapter", task.adapter},
-                     {"digest", detail::word_text(task.digest)}});
-  }
+  const std::vector<std::string> names = detail::names_to_understand(manifest);
   Json files = Json::array();
   for (const StoredFile& file : manifest.files) {
     files.push_back({{"path", file.path}, {"bytes", file.bytes}, {"check", file.check}});
   }
   const std::string zeros = "sha256:" + std::string(detail::check_digits, '0');
-  const Json json{
+  Json json{
       {"format", "anyssr-checkpoint"},
-      {"version", {detail::manifest_major, detail::manifest_minor}},
-      {"must_understand", Json::array()},
+      {"version", {detail::manifest_major, names.empty() ? 0 : detail::manifest_minor}},
+      {"must_understand", names},
       {"check", zeros},
       {"library", manifest.library},
       {"generation", manifest.generation},
@@ -327,10 +299,15 @@ inline void parse_files(const JsonFields& fields, Manifest& manifest) {
        {{"digest", detail::word_text(manifest.expansion)}, {"probe", manifest.expansion_probe}}},
       {"options", manifest.options},
       {"columns", detail::columns_json(manifest.tasks)},
-      {"tasks", std::move(tasks)},
+      {"tasks", detail::tasks_json(manifest.tasks)},
+      {"policy", detail::policy_json(manifest.policy)},
+      {"usage", detail::usage_json(manifest.usage)},
       {"router", manifest.router},
       {"spans", detail::spans_json(manifest.spans)},
       {"files", std::move(files)}};
+  if (manifest.removed_rows > 0) json["removed_rows"] = manifest.removed_rows;
+  if (!manifest.inspector.empty()) json["inspector"] = manifest.inspector;
+  if (!manifest.audit_head.empty()) json["audit_head"] = manifest.audit_head;
   std::string text = json.dump(1) + "\n";
   const std::size_t place = text.find(zeros) + 7;
   text.replace(place, detail::check_digits, sha256_hex(text));

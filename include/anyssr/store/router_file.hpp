@@ -6,8 +6,9 @@
 ///
 ///   second_moment [d(d+1)/2]   S without the ridge, lower triangle packed row after row
 ///   cross_correlation [d, T]   target_energy [T]   bounds [3]
-///   rows [tasks]   row_weight [tasks]   calibration.temperature [1]
+///   calibration.temperature [1]
 ///   calibration.label_weight_rows [1]   calibration.label_weight_right [7]
+///   and what there is of each task (calibration_tensors.hpp)
 ///
 /// Sums are in the state's own scalar, everything else in F64 and I64.
 
@@ -21,6 +22,7 @@
 #include "anyssr/io/safetensors_reader.hpp"
 #include "anyssr/io/safetensors_writer.hpp"
 #include "anyssr/router/analytic_router.hpp"
+#include "anyssr/store/calibration_tensors.hpp"
 #include "anyssr/store/stored_file.hpp"
 
 namespace anyssr::inline v0::detail {
@@ -57,12 +59,6 @@ StoredFile write_router_file(const std::filesystem::path& root, const std::strin
   const Matrix<S>& square = sums.lower_second_moment();
   const RegressionBounds& bounds = sums.bounds();
   const LabelWeightCounts& counts = router.label_weight_counts();
-  std::vector<std::int64_t> rows;
-  std::vector<double> row_weights;
-  for (const RoutedTask& task : router.tasks()) {
-    rows.push_back(task.rows);
-    row_weights.push_back(task.row_weight);
-  }
   SafetensorsWriter writer;
   const auto d = static_cast<std::uint64_t>(sums.dim());
   writer.add_streamed(
@@ -72,8 +68,10 @@ StoredFile write_router_file(const std::filesystem::path& root, const std::strin
   writer.add("target_energy", sums.target_energy());
   writer.add("bounds",
              std::array<double, 3>{bounds.trace, bounds.largest_trace, bounds.largest_energy});
-  writer.add("rows", rows);
-  writer.add("row_weight", row_weights);
+  add_task_tensors(writer, "", pointers_to(router.tasks()));
+  if (const auto parts = pointers_to_parts(router.tasks()); !parts.empty()) {
+    add_task_tensors(writer, "parts.", parts);
+  }
   writer.add("calibration.temperature", std::array<double, 1>{router.table()->temperature()});
   writer.add("calibration.label_weight_rows", std::array<std::int64_t, 1>{counts.rows});
   writer.add("calibration.label_weight_right",
@@ -114,13 +112,47 @@ void read_lower_triangle(const SafetensorsReader& reader, Index dim, Matrix<S>& 
   }
 }
 
-/// @param dim    d that the expansion gives; the file proves it before memory is taken for it
-/// @param dtype  of the sums
-/// @param tasks  names and columns, in the order of the file's rows
+/// Rows and weights of the tasks.
+/// @param others  rows that are not theirs
+/// @return the sum of their rows
+inline Index read_task_rows(const SafetensorsReader& reader, std::vector<RoutedTask>& tasks,
+                            Index others) {
+  const auto count = static_cast<Index>(tasks.size());
+  reader.expect_shape("rows", {count});
+  const std::vector<Index> rows = reader.integers<Index>("rows");
+  const Vector<double> row_weights = reader.vector<double>("row_weight", count);
+  Index sum = 0;
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    tasks[t].rows = rows[t];
+    tasks[t].row_weight = row_weights(static_cast<Index>(t));
+    const Index most = (Index{1} << 53) - others - sum;
+    expect<FormatError>(rows[t] >= 0 && rows[t] <= most, reader.path().string(),
+                        ": tensor \"rows\" holds ", rows[t], ", expected 0..", most);
+    sum += rows[t];
+  }
+  return sum;
+}
+
+[[nodiscard]] inline LabelWeightCounts read_label_weight_counts(const SafetensorsReader& reader) {
+  LabelWeightCounts counts;
+  reader.expect_shape("calibration.label_weight_rows", {1});
+  reader.expect_shape("calibration.label_weight_right", {static_cast<Index>(counts.right.size())});
+  counts.rows = reader.integers<Index>("calibration.label_weight_rows").front();
+  const std::vector<Index> right = reader.integers<Index>("calibration.label_weight_right");
+  std::copy(right.begin(), right.end(), counts.right.begin());
+  return counts;
+}
+
+/// @param dim           d that the expansion gives; the file proves it before memory is taken for
+///                      it
+/// @param dtype         of the sums
+/// @param tasks         names and columns, in the order of the file's rows
+/// @param removed_rows  of removed tasks, within 0..2^53
 /// @throws FileError; FormatError  for another shape than dim and tasks ask for
 template <RealScalar S>
 [[nodiscard]] RouterState<S> read_router_file(const std::filesystem::path& path, Index dim,
-                                              Dtype dtype, std::vector<RoutedTask> tasks) {
+                                              Dtype dtype, std::vector<RoutedTask> tasks,
+                                              Index removed_rows) {
   constexpr Index largest_dim = Index{1} << 30;
   expect<FormatError>(dim >= 1 && dim <= largest_dim, path.string(), ": is to be of width ", dim,
                       " by the options, expected 1..", largest_dim);
@@ -138,26 +170,13 @@ template <RealScalar S>
   const Vector<double> bounds = reader.vector<double>("bounds", 3);
   state.regression.bounds = {
       .trace = bounds(0), .largest_trace = bounds(1), .largest_energy = bounds(2)};
-  const auto count = static_cast<Index>(tasks.size());
-  reader.expect_shape("rows", {count});
-  const std::vector<Index> rows = reader.integers<Index>("rows");
-  const Vector<double> row_weights = reader.vector<double>("row_weight", count);
-  for (std::size_t t = 0; t < tasks.size(); ++t) {
-    tasks[t].rows = rows[t];
-    tasks[t].row_weight = row_weights(static_cast<Index>(t));
-    const Index most = (Index{1} << 53) - state.regression.rows;
-    expect<FormatError>(rows[t] >= 0 && rows[t] <= most, path.string(), ": tensor \"rows\" holds ",
-                        rows[t], ", expected 0..", most);
-    state.regression.rows += rows[t];
-  }
+  state.removed_rows = removed_rows;
+  state.regression.rows = removed_rows + read_task_rows(reader, tasks, removed_rows);
+  if (has_calibrations(reader)) read_calibrations(reader, "", pointers_to(tasks));
+  read_parts(reader, tasks);
   state.tasks = std::move(tasks);
   state.temperature = reader.vector<double>("calibration.temperature", 1)(0);
-  LabelWeightCounts& counts = state.label_weight_counts;
-  reader.expect_shape("calibration.label_weight_rows", {1});
-  reader.expect_shape("calibration.label_weight_right", {static_cast<Index>(counts.right.size())});
-  counts.rows = reader.integers<Index>("calibration.label_weight_rows").front();
-  const std::vector<Index> right = reader.integers<Index>("calibration.label_weight_right");
-  std::copy(right.begin(), right.end(), counts.right.begin());
+  state.label_weight_counts = read_label_weight_counts(reader);
   return state;
 }
 

@@ -36,9 +36,9 @@ namespace anyssr::inline v0::detail {
   constexpr std::string_view decimal = "0123456789";
   if (skip(".tmp-")) return skip_all_of("0123456789abcdef") == 16 && name.empty();
   if (in_adapters) return skip_all_of(decimal) >= 6 && name.starts_with('-');
-  const bool is_manifest = skip("manifest-");
-  if (!is_manifest && !skip("router-") && !skip("spans-")) return false;
-  return skip_all_of(decimal) >= 6 && name == (is_manifest ? ".json" : ".safetensors");
+  const bool is_json = skip("manifest-") || skip("inspector-");
+  if (!is_json && !skip("router-") && !skip("spans-")) return false;
+  return skip_all_of(decimal) >= 6 && name == (is_json ? ".json" : ".safetensors");
 }
 
 /// Deletes what no manifest to keep names; files of other names stay.
@@ -49,7 +49,9 @@ namespace anyssr::inline v0::detail {
   for (const Manifest* manifest : keep) {
     named.insert(manifest_name(manifest->generation));
     for (const StoredFile& file : manifest->files) named.insert(file.path);
-    for (const StoredTask& task : manifest->tasks) named.insert("adapters/" + task.adapter);
+    for (const StoredTask* task : with_parts(manifest->tasks)) {
+      named.insert("adapters/" + task->adapter);
+    }
   }
   std::vector<std::string> warnings;
   const auto sweep_folder = [&](const std::string& prefix) {

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// What all parts of a learner share: backbone, router and adapters, the snapshot that predictions
+/// read, and how a change puts a new one in its place.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "anyssr/learner/learner_options.hpp"
+#include "anyssr/learner/query_explanation.hpp"
+#include "anyssr/learner/snapshot.hpp"
+
+namespace anyssr::inline v0 {
+
+namespace detail {
+
+/// B itself where adapters attach to it, else B with a lifted layer on top.
+template <class B>
+struct AdaptableOf {
+  using type = LiftedBackbone<B>;
+  static type make(B backbone, const LiftOptions& options) {
+    return type(std::move(backbone), options);
+  }
+};
+template <AdaptableBackbone B>
+struct AdaptableOf<B> {
+  using type = B;
+  static type make(B backbone, const LiftOptions& /*options*/) { return backbone; }
+};
+
+/// A backbone that can refuse targets that an adapter cannot answer.
+template <class B>
+concept ChecksTargets = requires(const B& backbone, std::span<const typename B::Target> targets,
+                                 const Adapter<typename B::Scalar>& adapter) {
+  backbone.check_targets(targets, adapter);
+};
+
+/// A backbone that can refuse an adapter whose heads it cannot read.
+template <class B>
+concept ChecksAdapter = requires(const B& backbone, const Adapter<typename B::Scalar>& adapter) {
+  backbone.check_adapter(adapter);
+};
+
+}  // namespace detail
+
+/// Everything that a learner has learned; options and backbone name the rest.
+template <RealScalar S>
+struct LearnerState {
+  RouterState<S> router;
+  std::vector<std::shared_ptr<const AdapterHandle<S>>> handles;  ///< one a task
+  TaskSubspaces<S> subspaces;
+  std::uint64_t generation = 0;
+  RoutingPolicy policy = {};
+  UsageMeter::Counts usage = {};
+  /// Of the two tasks that a merge joined and that waits for commit or undo, by its name.
+  std::map<std::string, std::vector<std::shared_ptr<const AdapterHandle<S>>>, std::less<>> merged =
+      {};
+  std::optional<InspectorState> inspector = {};  ///< where the learner watches its data
+};
+
+/// The shared part of ContinualLearner; see there.
+template <Backbone B>
+class LearnerCore {
+ public:
+  using Base = B;
+  using Adaptable = typename detail::AdaptableOf<B>::type;
+  using Scalar = typename Adaptable::Scalar;
+  using Input = typename Adaptable::Input;
+  using Target = typename Adaptable::Target;
+  using Output = typename Adaptable::Output;
+  using PredictOptions = typename Adaptable::PredictOptions;
+  using Hooks = ServingHooks<Input, Output>;
+
+  [[nodiscard]] const LearnerOptions& options() const noexcept { return options_; }
+  [[nodiscard]] const Adaptable& backbone() const noexcept { return *backbone_; }
+  [[nodiscard]] const AnalyticRouter<Scalar>& router() const noexcept { return router_; }
+  [[nodiscard]] bool is_poisoned() const noexcept { return router_.is_poisoned(); }
+  /// The spans of the tasks learned, by site; empty but for the choice `complement`.
+  [[nodiscard]] const TaskSubspaces<Scalar>& subspaces() const noexcept { return subspaces_; }
+
+  /// Calls f() while no change is put in place: router, subspaces and snapshot belong together
+  /// then, also where another thread is learning. That thread waits at the end of its change;
+  /// predictions do not.
+  template <class F>
+  decltype(auto) while_unchanged(const F& f) const {
+    const std::scoped_lock lock(change_mutex_);
+    return f();
+  }
+
+  /// The state of this moment, for threads that predict.
+  [[nodiscard]] Snapshot<Adaptable> snapshot() const { return *state_.load(); }
+
+  /// Routes every query and answers it as the policy says (Snapshot::predict).
+  [[nodiscard]] std::vector<Prediction<Output>> predict(std::span<const Input> inputs,
+                                                        const PredictOptions& predict_options = {},
+                                                        const QueryContext& context = {}) const {
+    return state_.load()->predict(inputs, predict_options, context);
+  }
+
+  /// Answers under the adapter of a named task, without routing.
+  [[nodiscard]] std::vector<Output> predict_as(std::string_view task, std::span<const Input> inputs,
+                                               const PredictOptions& predict_options = {}) const {
+    return state_.load()->predict_as(task, inputs, predict_options);
+  }
+
+  [[nodiscard]] std::vector<TaskSummary> tasks() const {
+    const auto state = state_.load();
+    std::vector<TaskSummary> result;
+    for (std::size_t t = 0; t < state->tasks().size(); ++t) {
+      const RoutedTask& task = state->tasks()[t];
+      const AdapterInfo& adapter = state->handles()[t]->info();
+      result.push_back({.name = task.name,
+                        .rows = task.rows,
+                        .labels = static_cast<Index>(task.label_columns.size()),
+                        .active = task.active,
+                        .frozen = task.frozen,
+                        .waits_for_commit = !task.parts.empty(),
+                        .adapter_parameters = adapter.parameter_count,
+                        .adapter_bytes = adapter.bytes,
+                        .metadata = adapter.metadata});
+    }
+    return result;
+  }
+
+  /// Why a query goes where it goes: rival tasks, margins, and what pushes towards each.
+  [[nodiscard]] QueryExplanation explain(const Input& query, Index rivals = 2,
+                                         Index pushes = 10) const {
+    return anyssr::explain(*state_.load(), query, rivals, pushes);
+  }
+
+  /// What becomes of queries from now on.
+  /// @throws ArgumentError, TaskError  as PolicyTable; the policy of before stays
+  void set_policy(RoutingPolicy policy) {
+    (void)PolicyTable(policy, *router_.table());
+    RoutingPolicy before = std::exchange(policy_, std::move(policy));
+    try {
+      republish();
+    } catch (...) {
+      policy_ = std::move(before);
+      throw;
+    }
+  }
+  [[nodiscard]] const RoutingPolicy& policy() const noexcept { return policy_; }
+
+  /// Whom predictions and changes tell from now on. Hooks are not part of a saved state.
+  void set_hooks(Hooks hooks) {
+    hooks_ = std::move(hooks);
+    republish();
+  }
+  [[nodiscard]] const Hooks& hooks() const noexcept { return hooks_; }
+
+  /// Use by task since the learner was made, across saves.
+  [[nodiscard]] UsageMeter::Counts usage() const { return usage_->counts(); }
+
+  /// What the learner saw of its data, where LearnerOptions::inspector is set.
+  [[nodiscard]] std::optional<DataInspector> inspector() const {
+    if (!watch_) return std::nullopt;
+    return watch_->copy();
+  }
+  /// Right and wrong answers by groups of users or queries, for the inspector.
+  /// @param groups   column of the caller's -> value of each row
+  /// @param correct  1 or 0, one a row
+  /// @throws ArgumentError  without an inspector, or as DataInspector::observe_outcomes
+  void observe_outcomes(const std::map<std::string, std::vector<std::string>>& groups,
+                        std::span<const std::uint8_t> correct) {
+    detail::expect(watch_ != nullptr, "nothing is watched: set LearnerOptions::inspector");
+    watch_->observe_outcomes(groups, correct);
+  }
+
+  /// Adapters of tasks that wait for commit_merge or undo_merge, by the merged task's name.
+  [[nodiscard]] const auto& merged() const noexcept { return merged_; }
+
+  /// Refuses an adapter that the backbone cannot answer under.
+  /// @throws NonFiniteError; ArgumentError for a site or head that the backbone does not have;
+  ///         ShapeError for one of another shape
+  static void check_adapter(const Adaptable& backbone, const Adapter<Scalar>& adapter) {
+    detail::expect<NonFiniteError>(adapter.is_finite(),
+                                   "the adapter holds NaN or infinity, expected finite numbers");
+    const auto sites = backbone.sites();
+    for (const auto& [name, module] : adapter.modules) {
+      const auto site = std::find_if(sites.begin(), sites.end(),
+                                     [&, key = name](const Site& s) { return s.name == key; });
+      detail::expect(site != sites.end(), "the adapter has a module for site '", name,
+                     "', which the backbone does not have");
+      detail::expect<ShapeError>(module.in_dim() == site->in && module.out_dim() == site->out,
+                                 "the module of site '", name, "' maps ", module.in_dim(), " to ",
+                                 module.out_dim(), ", expected ", site->in, " to ", site->out);
+    }
+    if constexpr (detail::ChecksAdapter<Adaptable>) backbone.check_adapter(adapter);
+  }
+
+  [[nodiscard]] StorageReport storage() const {
+    StorageReport report{.router_bytes = router_.bytes(), .subspace_bytes = subspaces_.bytes()};
+    for (const TaskSummary& task : tasks()) report.adapter_bytes.push_back(task.adapter_bytes);
+    return report;
+  }
+
+ protected:
+  using Handles = typename Snapshot<Adaptable>::Handles;
+  using Merged = std::map<std::string, Handles, std::less<>>;
+
+  LearnerCore(std::shared_ptr<const Adaptable> backbone, const LearnerOptions& options)
+      : options_(options),
+        backbone_(std::move(backbone)),
+        router_(static_cast<Index>(backbone_->feature_dim()), options.router),
+        watch_(make_watch({})),
+        state_(make_snapshot(Handles{}, 0)) {}
+
+  LearnerCore(const LearnerOptions& options, std::shared_ptr<const Adaptable> backbone,
+              LearnerState<Scalar> state)
+      : options_(options),
+        backbone_(std::move(backbone)),
+        router_(static_cast<Index>(backbone_->feature_dim()), options.router,
+                std::move(state.router)),
+        subspaces_(std::move(state.subspaces)),
+        policy_(std::move(state.policy)),
+        usage_(std::make_shared<UsageMeter>(std::move(state.usage))),
+        merged_(std::move(state.merged)),
+        watch_(make_watch(std::move(state.inspector))),
+        state_(make_snapshot(std::move(state.handles), state.generation)) {}
+
+  /// A copy counts its use for itself.
+  LearnerCore(const LearnerCore& other)
+      : options_(other.options_),
+        backbone_(other.backbone_),
+        router_(other.router_),
+        subspaces_(other.subspaces_),
+        policy_(other.policy_),
+        hooks_(other.hooks_),
+        usage_(std::make_shared<UsageMeter>(other.usage_->counts())),
+        merged_(other.merged_),
+        watch_(other.watch_ ? std::make_shared<detail::DataWatch>(other.watch_->copy()) : nullptr),
+        state_(make_snapshot(other.snapshot().handles(), other.snapshot().generation())) {}
+  LearnerCore(LearnerCore&&) = default;
+  LearnerCore& operator=(const LearnerCore& other) {
+    if (this != &other) *this = LearnerCore(other);
+    return *this;
+  }
+  LearnerCore& operator=(LearnerCore&&) = default;
+  ~LearnerCore() = default;
+
+  void expect_known(std::string_view name) const {
+    if (!router_.find(name)) (void)snapshot().adapter(name);  // throws, and lists the known names
+  }
+
+  template <class F>
+  void expect_features(const F& features, std::size_t count) const {
+    detail::expect_cols("features of the backbone", features,
+                        static_cast<Index>(backbone_->feature_dim()));
+    detail::expect_rows("features of the backbone", features, static_cast<Index>(count));
+    detail::expect_finite("features of the backbone", features);
+  }
+
+  [[nodiscard]] std::vector<Index> labels(std::span<const Target> targets) const {
+    if constexpr (HasLabels<Adaptable>) return labels_of(*backbone_, targets);
+    return {};
+  }
+
+  /// Runs the change of the router and publishes what came of it.
+  template <class Change>
+  void commit(Handles handles, const Change& change) {
+    const std::scoped_lock lock(change_mutex_);
+    const auto next = std::make_shared<Snapshot<Adaptable>>(*state_.load());  // allocates before
+    change();
+    *next = *make_snapshot(std::move(handles), next->generation() + 1);
+    state_.store(next);
+  }
+
+  /// The same state under another policy or other hooks.
+  void republish() {
+    const std::scoped_lock lock(change_mutex_);
+    const auto now = state_.load();
+    state_.store(make_snapshot(now->handles(), now->generation()));
+  }
+
+  [[nodiscard]] std::shared_ptr<const Snapshot<Adaptable>> make_snapshot(
+      Handles handles, std::uint64_t generation) const {
+    auto serving = std::make_shared<typename Snapshot<Adaptable>::Serving>();
+    serving->policy = PolicyTable(policy_, *router_.table());
+    serving->hooks = hooks_;
+    serving->usage = usage_;
+    serving->watch = watch_;
+    if (hooks_.audit) serving->router_digest = digest_of(router_.table()->weights());
+    return std::make_shared<const Snapshot<Adaptable>>(
+        backbone_, router_.table(), std::move(handles), generation, std::move(serving));
+  }
+
+  /// Tells the audit log of a change that has been made.
+  void tell(ChangeEvent event) const {
+    if (!hooks_.audit) return;
+    event.generation = state_.load()->generation();
+    event.router_digest = digest_of(router_.table()->weights());
+    hooks_.audit(event);
+  }
+
+  LearnerOptions options_;
+  std::shared_ptr<const Adaptable> backbone_;
+  AnalyticRouter<Scalar> router_;
+  TaskSubspaces<Scalar> subspaces_;
+  RoutingPolicy policy_;
+  Hooks hooks_;
+  std::shared_ptr<UsageMeter> usage_ = std::make_shared<UsageMeter>();
+  Merged merged_;
+  std::shared_ptr<detail::DataWatch> watch_;      // null without LearnerOptions::inspector
+  detail::Published<Snapshot<Adaptable>> state_;  // never null
+  mutable detail::OwnMutex change_mutex_;         // guards router_ and subspaces_ in commit()
+
+ private:
+  [[nodiscard]] std::shared_ptr<detail::DataWatch> make_watch(
+      std::optional<InspectorState> state) const {
+    if (!options_.inspector) return nullptr;
+    if (state) {
+      return std::make_shared<detail::DataWatch>(
+          DataInspector(std::move(*state), *options_.inspector));
+    }
+    return std::make_shared<detail::DataWatch>(
+        DataInspector(static_cast<Index>(backbone_->feature_dim()), *options_.inspector));
+  }
+  [[nodiscard]] static std::uint64_t digest_of(const RowMajorMatrix<Scalar>& weights) {
+    return hash_bytes({reinterpret_cast<const char*>(weights.data()),
+                       static_cast<std::size_t>(weights.size()) * sizeof(Scalar)},
+                      0);
+  }
+};
+
+}  // namespace anyssr::inline v0

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// The life of a learner's tasks after they were learned: archived, frozen, renamed, removed,
+/// corrected, merged. Every call changes all or nothing, and the backbone and the adapters of other
+/// tasks not at all.
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "anyssr/learner/learner_core.hpp"
+#include "anyssr/learner/merge_adapters.hpp"
+#include "anyssr/lora/adapter_budget.hpp"
+
+namespace anyssr::inline v0 {
+
+/// Part of ContinualLearner; see there.
+template <Backbone B>
+class LearnerTasks : public LearnerCore<B> {
+  using Core = LearnerCore<B>;
+  using Core::backbone_, Core::commit, Core::merged_, Core::options_, Core::router_, Core::state_,
+      Core::usage_, Core::expect_known, Core::expect_features, Core::labels, Core::tell,
+      Core::watch_;
+  using typename Core::Handles;
+
+ public:
+  using Adaptable = typename Core::Adaptable;
+  using Scalar = typename Core::Scalar;
+  using Input = typename Core::Input;
+  using Target = typename Core::Target;
+  using Core::snapshot;
+
+  /// The task is not chosen until restore_task; all it learned stays, its adapter too. Where a
+  /// store loads adapters on demand, it then is on disk only.
+  /// @throws TaskError  for an unknown name
+  void archive_task(std::string_view name) { set_active(name, false, "archive"); }
+  void restore_task(std::string_view name) { set_active(name, true, "restore"); }
+
+  /// A frozen task refuses rows, corrections, another adapter, merges and its removal.
+  /// @throws TaskError  for an unknown name
+  void freeze_task(std::string_view name, bool frozen = true) {
+    expect_known(name);
+    const auto before = state_.load();  // a name may stand in its table
+    commit(handles(), [&] { router_.set_frozen(name, frozen); });
+    tell({.event = frozen ? "freeze" : "unfreeze", .task = name});
+  }
+
+  /// @throws TaskError  for an unknown name, or a new one that is empty or taken, or in the policy
+  void rename_task(std::string_view name, std::string_view new_name) {
+    expect_known(name);
+    expect_not_in_policy(name);
+    const auto before = state_.load();  // a name may stand in its table
+    commit(handles(), [&] {
+      router_.rename(name, new_name);
+      rename_merged(name, new_name);
+    });
+    usage_->rename(name, new_name);
+    if (watch_) watch_->rename(name, new_name);
+    tell({.event = "rename", .task = new_name, .source = name});
+  }
+
+  /// The task, its columns and its adapter are gone. What its rows added to the second moment stays
+  /// (AnalyticRouter::removed_rows): they go on counting as examples of no task.
+  /// @throws TaskError  for an unknown name, a frozen task, one that waits for a merge, or one that
+  ///         the policy names
+  void remove_task(std::string_view name) {
+    remove_with(name, [&] { router_.remove(name); });
+  }
+
+  /// The same, and its rows are unlearned: the router is the one that never saw them, to round-off.
+  /// @param inputs   all rows of the task, in any order;  targets: as they were learned
+  /// @throws as above; TaskError for another number of rows; ArgumentError where the sums prove
+  ///         that the rows are others
+  void remove_task(std::string_view name, std::span<const Input> inputs,
+                   std::span<const Target> targets) {
+    const RoutedTask task = task_named(name);
+    detail::expect<TaskError>(static_cast<Index>(inputs.size()) == task.rows,
+                              "the rows to remove task '", name, "' by are ", inputs.size(),
+                              ", expected the ", task.rows, " that it learned");
+    detail::expect_count("targets", targets.size(), static_cast<Index>(inputs.size()));
+    const auto features = backbone_->features(inputs);
+    expect_features(features, inputs.size());
+    const std::vector<Index> rows =
+        task.label_columns.empty() ? std::vector<Index>{} : labels(targets);
+    remove_with(name, [&] {
+      AnalyticRouter<Scalar> next = router_;
+      next.unlearn(name, features, rows);
+      next.remove(name);
+      router_ = std::move(next);
+    });
+  }
+
+  /// The same by sums that were kept apart: a router with the options of this one that learned the
+  /// task's rows and nothing else.
+  void remove_task(std::string_view name, const AnalyticRouter<Scalar>& own) {
+    remove_with(name, [&] { router_.remove(name, own); });
+  }
+
+  /// A human says to which task a query belongs: the router learns it as a row of that task, and
+  /// forgets it as a row of the wrong one where it was learned there. Both are exact. No adapter
+  /// changes.
+  /// @param target      as for learn_task; none: the label that the task itself gives the query
+  /// @param learned_as  the task and target with which the query was learned, if it was
+  /// @throws TaskError, ArgumentError  an unknown, frozen or merging task, a label that it does not
+  ///         have; the learner is then as it was
+  void correct(const Input& query, std::string_view right_task,
+               const std::optional<Target>& target = {},
+               const std::optional<std::pair<std::string, Target>>& learned_as = {}) {
+    expect_known(right_task);
+    if (learned_as) expect_known(learned_as->first);
+    const auto before = state_.load();  // a name may stand in its table
+    if constexpr (detail::ChecksTargets<Adaptable>) {
+      if (target) {
+        backbone_->check_targets(std::span<const Target>(&*target, 1), *before->adapter(right_task));
+      }
+    }
+    const std::span<const Input> inputs(&query, 1);
+    const auto features = backbone_->features(inputs);
+    expect_features(features, 1);
+    std::vector<Index> label;
+    if (!task_named(right_task).label_columns.empty()) {
+      label = target ? labels(std::span<const Target>(&*target, 1))
+                     : std::vector<Index>{router_.best_label(right_task, features)};
+    }
+    commit(handles(), [&] {
+      if (!learned_as) {
+        (void)router_.extend(right_task, features, label);
+        return;
+      }
+      AnalyticRouter<Scalar> next = router_;
+      const bool labelled = !task_named(learned_as->first).label_columns.empty();
+      next.unlearn(learned_as->first, features,
+                   labelled ? labels(std::span<const Target>(&learned_as->second, 1))
+                            : std::vector<Index>{});
+      (void)next.extend(right_task, features, label);
+      router_ = std::move(next);
+    });
+    tell({.event = "correct",
+          .task = right_task,
+          .source = learned_as ? std::string_view(learned_as->first) : std::string_view(),
+          .rows = 1});
+  }
+
+  /// Confirms what waits for review: the item leaves the queue, the router stays.
+  /// @throws ArgumentError  without a queue (ServingHooks::reviews), or for an unknown request
+  ReviewedItem<Input> confirm_review(std::uint64_t request) { return queue().confirm(request); }
+
+  /// Corrects what waits for review: the router learns the query as a row of the right task, then
+  /// the item leaves the queue.
+  /// @throws as correct and confirm_review; the item then goes on waiting
+  ReviewedItem<Input> correct_review(std::uint64_t request, std::string_view right_task,
+                                     const std::optional<Target>& target = {}) {
+    const ReviewItem<Input> item = queue().find(request);
+    correct(item.input, right_task, target);
+    return queue().correct(request, std::string(right_task));
+  }
+
+  /// Compresses the adapters to a budget of bytes, ranks chosen by singular values across sites and
+  /// tasks (lora/adapter_budget.hpp). Frozen tasks and those that wait for a merge stay as they are
+  /// and do not count. Heads stay too.
+  /// @param lora_bytes  for the modules of all others together
+  /// @return bytes, ranks and exact errors by task, in the order of the tasks that took part
+  /// @throws ArgumentError  a budget below rank 1 everywhere, or no task that takes part;
+  /// FileError,
+  ///         FormatError where an adapter cannot be loaded;  the learner is then as it was
+  ConsolidationPlan consolidate(std::size_t lora_bytes, const BudgetOptions& budget = {}) {
+    const auto now = snapshot();
+    std::vector<std::size_t> places;
+    std::vector<std::shared_ptr<const Adapter<Scalar>>> held;
+    std::vector<const Adapter<Scalar>*> adapters;
+    for (std::size_t t = 0; t < now.tasks().size(); ++t) {
+      const RoutedTask& task = now.tasks()[t];
+      if (task.frozen || !task.parts.empty()) continue;
+      places.push_back(t);
+      held.push_back(now.handles()[t]->get());
+      adapters.push_back(held.back().get());
+    }
+    const std::span<const Adapter<Scalar>* const> chosen(adapters);
+    const ConsolidationPlan plan = plan_ranks<Scalar>(chosen, lora_bytes, budget);
+    Consolidation<Scalar> made = anyssr::consolidate<Scalar>(chosen, plan);
+    Handles next = now.handles();
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      if (made.adapters[i] == *adapters[i]) continue;
+      next[places[i]] = std::make_shared<const AdapterHandle<Scalar>>(std::move(made.adapters[i]));
+    }
+    commit(std::move(next), [] {});
+    tell({.event = "consolidate", .adapter_bytes = made.report.bytes_after});
+    return made.report;
+  }
+
+  /// Two tasks become one in the place of the first, labels of the second after those of the first.
+  /// The router joins them exactly; one adapter is made of both. The originals are kept until
+  /// commit_merge, and undo_merge brings them back bit for bit.
+  /// @param name  of the merged task; may be that of one of both
+  /// @throws TaskError, ArgumentError  as RouterTasks::join;  ShapeError, ArgumentError for
+  /// adapters
+  ///         that cannot become one (sites of two shapes);  the learner is then as it was
+  MergeReport merge_tasks(std::string_view first, std::string_view second, std::string_view name,
+                          const MergeOptions<Input>& merge_options = {}) {
+    expect_known(first);
+    expect_known(second);
+    for (const std::string_view task : {first, second}) {
+      if (task != name) expect_not_in_policy(task);
+    }
+    const auto now = snapshot();
+    const auto a = now.adapter(first);
+    const auto b = now.adapter(second);
+    const bool labelled = !task_named(first).label_columns.empty();
+    auto [adapter, report] = merged_adapter<Adaptable>(*backbone_, *a, *b, labelled, merge_options);
+    Core::check_adapter(*backbone_, adapter);
+    AnalyticRouter<Scalar> joined = router_;
+    joined.join(first, second, name);
+    Handles next = now.handles();
+    const auto at_first = static_cast<std::size_t>(*router_.find(first));
+    const auto at_second = static_cast<std::size_t>(*router_.find(second));
+    auto merged = merged_;
+    merged[std::string(name)] = {next[at_first], next[at_second]};
+    next[at_first] = std::make_shared<const AdapterHandle<Scalar>>(std::move(adapter));
+    next.erase(next.begin() + static_cast<std::ptrdiff_t>(at_second));
+    commit(std::move(next), [&] {
+      router_ = std::move(joined);
+      merged_ = std::move(merged);
+    });
+    tell({.event = "merge_tasks", .task = name, .source = second});
+    return report;
+  }
+
+  /// The merge stands; both originals are gone.
+  /// @throws TaskError  where the task waits for no merge
+  void commit_merge(std::string_view name) {
+    expect_known(name);
+    const auto before = state_.load();  // a name may stand in its table
+    commit(handles(), [&] {
+      router_.commit_join(name);
+      erase_merged(name);
+    });
+    tell({.event = "commit", .task = name});
+  }
+
+  /// Both originals are back, the second right after the first.
+  /// @throws TaskError  where the task waits for no merge
+  void undo_merge(std::string_view name) {
+    expect_known(name);
+    expect_not_in_policy(name);
+    const auto before = state_.load();  // a name may stand in its table
+    Handles next = handles();
+    AnalyticRouter<Scalar> undone = router_;
+    undone.undo_join(name);
+    const auto at = next.begin() + static_cast<std::ptrdiff_t>(*router_.find(name));
+    const Handles originals = merged_.at(std::string(name));
+    *at = originals[0];
+    next.insert(at + 1, originals[1]);
+    commit(std::move(next), [&] {
+      router_ = std::move(undone);
+      erase_merged(name);
+    });
+    tell({.event = "undo", .task = name});
+  }
+
+ protected:
+  using Core::Core;
+
+  [[nodiscard]] Handles handles() const { return state_.load()->handles(); }
+  [[nodiscard]] const RoutedTask& task_named(std::string_view name) const {
+    expect_known(name);
+    return router_.tasks()[static_cast<std::size_t>(*router_.find(name))];
+  }
+
+ private:
+  void set_active(std::string_view name, bool active, std::string_view event) {
+    expect_known(name);
+    if (!active) expect_not_in_policy(name);
+    const auto before = state_.load();  // a name may stand in its table
+    commit(handles(), [&] { router_.set_active(name, active); });
+    tell({.event = event, .task = name});
+  }
+
+  /// A policy whose default task were gone would fail at the next query.
+  void expect_not_in_policy(std::string_view name) const {
+    const RoutingPolicy& policy = this->policy();
+    detail::expect<TaskError>(
+        policy.fallback != FallbackKind::default_task || policy.default_task != name, "task '",
+        name, "' is the default task of the policy: set another policy first");
+  }
+
+  template <class Remove>
+  void remove_with(std::string_view given_name, const Remove& remove) {
+    const std::string name(given_name);
+    expect_known(name);
+    expect_not_in_policy(name);
+    const Index rows = task_named(name).rows;
+    Handles next = handles();
+    next.erase(next.begin() + static_cast<std::ptrdiff_t>(*router_.find(name)));
+    commit(std::move(next), remove);
+    usage_->erase(name);
+    if (watch_) watch_->forget(name);
+    tell({.event = "remove", .task = name, .rows = rows});
+  }
+
+  void erase_merged(std::string_view name) noexcept {
+    const auto found = merged_.find(name);
+    if (found != merged_.end()) merged_.erase(found);
+  }
+  void rename_merged(std::string_view name, std::string_view new_name) {
+    const auto found = merged_.find(name);
+    if (found == merged_.end()) return;
+    auto node = merged_.extract(found);
+    node.key() = new_name;
+    merged_.insert(std::move(node));
+  }
+
+  [[nodiscard]] ReviewQueue<Input>& queue() const {
+    detail::expect(this->hooks().reviews != nullptr,
+                   "there is no review queue: set ServingHooks::reviews");
+    return *this->hooks().reviews;
+  }
+};
+
+}  // namespace anyssr::inline v0

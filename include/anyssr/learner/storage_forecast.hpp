@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// What a number of tasks will take, before they are learned. For T tasks of L label columns each
+/// (C = T (1 + L) columns), d expanded features, scalars of s bytes:
+///
+///   router in memory   s (d^2 + d + 3 d C) + 8 (d + C)     S and its factor, their diagonals
+///   apart;
+///                      C, W, and W once more by rows; digest keys and target energies
+///                      + s b (d + 64/s), b = min(max(d/8, 256), 1024), with dense features
+///   router on disk     s (d (d + 1)/2 + d C) + 8 C + 16 T + about a kilobyte, a kept generation
+///   adapters, heads    numbers T times their bytes, and on disk a few JSON files a task
+///   full copies        T copies of the model       replay    T times rows times bytes a row
+///
+/// The model itself, of which one copy is needed in any case but the full copies', is in no sum.
+/// Plain arithmetic in double: whole bytes up to 2^53, of the library's own formats.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <iterator>
+#include <span>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "anyssr/core/error.hpp"
+#include "anyssr/core/types.hpp"
+
+namespace anyssr::inline v0 {
+
+/// The sizes that decide. What is 0 takes nothing.
+struct StorageShape {
+  Index router_dim = 0;           ///< d, expanded features, 0 to 2^30; 0: no router
+  Index router_scalar_bytes = 4;  ///< s: 4 or 8
+  Index label_columns = 0;        ///< L, of a task
+  bool dense_features = true;     ///< rows enter through a buffer; sparse ones need none
+  Index kept_generations = 2;     ///< router files on disk, at least 1: a save keeps the one before
+
+  Index adapter_parameters = 0;     ///< numbers of the LoRA modules of a task
+  Index adapter_tensors = 0;        ///< matrices they are in: two a module
+  Index head_parameters = 0;        ///< numbers of the head of a task
+  double adapter_memory_bytes = 4;  ///< of one of these numbers in memory, above 0 to 8
+  double adapter_disk_bytes = 4;    ///< on disk: 2 in bf16
+  double queries = 0;               ///< in the log
+  double log_bytes_a_query = 0;     ///< 300 to 500 with five scores
+
+  double model_bytes = 0;       ///< one full copy of the model
+  double replay_row_bytes = 0;  ///< one stored row of a method that replays
+  double replay_rows = 0;       ///< that such a method keeps of a task
+};
+
+/// Bytes.
+struct StoragePart {
+  double memory = 0;
+  double disk = 0;
+};
+
+struct StorageForecast {
+  Index tasks = 0;
+  StoragePart router = {};
+  StoragePart adapters = {};
+  StoragePart heads = {};
+  StoragePart log = {};
+  StoragePart full_copies = {};  ///< the other way: the whole model once a task
+  StoragePart replay = {};       ///< the other way: rows of every task kept, for one model
+
+  /// Router, adapters, heads and log.
+  [[nodiscard]] StoragePart total() const noexcept {
+    return {router.memory + adapters.memory + heads.memory + log.memory,
+            router.disk + adapters.disk + heads.disk + log.disk};
+  }
+};
+
+namespace detail {
+
+/// Header, counts and calibration of a router file: what does not grow with d.
+inline constexpr double router_file_bytes = 900;
+/// JSON files of an adapter's folder and its entries in the manifest.
+inline constexpr double adapter_folder_bytes = 1500;
+/// A tensor in the header of a file.
+inline constexpr double tensor_entry_bytes = 120;
+
+inline void expect_storage_shape(const StorageShape& shape) {
+  expect(shape.router_dim >= 0 && shape.router_dim <= (Index{1} << 30), "router_dim is ",
+         shape.router_dim, ", expected 0..", Index{1} << 30);
+  expect(shape.router_scalar_bytes == 4 || shape.router_scalar_bytes == 8,
+         "router_scalar_bytes is ", shape.router_scalar_bytes, ", expected 4 or 8");
+  expect(shape.kept_generations >= 1 && shape.kept_generations <= 1000, "kept_generations is ",
+         shape.kept_generations, ", expected 1..1000");
+  const auto count = [](std::string_view name, Index value) {
+    constexpr Index most = Index{1} << 50;
+    expect(value >= 0 && value <= most, name, " is ", value, ", expected 0..", most);
+  };
+  count("label_columns", shape.label_columns);
+  count("adapter_parameters", shape.adapter_parameters);
+  count("adapter_tensors", shape.adapter_tensors);
+  count("head_parameters", shape.head_parameters);
+  const auto bytes = [](std::string_view name, double value) {
+    expect(value > 0 && value <= 8, name, " is ", value, ", expected above 0 to 8");
+  };
+  bytes("adapter_memory_bytes", shape.adapter_memory_bytes);
+  bytes("adapter_disk_bytes", shape.adapter_disk_bytes);
+  const auto amount = [](std::string_view name, double value) {
+    expect(value >= 0 && value <= 1e18, name, " is ", value, ", expected 0 to 1e18");
+  };
+  amount("queries", shape.queries);
+  amount("log_bytes_a_query", shape.log_bytes_a_query);
+  amount("model_bytes", shape.model_bytes);
+  amount("replay_row_bytes", shape.replay_row_bytes);
+  amount("replay_rows", shape.replay_rows);
+}
+
+[[nodiscard]] inline StoragePart router_forecast(const StorageShape& shape, double tasks) {
+  if (shape.router_dim == 0) return {};
+  const auto d = static_cast<double>(shape.router_dim);
+  const auto s = static_cast<double>(shape.router_scalar_bytes);
+  const double columns = tasks * (1 + static_cast<double>(shape.label_columns));
+  StoragePart router{s * (d * d + d + 3 * d * columns) + 8 * (d + columns),
+                     s * (d * (d + 1) / 2 + d * columns) + 8 * columns + 16 * tasks};
+  if (shape.dense_features) {
+    const auto rows = static_cast<double>(std::clamp<Index>(shape.router_dim / 8, 256, 1024));
+    router.memory += s * rows * (d + 64 / s);
+  }
+  router.disk = static_cast<double>(shape.kept_generations) * (router.disk + router_file_bytes);
+  return router;
+}
+
+}  // namespace detail
+
+/// @param tasks  T, 0 to 1e12
+/// @throws ArgumentError  for a size out of its range
+[[nodiscard]] inline StorageForecast forecast_storage(const StorageShape& shape, Index tasks) {
+  detail::expect_storage_shape(shape);
+  detail::expect(tasks >= 0 && tasks <= 1000000000000, "tasks is ", tasks,
+                 ", expected 0..1000000000000");
+  const auto t = static_cast<double>(tasks);
+  StorageForecast forecast{.tasks = tasks, .router = detail::router_forecast(shape, t)};
+  const auto part = [&](Index parameters, double more_on_disk) {
+    const double numbers = t * static_cast<double>(parameters);
+    return StoragePart{numbers * shape.adapter_memory_bytes,
+                       numbers * shape.adapter_disk_bytes + t * more_on_disk};
+  };
+  const auto tensors = static_cast<double>(shape.adapter_tensors);
+  forecast.adapters =
+      part(shape.adapter_parameters,
+           shape.adapter_parameters == 0
+               ? 0
+               : detail::adapter_folder_bytes + tensors * detail::tensor_entry_bytes);
+  forecast.heads =
+      part(shape.head_parameters, shape.head_parameters == 0 ? 0 : 2 * detail::tensor_entry_bytes);
+  forecast.log.disk = shape.queries * shape.log_bytes_a_query;
+  forecast.full_copies = {t * shape.model_bytes, t * shape.model_bytes};
+  forecast.replay.disk = t * shape.replay_rows * shape.replay_row_bytes;
+  return forecast;
+}
+
+/// One forecast a number of tasks.
+[[nodiscard]] inline std::vector<StorageForecast> forecast_storage(const StorageShape& shape,
+                                                                   std::span<const Index> tasks) {
+  std::vector<StorageForecast> forecasts;
+  for (const Index count : tasks) forecasts.push_back(forecast_storage(shape, count));
+  return forecasts;
+}
+/// For 10, 100, 1000 and 10000 tasks.
+[[nodiscard]] inline std::vector<StorageForecast> forecast_storage(const StorageShape& shape) {
+  constexpr Index usual[] = {10, 100, 1000, 10000};
+  return forecast_storage(shape, usual);
+}
+
+/// What bytes and people cost, in a currency of the caller's. A month is 365.25 / 12 days.
+struct CostModel {
+  double disk_gb_month = 0;    ///< price of 1e9 bytes on disk for a month, at least 0
+  double memory_gb_month = 0;  ///< of 1e9 bytes in memory
+  double queries_a_day = 0;    ///< at least 0
+  double review_share = 0;     ///< of the queries that go to a person, 0..1
+  double review_cost = 0;      ///< of one review
+};
+
+/// A month's costs.
+struct CostForecast {
+  double router = 0;       ///< memory and disk
+  double adapters = 0;     ///< likewise, heads among them
+  double log = 0;          ///< disk
+  double reviews = 0;      ///< people
+  double full_copies = 0;  ///< the other way, in place of router and adapters
+  double replay = 0;       ///< the other way, likewise
+
+  [[nodiscard]] double total() const noexcept { return router + adapters + log + reviews; }
+};
+
+/// @throws ArgumentError  for a price or share out of its range
+[[nodiscard]] inline CostForecast forecast_cost(const StorageForecast& storage,
+                                                const CostModel& model) {
+  const auto amount = [](std::string_view name, double value, double most) {
+    detail::expect(value >= 0 && value <= most, name, " is ", value, ", expected 0 to ", most);
+  };
+  amount("disk_gb_month", model.disk_gb_month, 1e12);
+  amount("memory_gb_month", model.memory_gb_month, 1e12);
+  amount("queries_a_day", model.queries_a_day, 1e18);
+  amount("review_share", model.review_share, 1);
+  amount("review_cost", model.review_cost, 1e12);
+  const auto price = [&](const StoragePart& part) {
+    return (part.memory * model.memory_gb_month + part.disk * model.disk_gb_month) / 1e9;
+  };
+  constexpr double days = 365.25 / 12;
+  return {.router = price(storage.router),
+          .adapters = price(storage.adapters) + price(storage.heads),
+          .log = price(storage.log),
+          .reviews = days * model.queries_a_day * model.review_share * model.review_cost,
+          .full_copies = price(storage.full_copies),
+          .replay = price(storage.replay)};
+}
+
+namespace detail {
+
+/// "734 MB": three digits in steps of 1000.
+[[nodiscard]] inline std::string bytes_text(double bytes) {
+  constexpr const char* units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+  std::size_t unit = 0;
+  while (bytes >= 999.5 && unit + 1 < std::size(units)) {
+    bytes /= 1000;
+    ++unit;
+  }
+  std::ostringstream text;
+  text.precision(bytes >= 999.5 ? 6 : 3);
+  text << bytes << ' ' << units[unit];
+  return std::move(text).str();
+}
+
+/// "1234.50": two digits after the point.
+[[nodiscard]] inline std::string price_text(double price) {
+  std::ostringstream text;
+  text << std::fixed;
+  text.precision(2);
+  text << price;
+  return std::move(text).str();
+}
+
+/// Cells set to the right, in columns as wide as their widest.
+[[nodiscard]] inline std::string table_text(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths(rows.front().size(), 0);
+  for (const auto& row : rows) {
+    for (std::size_t j = 0; j < row.size(); ++j) widths[j] = std::max(widths[j], row[j].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (std::size_t j = 0; j < row.size(); ++j) {
+      text += std::string(widths[j] - row[j].size() + (j == 0 ? 0 : 2), ' ') + row[j];
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+}  // namespace detail
+
+/// Two tables, memory and disk, a line a number of tasks.
+[[nodiscard]] inline std::string to_text(std::span<const StorageForecast> forecasts) {
+  std::string text;
+  for (const auto& [name, side] :
+       {std::pair{"memory", &StoragePart::memory}, std::pair{"disk", &StoragePart::disk}}) {
+    std::vector<std::vector<std::string>> rows{
+        {"tasks", "router", "adapters", "heads", "log", "total", "full copies", "replay"}};
+    for (const StorageForecast& f : forecasts) {
+      const StoragePart total = f.total();
+      std::vector<std::string> row{std::to_string(f.tasks)};
+      for (const StoragePart* part :
+           {&f.router, &f.adapters, &f.heads, &f.log, &total, &f.full_copies, &f.replay}) {
+        row.push_back(detail::bytes_text(part->*side));
+      }
+      rows.push_back(std::move(row));
+    }
+    text += detail::concat(name, "\n", detail::table_text(rows));
+  }
+  return text;
+}
+
+/// A table of a month's costs, a line a number of tasks.
+/// @throws ArgumentError  as forecast_cost
+[[nodiscard]] inline std::string to_text(std::span<const StorageForecast> forecasts,
+                                         const CostModel& model) {
+  std::vector<std::vector<std::string>> rows{
+      {"tasks", "router", "adapters", "log", "reviews", "total", "full copies", "replay"}};
+  for (const StorageForecast& f : forecasts) {
+    const CostForecast cost = forecast_cost(f, model);
+    std::vector<std::string> row{std::to_string(f.tasks)};
+    for (const double price : {cost.router, cost.adapters, cost.log, cost.reviews, cost.total(),
+                               cost.full_copies, cost.replay}) {
+      row.push_back(detail::price_text(price));
+    }
+    rows.push_back(std::move(row));
+  }
+  return "cost a month\n" + detail::table_text(rows);
+}
+
+}  // namespace anyssr::inline v0

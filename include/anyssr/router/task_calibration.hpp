@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// What a task's held-out scores say of confidence and coverage, as a few numbers a task:
+///
+///   b_t                temperature fitted on the task's leave-one-out scores, and its weight
+///   r_i = (1 + w) - (task score of row i, its own label's column for the best one)   residual
+///   Q_t(u)             quantiles of r at u = 1 - 2^(-k/4), k = 0..49: dense towards 1
+///   m_t                mean score of the task's rows at that time, by the sums alone
+///
+/// Confidence: log b = sum_t k_t log b_t / sum_t k_t, k_t = d^2 L / d(log b)^2 at b_t.
+///
+/// Coverage: candidates of a query are the tasks with r <= q, q the conformal quantile of all
+/// tasks' residuals (split conformal prediction with held-out scores, arXiv 2107.07511). A task
+/// that came early was measured when it had few rivals, and its scores fell since. By how much on
+/// average is known exactly and without a row, since the mean score of a task's rows is
+/// C_t . W_t / n_t: the residuals are carried over by odds,
+///
+///   r' = top g r / ((top - r) + g r)        0 < r < top = 1.25 (1 + w)
+///   r' = g r                                r <= 0, and r' = r from top on
+///
+/// with the g that raises their mean by the fall of m_t. (Measured on ten tasks in sequence:
+/// quantiles of 90, 95, 99 % then cover 0.88, 0.94, 0.99 of other rows; not carried over, 0.80,
+/// 0.89, 0.98.)
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "anyssr/core/error.hpp"
+
+namespace anyssr::inline v0 {
+
+/// Levels u of a residual sketch.
+inline constexpr std::size_t residual_levels = 50;
+[[nodiscard]] inline double residual_level(std::size_t k) noexcept {
+  return 1 - std::exp2(-static_cast<double>(k) / 4);
+}
+
+/// What leave-one-out said of a task when rows of it were learned. Without rows it says nothing.
+struct TaskCalibration {
+  Index rows = 0;                 ///< rows that it was fitted on
+  double temperature = 1;         ///< b_t
+  double temperature_weight = 0;  ///< k_t: rows times the curvature of their log loss in log b
+  double mean_score = 0;          ///< m_t
+  std::array<double, residual_levels> residuals{};  ///< Q_t at residual_level(k), rising
+};
+
+namespace detail {
+
+/// Quantiles of residuals at the levels of a sketch.
+[[nodiscard]] inline std::array<double, residual_levels> sketch_residuals(
+    std::vector<double> residuals) {
+  std::array<double, residual_levels> sketch{};
+  if (residuals.empty()) return sketch;
+  std::sort(residuals.begin(), residuals.end());
+  const auto last = static_cast<double>(residuals.size() - 1);
+  for (std::size_t k = 0; k < residual_levels; ++k) {
+    const double place = residual_level(k) * last;
+    const auto low = static_cast<std::size_t>(place);
+    const std::size_t high = std::min(low + 1, residuals.size() - 1);
+    const double part = place - static_cast<double>(low);
+    sketch[k] = (1 - part) * residuals[low] + part * residuals[high];
+  }
+  return sketch;
+}
+
+/// Mean of the distribution that a sketch stands for.
+[[nodiscard]] inline double sketch_mean(std::span<const double, residual_levels> sketch) {
+  double mean = 0;
+  for (std::size_t k = 1; k < residual_levels; ++k) {
+    mean += (residual_level(k) - residual_level(k - 1)) * (sketch[k] + sketch[k - 1]) / 2;
+  }
+  return mean + (1 - residual_level(residual_levels - 1)) * sketch[residual_levels - 1];
+}
+
+[[nodiscard]] inline double carried_residual(double r, double g, double top) noexcept {
+  if (r <= 0) return g * r;
+  return r >= top ? r : top * g * r / ((top - r) + g * r);
+}
+
+/// The sketch of a task whose rows' mean score fell by `fall` since.
+[[nodiscard]] inline std::array<double, residual_levels> carry_residuals(
+    std::array<double, residual_levels> sketch, double fall, double top) {
+  if (!(fall > 0)) return sketch;
+  const double goal = sketch_mean(sketch) + fall;
+  const auto carried = [&](double g) {
+    std::array<double, residual_levels> moved = sketch;
+    for (double& r : moved) r = carried_residual(r, g, top);
+    return moved;
+  };
+  double low = 1;
+  double high = 1e6;
+  for (int step = 0; step < 60; ++step) {
+    const double middle = std::sqrt(low * high);
+    (sketch_mean(carried(middle)) < goal ? low : high) = middle;
+  }
+  return carried(low);
+}
+
+/// P(r <= x) of a sketch, linear between its levels.
+[[nodiscard]] inline double share_below(std::span<const double, residual_levels> sketch, double x) {
+  if (x < sketch.front()) return 0;
+  if (x >= sketch.back()) return 1;
+  const auto above = std::upper_bound(sketch.begin(), sketch.end(), x);
+  const auto k = static_cast<std::size_t>(above - sketch.begin());
+  const double part = (x - sketch[k - 1]) / (sketch[k] - sketch[k - 1]);
+  return residual_level(k - 1) + part * (residual_level(k) - residual_level(k - 1));
+}
+
+/// The quantile at `level` of several sketches together, by weight.
+[[nodiscard]] inline double pooled_quantile(
+    std::span<const std::array<double, residual_levels>> sketches, std::span<const double> weights,
+    double level) {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -low;
+  double total = 0;
+  for (std::size_t t = 0; t < sketches.size(); ++t) {
+    low = std::min(low, sketches[t].front());
+    high = std::max(high, sketches[t].back());
+    total += weights[t];
+  }
+  for (int step = 0; step < 50 && low < high; ++step) {
+    const double middle = (low + high) / 2;
+    double share = 0;
+    for (std::size_t t = 0; t < sketches.size(); ++t) {
+      share += weights[t] * share_below(sketches[t], middle);
+    }
+    (share < level * total ? low : high) = middle;
+  }
+  return high;
+}
+
+[[nodiscard]] inline std::array<double, residual_levels> pooled_sketch(
+    std::span<const std::array<double, residual_levels>> sketches,
+    std::span<const double> weights) {
+  std::array<double, residual_levels> pooled{};
+  for (std::size_t k = 0; k < residual_levels; ++k) {
+    pooled[k] = pooled_quantile(sketches, weights, residual_level(k));
+  }
+  return pooled;
+}
+
+/// Above the residuals that adding tasks still moves.
+[[nodiscard]] inline double residual_top(double label_weight) noexcept {
+  return 1.25 * (1 + label_weight);
+}
+
+/// What earlier and later rows of one task say together, as of the later ones.
+[[nodiscard]] inline TaskCalibration joined_calibration(const TaskCalibration& earlier,
+                                                        const TaskCalibration& later,
+                                                        double label_weight) {
+  if (earlier.rows == 0) return later;
+  if (later.rows == 0) return earlier;
+  const std::array sketches{
+      carry_residuals(earlier.residuals, earlier.mean_score - later.mean_score,
+                      residual_top(label_weight)),
+      later.residuals};
+  const std::array weights{static_cast<double>(earlier.rows), static_cast<double>(later.rows)};
+  const double weight = earlier.temperature_weight + later.temperature_weight;
+  TaskCalibration joined{.rows = earlier.rows + later.rows,
+                         .temperature = later.temperature,
+                         .temperature_weight = weight,
+                         .mean_score = later.mean_score,
+                         .residuals = pooled_sketch(sketches, weights)};
+  if (weight > 0) {
+    joined.temperature = std::exp((earlier.temperature_weight * std::log(earlier.temperature) +
+                                   later.temperature_weight * std::log(later.temperature)) /
+                                  weight);
+  }
+  return joined;
+}
+
+}  // namespace detail
+
+/// Residuals of all tasks together, weighted by their rows, as they would be today.
+class ResidualQuantiles {
+ public:
+  ResidualQuantiles() = default;
+
+  /// @param calibrations  one a task; those without rows are left out
+  /// @param mean_scores   m_t of today, one a task
+  /// @param label_weight  w
+  ResidualQuantiles(std::span<const TaskCalibration> calibrations,
+                    std::span<const double> mean_scores, double label_weight) {
+    const double top = detail::residual_top(label_weight);
+    std::vector<std::array<double, residual_levels>> sketches;
+    std::vector<double> weights;
+    for (std::size_t t = 0; t < calibrations.size(); ++t) {
+      const TaskCalibration& task = calibrations[t];
+      if (task.rows == 0) continue;
+      sketches.push_back(
+          detail::carry_residuals(task.residuals, task.mean_score - mean_scores[t], top));
+      weights.push_back(static_cast<double>(task.rows));
+      rows_ += weights.back();
+    }
+    if (rows_ > 0) pooled_ = detail::pooled_sketch(sketches, weights);
+  }
+
+  /// Whether any rows were measured.
+  [[nodiscard]] bool empty() const noexcept { return rows_ == 0; }
+
+  /// q: the residual that a share `coverage` of right tasks stays at or below, raised for the
+  /// number of rows as conformal prediction asks, ceil((n + 1) coverage) / n; infinite where there
+  /// are too few rows for it.
+  [[nodiscard]] double at(double coverage) const {
+    const double level = std::ceil((rows_ + 1) * coverage) / std::max(rows_, 1.0);
+    if (rows_ == 0 || level > 1) return std::numeric_limits<double>::infinity();
+    std::size_t k = 1;
+    while (k + 1 < residual_levels && residual_level(k) < level) ++k;
+    const double low = residual_level(k - 1);
+    const double part = std::min(1.0, (level - low) / (residual_level(k) - low));
+    return pooled_[k - 1] + part * (pooled_[k] - pooled_[k - 1]);
+  }
+
+ private:
+  std::array<double, residual_levels> pooled_{};
+  double rows_ = 0;
+};
+
+/// b of all tasks together.
+/// @param otherwise  where none was measured
+[[nodiscard]] inline double pooled_temperature(std::span<const TaskCalibration> calibrations,
+                                               double otherwise) {
+  double weight = 0;
+  double sum = 0;
+  for (const TaskCalibration& task : calibrations) {
+    weight += task.temperature_weight;
+    sum += task.temperature_weight * std::log(task.temperature);
+  }
+  return weight > 0 ? std::exp(sum / weight) : otherwise;
+}
+
+}  // namespace anyssr::inline v0

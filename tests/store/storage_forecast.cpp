@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// Whether a forecast meets what a learner takes in memory and on disk.
+#include "anyssr/learner/storage_forecast.hpp"
+
+#include <cmath>
+#include <filesystem>
+#include <string>
+
+#include "anyssr/store.hpp"
+#include "support/catch.hpp"
+#include "support/checkpoint_folder.hpp"
+#include "support/program.hpp"
+
+namespace {
+
+using namespace anyssr;
+using namespace anyssr::test;
+
+LearnerOptions forecast_learner_options(Index dim) {
+  LearnerOptions options = small_learner_options();
+  options.router.expansion = {.kind = ExpansionKind::hadamard, .dim = dim, .seed = 3};
+  return options;
+}
+
+/// Bytes of the files of a folder whose path begins so.
+double bytes_below(const std::string& root, const std::string& start) {
+  double bytes = 0;
+  for (const auto& [path, content] : all_files(root)) {
+    if (path.starts_with(start)) bytes += static_cast<double>(content.size());
+  }
+  return bytes;
+}
+
+double off_by(double forecast, double real) { return std::abs(forecast / real - 1); }
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("a forecast of the router meets its file and its memory", "[store]", float,
+                   double) {
+  using S = TestType;
+  const Index dim = 512;
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  PointLearner<S> learner = small_learner<S>(forecast_learner_options(dim));
+  learn_small_tasks(learner, 0, 4);
+  save(learner, root);
+  const StorageForecast forecast = forecast_storage({.router_dim = dim,
+                                                     .router_scalar_bytes = sizeof(S),
+                                                     .label_columns = learner.tasks()[0].labels,
+                                                     .kept_generations = 1},
+                                                    4);
+  CHECK(off_by(forecast.router.disk, bytes_below(root, "router-")) < 0.01);
+  CHECK(off_by(forecast.router.memory, static_cast<double>(learner.router().bytes())) < 0.01);
+}
+
+TEST_CASE("a forecast counts the router files that two saves leave", "[store]") {
+  const Index dim = 256;
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  PointLearner<float> learner = small_learner<float>(forecast_learner_options(dim));
+  for (Index t = 0; t < 3; ++t) {
+    learn_small_tasks(learner, t, t + 1);
+    save(learner, root);
+  }
+  const StorageForecast forecast = forecast_storage({.router_dim = dim, .label_columns = 2}, 3);
+  CHECK(off_by(forecast.router.disk, bytes_below(root, "router-")) < 0.02);
+}
+
+TEST_CASE("a forecast of adapters meets what more tasks add to a checkpoint", "[store]") {
+  LearnerOptions options = forecast_learner_options(64);
+  options.lift.dim = 512;
+  options.adapter.lora.rank = 8;
+  const Index head = 2 * (512 + 1);
+  StorageShape shape{.router_dim = 64, .adapter_tensors = 2, .head_parameters = head};
+  const TemporaryFolder folder;
+  PointLearner<float> learner = small_learner<float>(options);
+  double more_on_disk = 0;
+  double forecast_of_more = 0;
+  for (const Index tasks : {2, 6}) {
+    const std::string root = folder.file("state-" + std::to_string(tasks));
+    learn_small_tasks(learner, tasks == 2 ? 0 : 2, tasks);
+    save(learner, root);
+    shape.adapter_parameters = learner.tasks()[0].adapter_parameters - head;
+    const StorageForecast forecast = forecast_storage(shape, tasks);
+    const double sign = tasks == 2 ? -1 : 1;
+    more_on_disk += sign * (bytes_below(root, "adapters/") + bytes_below(root, "manifest"));
+    forecast_of_more += sign * (forecast.adapters.disk + forecast.heads.disk);
+    double memory = 0;
+    for (const std::size_t bytes : learner.storage().adapter_bytes) {
+      memory += static_cast<double>(bytes);
+    }
+    CHECK(forecast.adapters.memory + forecast.heads.memory == memory);
+  }
+  CAPTURE(forecast_of_more, more_on_disk);
+  CHECK(off_by(forecast_of_more, more_on_disk) < 0.02);
+}
