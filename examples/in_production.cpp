@@ -4,18 +4,18 @@
 // no adapter, a log that answers for every decision, a queue of reviews, and the reasons of one
 // decision. A correction teaches the router exactly.
 //
-// expect: transfer money to my brother +routed +banking
-// expect: a flight and money +review
-// expect: is it going to rain +fallback
-// expect: because of: .*flight
-// expect: corrected: now routed, travel
+// expect: transfer money to my brother: routed, banking
+// expect: a flight and money: review, travel
+// expect: is it going to rain: fallback
+// expect: not banking, because of: flight
+// expect: after the correction: routed, travel
 // expect: 7 lines in the log, intact
 
 #include <anyssr/anyssr.hpp>
 #include <anyssr/io.hpp>
 #include <filesystem>
-#include <iomanip>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -30,9 +30,11 @@ const std::vector<std::string> travel{"book a flight to Oslo", "i need a plane t
                                       "find me a hotel room", "book a hotel in Rome"};
 const std::vector<Index> intents{0, 0, 1, 1};
 
-const char* word(RoutingOutcome outcome) {
+void ask(const Learner& learner, const std::string& question) {
   constexpr const char* words[] = {"routed", "blend", "fallback", "review"};
-  return words[static_cast<std::size_t>(outcome)];
+  const auto answer = learner.predict(std::span(&question, 1)).front();
+  std::cout << question << ": " << words[static_cast<std::size_t>(answer.decision.outcome)] << ", "
+            << answer.task << "\n";
 }
 
 }  // namespace
@@ -40,21 +42,27 @@ const char* word(RoutingOutcome outcome) {
 int main() {
   const auto folder = std::filesystem::temp_directory_path() / "anyssr-in-production";
   std::filesystem::remove_all(folder);
-  Learner learner(TextHashingBackbone<float>{});
+  {
+    Learner learner(TextHashingBackbone<float>{});
+    const AuditLog log(folder);
+    const auto reviews = std::make_shared<ReviewQueue<std::string>>();
+    learner.set_hooks({.audit = log.sink(), .reviews = reviews});
+    learner.learn_task("banking", banking, intents);
+    learner.learn_task("travel", travel, intents);
+    learner.set_policy({.name = "careful", .min_margin = 0.5, .max_novelty = 0.3});
 
-  const AuditLog log(folder);
-  const auto reviews = std::make_shared<ReviewQueue<std::string>>();
-  learner.set_hooks({.audit = log.sink(), .reviews = reviews});
-  learner.learn_task("banking", banking, intents);
-  learner.learn_task("travel", travel, intents);
-  learner.set_policy({.name = "careful", .min_margin = 0.05, .max_novelty = -0.02});
+    ask(learner, "transfer money to my brother");
+    ask(learner, "a flight and money");
+    ask(learner, "is it going to rain");
 
-  const std::vector<std::string> questions{"transfer money to my brother", "a flight and money",
-                                           "is it going to rain"};
-  for (const auto& answer : learner.predict(questions)) {
-    const auto& asked = questions[static_cast<std::size_t>(&answer - &answer)];
-    (void)asked;
-    std::cout << answer.task << " " << word(answer.decision.outcome) << " "
-              << answer.decision.margin << " " << *answer.decision.novelty << "\n";
+    const auto waiting = reviews->list().front();
+    const Rival rival = learner.explain(waiting.input).rivals.front();
+    std::cout << "not " << rival.task << ", because of: " << rival.pushes.front().name << "\n";
+    learner.correct_review(waiting.request, "travel");
+    std::cout << "after the correction: ";
+    ask(learner, waiting.input);
   }
+  const AuditVerification log = verify_audit_log(folder);
+  std::cout << log.lines << " lines in the log, " << (log.ok() ? "intact" : "changed") << "\n";
+  std::filesystem::remove_all(folder);
 }

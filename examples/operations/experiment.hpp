@@ -118,7 +118,7 @@ struct Results {
   std::vector<WaitingQuestion> waiting;           ///< the first of them
   std::size_t waiting_count = 0;
 
-  std::vector<std::vector<double>> similarity;  ///< of the departments' mean questions, cosines
+  std::vector<std::vector<double>> similarity;  ///< how much two departments are one, 0..1
   CorrectionFigures correction;
   TrialFigures trial;
   BudgetFigures budget;

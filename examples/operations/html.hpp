@@ -8,11 +8,13 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace operations {
 
 /// Nothing in it is markup any more, and control characters are blanks.
-inline std::string escaped(std::string_view text) {
+/// @param lines  whether ends of lines stay
+inline std::string escaped(std::string_view text, bool lines = false) {
   constexpr std::array<std::pair<char, const char*>, 5> entities{
       {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}}};
   std::string result;
@@ -22,7 +24,7 @@ inline std::string escaped(std::string_view text) {
     if (entity != nullptr) {
       result += entity;
     } else {
-      result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+      result += static_cast<unsigned char>(c) < 0x20 && !(lines && c == '\n') ? ' ' : c;
     }
   }
   return result;

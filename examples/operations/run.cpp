@@ -5,6 +5,7 @@
 #include <anyssr/io/audit_log.hpp>
 #include <anyssr/io/audit_verification.hpp>
 #include <anyssr/learner/continual_learner.hpp>
+#include <anyssr/learner/task_pairs.hpp>
 #include <anyssr/lora/adapter_budget.hpp>
 #include <cstdio>
 #include <memory>
@@ -151,20 +152,17 @@ class Run {
       const double threshold = learner_.router().table()->candidate_threshold(promised);
       results_.coverage.push_back(coverage_of(measured_, promised, threshold));
     }
-    for (Index i = 0; i < count(); ++i) {
-      results_.similarity.emplace_back();
-      for (Index j = 0; j < count(); ++j) results_.similarity.back().push_back(similarity(i, j));
-    }
+    measure_similarity();
   }
 
-  /// Cosine of the mean questions of two tasks: their sums are columns of the cross-correlation.
-  [[nodiscard]] double similarity(Index i, Index j) const {
-    const Matrix<float>& sums = learner_.router().regression().cross_correlation();
-    const auto& tasks = learner_.router().tasks();
-    const auto mean = [&](Index t) {
-      return sums.col(tasks[static_cast<std::size_t>(t)].column).cast<double>().normalized();
-    };
-    return mean(i).dot(mean(j));
+  void measure_similarity() {
+    const std::size_t tasks = results_.tasks.size();
+    results_.similarity.assign(tasks, std::vector<double>(tasks, 1));
+    for (const TaskPair& pair : task_pairs(learner_)) {
+      const auto i = static_cast<std::size_t>(*learner_.router().find(pair.first));
+      const auto j = static_cast<std::size_t>(*learner_.router().find(pair.second));
+      results_.similarity[i][j] = results_.similarity[j][i] = pair.confusion;
+    }
   }
 
   /// Thresholds by validation questions: none of them was learned.

@@ -438,6 +438,7 @@ TEMPLATE_TEST_CASE("an undone merge leaves no trace", "[learner]", float, double
     return;
   }
   CHECK(after.tasks == before.tasks);
+  CHECK(after.states == before.states);
   CHECK(after.adapters == before.adapters);
   CHECK(same_predictions(fresh_predictions(learner, 3), answers));
 }

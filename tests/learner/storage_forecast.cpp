@@ -37,10 +37,10 @@ TEST_CASE("a hundred tasks of a large model take what they take by hand", "[lear
   CHECK(seven_billion().adapter_parameters == 3670016);
   CHECK(forecast.adapters.memory == 734003200);
   CHECK(is_within(forecast.adapters.disk, 734003200, 0.003));
-  // 4 (4096^2 + 4096 + 3 * 4096 * 100) + 8 (4096 + 100)
-  CHECK(forecast.router.memory == 67108864 + 16384 + 4915200 + 33568);
-  // 4 (4096 * 4097 / 2 + 4096 * 100) and a few kilobytes
-  CHECK(is_within(forecast.router.disk, 33562624 + 1638400, 1e-3));
+  // 4 (4096^2 + 2 * 4096 + 3 * 4096 * 100) + 8 (4096 + 100)
+  CHECK(forecast.router.memory == 67108864 + 32768 + 4915200 + 33568);
+  // 4 (4096 * 4097 / 2 + 4096 * 100) + 448 * 100 and a few kilobytes
+  CHECK(is_within(forecast.router.disk, 33562624 + 1638400 + 44800, 1e-3));
   CHECK(forecast.heads.disk == 0);
   CHECK(forecast.full_copies.disk == 1.348e12);
   CHECK(forecast.replay.disk == 1e9);
@@ -62,6 +62,8 @@ TEST_CASE("label columns and a buffer and kept generations are counted", "[learn
   shape.dense_features = true;
   other = forecast_storage(shape, 10);
   CHECK(other.router.memory - one.router.memory == 256 * (1000 + 8) * 8);
+  shape.exact_leverage = true;
+  CHECK(forecast_storage(shape, 10).router.memory - other.router.memory == 1001000 * 8);
   shape.kept_generations = 3;
   CHECK(forecast_storage(shape, 10).router.disk == 3 * one.router.disk);
 }

@@ -73,9 +73,9 @@ Eigen::RowVectorXd reference_scores(const Eigen::RowVectorXd& x, const Eigen::Ma
   return scores;
 }
 
-/// sum_j h_j^2 / (S_jj + ridge)
+/// ridge sum_j h_j^2 / (S_jj + ridge) / |h|^2
 template <class S>
-double diagonal_leverage(const Eigen::RowVectorXd& h, const std::vector<TaskRows<S>>& tasks,
+double unexplained_share(const Eigen::RowVectorXd& h, const std::vector<TaskRows<S>>& tasks,
                          double ridge) {
   Eigen::RowVectorXd diagonal = Eigen::RowVectorXd::Constant(query_dim, ridge);
   for (const auto& task : tasks) {
@@ -83,7 +83,7 @@ double diagonal_leverage(const Eigen::RowVectorXd& h, const std::vector<TaskRows
       diagonal += task.features.row(i).template cast<double>().cwiseAbs2();
     }
   }
-  return h.cwiseAbs2().cwiseQuotient(diagonal).sum();
+  return ridge * h.cwiseAbs2().cwiseQuotient(diagonal).sum() / h.squaredNorm();
 }
 
 template <class S>
@@ -159,7 +159,7 @@ TEMPLATE_TEST_CASE("scores margin runner-up and confidence follow their formulas
     CHECK(std::abs(decision.margin - (top - runner_up)) < round_off<S>(1e3));
     REQUIRE(decision.novelty.has_value());  // cheap by default
     const Eigen::RowVectorXd query = queries.row(i).template cast<double>();
-    const double novelty = 0.3 * diagonal_leverage(query, tasks, 0.5) - top / 2;
+    const double novelty = unexplained_share(query, tasks, 0.5) - top / 2;
     CHECK(std::abs(*decision.novelty - novelty) < round_off<S>(1e3));
     CHECK(decision.outcome == RoutingOutcome::routed);
   }

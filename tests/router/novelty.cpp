@@ -27,17 +27,23 @@ Eigen::MatrixXd slow_gram(const AnalyticRouter<S>& router, const LabelledTasks<S
   return gram;
 }
 
-/// h G^-1 h^T of every row.
+/// lambda h G^-1 h^T / |h|^2 of every row, lambda 0.7.
 Eigen::VectorXd slow_leverage(const Eigen::MatrixXd& h, const Eigen::MatrixXd& gram) {
   const Eigen::MatrixXd inverse = gram.inverse();
-  return (h * inverse).cwiseProduct(h).rowwise().sum();
+  const Eigen::VectorXd leverage = (h * inverse).cwiseProduct(h).rowwise().sum();
+  return 0.7 * leverage.cwiseQuotient(h.rowwise().squaredNorm());
 }
 
-/// sum_j h_j^2 / G_jj of every row.
+/// lambda sum_j h_j^2 / G_jj / |h|^2 of every row, lambda 0.7.
 Eigen::VectorXd slow_diagonal(const Eigen::MatrixXd& h, const Eigen::MatrixXd& gram) {
   Eigen::VectorXd result = Eigen::VectorXd::Zero(h.rows());
   for (Index i = 0; i < h.rows(); ++i) {
-    for (Index j = 0; j < h.cols(); ++j) result(i) += h(i, j) * h(i, j) / gram(j, j);
+    double energy = 0;
+    for (Index j = 0; j < h.cols(); ++j) {
+      result(i) += 0.7 * h(i, j) * h(i, j) / gram(j, j);
+      energy += h(i, j) * h(i, j);
+    }
+    result(i) /= energy;
   }
   return result;
 }
@@ -128,8 +134,8 @@ TEST_CASE("the leverage weight is a default of the mode or the caller's", "[rout
         ->meter()
         .leverage_weight();
   };
-  CHECK(weight(NoveltyMode::leverage, -1) == 0.4);
-  CHECK(weight(NoveltyMode::diagonal, -1) == 0.3);
+  CHECK(weight(NoveltyMode::leverage, -1) == 4.0 / 3);
+  CHECK(weight(NoveltyMode::diagonal, -1) == 1);
   CHECK(weight(NoveltyMode::leverage, 0) == 0);
   CHECK(weight(NoveltyMode::diagonal, 2.5) == 2.5);
 }
@@ -213,6 +219,41 @@ TEMPLATE_TEST_CASE("a meter counts the bytes that it keeps", "[router]", float, 
   CHECK(bytes(NoveltyMode::score) == 0);
   CHECK(bytes(NoveltyMode::diagonal) == d * sizeof(S));
   CHECK(bytes(NoveltyMode::leverage) == (d * d + d) * sizeof(S));
+}
+
+TEMPLATE_TEST_CASE("the share that no row explains lies between 0 and 1", "[router][property]",
+                   float, double) {
+  using S = TestType;
+  const auto mode = GENERATE(NoveltyMode::diagonal, NoveltyMode::leverage);
+  CAPTURE(static_cast<int>(mode));
+  const AnalyticRouter<S> router = router_of(labelled_tasks<S>({5}), novelty_router(mode));
+  Matrix<S> queries = random_normal<S>(60, labelled_dim, 37);
+  queries.row(0).setZero();  // of no direction at all
+  queries.row(1) *= S(1e6);
+  queries.row(2) *= S(1e-6);
+  RoutingWorkspace<S> workspace;
+  std::vector<RoutingDecision> decisions;
+  router.decide(queries, workspace, decisions);
+  const Vector<S>& share = workspace.leverage.leverage;
+  CHECK(share(0) == 1);
+  CHECK(share.minCoeff() > 0);
+  CHECK(share.maxCoeff() <= 1);
+  CHECK(decisions[0].novelty.value() == router.table()->meter().leverage_weight());
+}
+
+TEST_CASE("the share that no row explains does not depend on the scale of ridge and rows",
+          "[router]") {
+  const auto mode = GENERATE(NoveltyMode::diagonal, NoveltyMode::leverage);
+  CAPTURE(static_cast<int>(mode));
+  LabelledTasks<double> tasks = labelled_tasks<double>({20, 20});
+  RouterOptions options = novelty_router(mode);
+  const AnalyticRouter<double> router = router_of(tasks, options);
+  const Matrix<double> queries = random_normal<double>(9, labelled_dim, 38);
+  for (LabelledRows<double>& task : tasks) task.x *= 10;
+  options.rls.ridge *= 100;
+  const AnalyticRouter<double> scaled = router_of(tasks, options);
+  const Matrix<double> ten_times = 10 * queries;
+  CHECK(relative_error(novelties_of(scaled, ten_times), novelties_of(router, queries)) < 1e-12);
 }
 
 TEST_CASE("a meter of no mode measures nothing", "[router]") {

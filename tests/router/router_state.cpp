@@ -170,7 +170,7 @@ TEST_CASE("a state with an impossible join is refused", "[router][error]") {
   CHECK(contains(refused([](auto& t) { t.parts[1].row_weight = infinite; }), no_join));
   CHECK(contains(refused([](auto& t) { t.parts[1].calibration.mean_score = infinite; }),
                  "the calibration of task 'task-4'"));
-  CHECK(contains(refused([](auto& t) { t.parts[1].name = ""; }), "task ''"));
+  CHECK(contains(refused([](auto& t) { t.parts[1].name = ""; }), "has an empty name"));
   CHECK(contains(refused([](auto& t) { t.parts[1].name = t.parts[0].name; }),
                  "task 'task-0' stands there twice"));
   CHECK(contains(refused([](auto& t) { t.parts.clear(); }), "waits for no merge"));

@@ -299,7 +299,7 @@ TEST_CASE("own sums with more in them than the task are refused", "[router][erro
   CHECK(contains(refused(with_remains), "hold 1 tasks and 25 rows"));
   RouterOptions balanced = options;
   balanced.balanced = true;
-  CHECK(contains(refused(own_sums_of(tasks[1], balanced)), "balanced"));
+  CHECK(contains(refused(own_sums_of(tasks[1], balanced)), "by count each row 0.05, expected 1"));
   AnalyticRouter<double> plain(labelled_dim, options);
   plain.learn("a", tasks[0].x);
   plain.learn("b", tasks[1].x);

@@ -174,15 +174,17 @@ TEST_CASE("residuals stay where the mean score did not fall", "[router]") {
   CHECK(detail::carry_residuals(sketch, std::numeric_limits<double>::quiet_NaN(), 2.5) == sketch);
 }
 
-TEST_CASE("residuals stay finite and in order for any fall", "[router][property]") {
-  const double lowest = GENERATE(-3.0, -1.5, -0.3, 0.0, 2.0);
-  const double fall = GENERATE(1e-9, 0.5, 3.0, 1e300);
+TEST_CASE("residuals that no odds can raise enough rise alike", "[router][property]") {
+  const double lowest = GENERATE(-3.0, -1.5, -0.7, 2.0);  // about 0 and below, and near the top
+  const double fall = GENERATE(1e-9, 0.5, 3.0);
   CAPTURE(lowest, fall);
   const Sketch sketch = detail::sketch_residuals(random_residuals(40, lowest, 6));
   const Sketch carried = detail::carry_residuals(sketch, fall, 2.5);
+  CHECK(std::abs(mean_of(carried) - mean_of(sketch) - fall) < 1e-10);
   CHECK(std::is_sorted(carried.begin(), carried.end()));
-  CHECK(carried.front() >= sketch.front());
-  CHECK(carried.back() <= std::max(2.5, sketch.back()));
+  for (std::size_t k = 0; k < residual_levels; ++k) {
+    CHECK(std::abs(carried[k] - sketch[k]) < 4);
+  }
 }
 
 TEST_CASE("a pooled quantile is that of the pooled sample", "[router][property]") {
@@ -250,7 +252,7 @@ TEST_CASE("earlier and later rows of a task join by their weights", "[router]") 
   CHECK(joined.mean_score == 1.6);
   const double mean =
       (60 * (mean_of(earlier.residuals) + 0.1) + 20 * mean_of(later.residuals)) / 80;
-  CHECK(std::abs(mean_of(joined.residuals) - mean) < 2e-3);  // a sketch of sketches
+  CHECK(std::abs(mean_of(joined.residuals) - mean) < 5e-3);  // a sketch of sketches
   CHECK(detail::joined_calibration({}, later, 1).residuals == later.residuals);
   CHECK(detail::joined_calibration(earlier, {}, 1).residuals == earlier.residuals);
 }

@@ -57,6 +57,7 @@ TEMPLATE_TEST_CASE("learning goes on after a load as if it had never stopped", "
   PointLearner<S> third = load_points<S>(root, {.threads = 1});
   learn_small_tasks(third, 3, 4);
   CHECK((Learned<S>(third).same_sums(Learned<S>(in_one_go))));
+  CHECK((Learned<S>(third).states == Learned<S>(in_one_go).states));
   CHECK((Learned<S>(third).adapters == Learned<S>(in_one_go).adapters));
   CHECK((Learned<S>(third).spans == Learned<S>(in_one_go).spans));
   CHECK(decisions_of(third, 4) == decisions_of(in_one_go, 4));

@@ -38,10 +38,17 @@ std::optional<int> changes_to(const Learned<float>& loaded, PointLearner<float> 
   return std::nullopt;
 }
 
+/// A learner that has nothing yet, and watches its data.
+PointLearner<float> learner_to_crash() {
+  LearnerOptions options = options_of(SubspaceChoice::complement);
+  options.inspector = InspectorOptions{.sketch = 4};
+  return small_learner<float>(options);
+}
+
 /// Time of one change and its save.
 std::chrono::microseconds time_of_a_save() {
   const TemporaryFolder folder(quick_folder());
-  PointLearner<float> learner = small_learner<float>(options_of(SubspaceChoice::complement));
+  PointLearner<float> learner = learner_to_crash();
   const auto begin = std::chrono::steady_clock::now();
   for (int k = 0; k < 4; ++k) {
     change_learner(learner);
@@ -64,11 +71,12 @@ TEST_CASE("a process killed at any moment of its saves loses nothing that was sa
   std::optional<TemporaryFolder> folder;
   std::optional<PointLearner<float>> learner;
   bool has_state = false;
+  std::uint64_t most_changes = 0;
   std::int64_t window = 0;  // microseconds after the first save began, in which the kill comes
   for (int kill = 0; kill < wanted; ++kill) {
     if (kill % kills_a_folder == 0) {
       folder.emplace(quick_folder());
-      learner = small_learner<float>(options_of(SubspaceChoice::complement));
+      learner = learner_to_crash();
       has_state = false;
       window = 1;
     }
@@ -91,6 +99,8 @@ TEST_CASE("a process killed at any moment of its saves loses nothing that was sa
     const auto changes = changes_to(Learned<float>(loaded), *learner, outcome.saved, outcome.begun);
     REQUIRE(changes.has_value());
     learner = loaded;
+    most_changes = std::max(most_changes, learner->snapshot().generation());
+    if (!learner->tasks().empty()) (void)learner->predict(small_task<float>(0, 2).inputs);  // usage
     has_state = true;
     window = std::max(window, longest);
     if ((kill + 1) % kills_a_folder != 0) continue;
@@ -101,9 +111,10 @@ TEST_CASE("a process killed at any moment of its saves loses nothing that was sa
       CHECK_FALSE(contains(entry.path().filename().string(), ".tmp-"));
     }
   }
-  CAPTURE(torn, uncommitted);
+  CAPTURE(torn, uncommitted, most_changes);
   CHECK(torn > wanted / 10);
   CHECK(uncommitted > 0);
+  CHECK(most_changes > 16);  // the circle of states, once through
 }
 
 TEST_CASE("a first save that was killed before its commit is in nobody's way", "[store]") {

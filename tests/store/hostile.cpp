@@ -101,6 +101,11 @@ struct RouterTensors {
     temperature = reader.vector<double>("calibration.temperature");
     counted = reader.integers<std::int64_t>("calibration.label_weight_rows");
     right = reader.integers<std::int64_t>("calibration.label_weight_right");
+    measured = reader.integers<std::int64_t>("calibration.tasks_rows");
+    temperatures = reader.vector<double>("calibration.temperature_of_task");
+    temperature_weights = reader.vector<double>("calibration.temperature_weight_of_task");
+    mean_scores = reader.vector<double>("calibration.mean_score_of_task");
+    residuals = reader.matrix<double>("calibration.residuals");
   }
   [[nodiscard]] std::string bytes(const std::string& missing = {}) const {
     SafetensorsWriter writer;
@@ -116,6 +121,11 @@ struct RouterTensors {
     add("calibration.temperature", temperature);
     add("calibration.label_weight_rows", counted);
     add("calibration.label_weight_right", right);
+    add("calibration.tasks_rows", measured);
+    add("calibration.temperature_of_task", temperatures);
+    add("calibration.temperature_weight_of_task", temperature_weights);
+    add("calibration.mean_score_of_task", mean_scores);
+    add("calibration.residuals", residuals);
     std::string all;
     writer.stream([&](std::span<const std::byte> part) {
       all.append(reinterpret_cast<const char*>(part.data()), part.size());
@@ -131,6 +141,11 @@ struct RouterTensors {
   Vector<double> temperature;
   std::vector<std::int64_t> counted;
   std::vector<std::int64_t> right;
+  std::vector<std::int64_t> measured;
+  Vector<double> temperatures;
+  Vector<double> temperature_weights;
+  Vector<double> mean_scores;
+  RowMajorMatrix<double> residuals;
 };
 
 /// A change of the router's tensors.
@@ -268,7 +283,7 @@ TEST_CASE("a manifest whose tasks or columns contradict themselves is refused", 
        [](Json& m) { m["tasks"][0]["name"] = ""; }},
       {R"(tasks[1]: name is "task-0", expected a name that no other task has)",
        [](Json& m) { m["tasks"][1]["name"] = "task-0"; }},
-      {R"(tasks[0]: status is "removed", expected "active")",
+      {R"(tasks[0]: status is "removed", expected "active" or "disabled")",
        [](Json& m) { m["tasks"][0]["status"] = "removed"; }},
       {R"(tasks[1]: has no "status")", [](Json& m) { m["tasks"][1].erase("status"); }},
       {"tasks[1]: digest is 12, expected a string", [](Json& m) { m["tasks"][1]["digest"] = 12; }},
@@ -469,8 +484,11 @@ TEST_CASE("sums that no learning leads to are refused", "[store][error]") {
       {router + "tensor \"calibration.label_weight_right\" has shape [6], expected [7]",
        in_router([](T& t) { t.right.pop_back(); })},
       {router + "has no tensor \"bounds\", it has \"calibration.label_weight_right\", "
-                "\"calibration.label_weight_rows\", \"calibration.temperature\", "
-                "\"cross_correlation\", \"row_weight\", \"rows\", \"second_moment\", "
+                "\"calibration.label_weight_rows\", \"calibration.mean_score_of_task\", "
+                "\"calibration.residuals\", \"calibration.tasks_rows\", "
+                "\"calibration.temperature\", \"calibration.temperature_of_task\", "
+                "\"calibration.temperature_weight_of_task\", \"cross_correlation\", "
+                "\"row_weight\", \"rows\", \"second_moment\", "
                 "\"target_energy\"",
        [](const EditedCheckpoint& checkpoint) {
          checkpoint.replace(router_path,
@@ -483,12 +501,49 @@ TEST_CASE("sums that no learning leads to are refused", "[store][error]") {
        }},
       {router + "has 0 bytes, expected at least 10",
        [](const EditedCheckpoint& c) { c.replace(router_path, ""); }},
-      {router + "the tensors end at byte 1292 of the data, expected 1288, where the file ends",
+      {router + "the tensors end at byte 2156 of the data, expected 2152, where the file ends",
        [](const EditedCheckpoint& c) {
          const std::string bytes = file_bytes(c.path(router_path).string());
          c.replace(router_path, bytes.substr(0, bytes.size() - 4));
        }},
   });
+}
+
+TEST_CASE("calibrations that no rows lead to are refused with their tensor", "[store][error]") {
+  const std::string tensor = "R/" + router_path + ": tensor \"calibration.";
+  using T = RouterTensors;
+  check_contents({
+      {tensor + "tasks_rows\" holds -1 for task \"task-1\", expected 0..9007199254740992",
+       in_router([](T& t) { t.measured[1] = -1; })},
+      {tensor + "tasks_rows\" has shape [3], expected [2]",
+       in_router([](T& t) { t.measured.push_back(1); })},
+      {tensor + "temperature_of_task\" holds 0 for task \"task-0\", expected 1e-100..1e+100",
+       in_router([](T& t) { t.temperatures(0) = 0; })},
+      {tensor + "temperature_of_task\" holds nan for task \"task-0\", expected 1e-100..1e+100",
+       in_router([](T& t) { t.temperatures(0) = hostile_nan; })},
+      {tensor + "temperature_of_task\" has shape [1], expected [2]",
+       in_router([](T& t) { t.temperatures = t.temperatures.head(1).eval(); })},
+      {tensor + "temperature_weight_of_task\" holds -1 for task \"task-1\", expected 0..1e+100",
+       in_router([](T& t) { t.temperature_weights(1) = -1; })},
+      {tensor + "temperature_weight_of_task\" holds inf for task \"task-1\", expected 0..1e+100",
+       in_router([](T& t) { t.temperature_weights(1) = hostile_infinity; })},
+      {tensor + "mean_score_of_task\" holds nan for task \"task-0\", expected -1e+100..1e+100",
+       in_router([](T& t) { t.mean_scores(0) = hostile_nan; })},
+      {tensor + "residuals\" holds inf for task \"task-1\", expected -1e+100..1e+100",
+       in_router([](T& t) { t.residuals(1, 49) = hostile_infinity; })},
+      {tensor + "residuals\" holds -5 for task \"task-1\", expected 2 or more: they rise",
+       in_router([](T& t) {
+         t.residuals.row(1).setConstant(2);
+         t.residuals(1, 7) = -5;
+       })},
+      {tensor + "residuals\" has shape [2, 49], expected [2, 50]",
+       in_router([](T& t) { t.residuals = t.residuals.leftCols(49).eval(); })},
+  });
+  const HostileGround ground;
+  ground.checkpoint().replace(
+      router_path, RouterTensors(ground.root + "/" + router_path).bytes("calibration.residuals"));
+  CHECK(ground.refusal().starts_with("R/" + router_path +
+                                     ": has no tensor \"calibration.residuals\", it has "));
 }
 
 TEST_CASE("adapters and spans that do not fit are refused", "[store][error]") {

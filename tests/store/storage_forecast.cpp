@@ -49,7 +49,9 @@ TEMPLATE_TEST_CASE("a forecast of the router meets its file and its memory", "[s
                                                      .label_columns = learner.tasks()[0].labels,
                                                      .kept_generations = 1},
                                                     4);
-  CHECK(off_by(forecast.router.disk, bytes_below(root, "router-")) < 0.01);
+  const double file = bytes_below(root, "router-");
+  CAPTURE(forecast.router.disk, file);
+  CHECK(std::abs(forecast.router.disk - file) < 300);  // of half a megabyte and more
   CHECK(off_by(forecast.router.memory, static_cast<double>(learner.router().bytes())) < 0.01);
 }
 
@@ -63,7 +65,7 @@ TEST_CASE("a forecast counts the router files that two saves leave", "[store]") 
     save(learner, root);
   }
   const StorageForecast forecast = forecast_storage({.router_dim = dim, .label_columns = 2}, 3);
-  CHECK(off_by(forecast.router.disk, bytes_below(root, "router-")) < 0.02);
+  CHECK(off_by(forecast.router.disk, bytes_below(root, "router-")) < 0.003);
 }
 
 TEST_CASE("a forecast of adapters meets what more tasks add to a checkpoint", "[store]") {

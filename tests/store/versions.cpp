@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Checkpoints of other versions: what is read, and what is not written over.
+#include <algorithm>
+#include <span>
 #include <string>
 
 #include "anyssr/store.hpp"
@@ -60,6 +62,35 @@ void check_golden(const std::string& root) {
   const auto outputs = learner.predict_as("task-1", small_task<double>(1).inputs);
   CHECK(outputs[0](0) == Approx(-0.25967037231638246).epsilon(1e-12));  // exp and log of libm
   CHECK(outputs[23](0) == Approx(-2.7586785723912421).epsilon(1e-12));
+}
+
+/// Makes a checkpoint of this version what version 1.0 would have written of it.
+void make_older(const std::string& root) {
+  const EditedCheckpoint checkpoint(root);
+  const std::string router = checkpoint.manifest().at("router");
+  const SafetensorsReader reader(checkpoint.path(router));
+  SafetensorsWriter writer;
+  for (const TensorInfo& tensor : reader.tensors()) {
+    const auto& added = detail::calibration_tensors;
+    const bool is_new = std::find(added.begin(), added.end(), tensor.name) != added.end();
+    if (!is_new) {
+      writer.add_bytes(tensor.name, tensor.dtype, tensor.shape, reader.bytes(tensor.name));
+    }
+  }
+  std::string bytes;
+  writer.stream([&](std::span<const std::byte> part) {
+    bytes.append(reinterpret_cast<const char*>(part.data()), part.size());
+  });
+  checkpoint.replace(router, bytes);
+  checkpoint.edit([](Json& manifest) {
+    for (const char* key : {"policy", "usage", "removed_rows", "inspector", "audit_head"}) {
+      manifest.erase(key);
+    }
+    manifest["options"].erase("inspector");
+    manifest["options"]["router"].erase("novelty");
+    manifest["must_understand"] = Json::array();
+    manifest["version"] = {1, 0};
+  });
 }
 
 void set_version(const std::string& root, int major, int minor) {
@@ -162,4 +193,37 @@ TEST_CASE("no generation is numbered beyond what a manifest can say", "[store][e
   overwrite(root + "/manifest-1000000.json", "{}");
   CHECK(save(learner, root).generation == 1000001);
   CHECK((Learned<float>(load_points<float>(root)) == Learned<float>(learner)));
+}
+
+TEST_CASE("a checkpoint without what came after version 1.0 loads with the defaults of that",
+          "[store]") {
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  PointLearner<double> learner = small_learner<double>(busy_learner_options());
+  learn_small_tasks(learner, 0, 3);
+  learner.set_policy(busy_policy());
+  (void)learner.predict(small_task<double>(0).inputs);
+  save(learner, root, {.audit_head = "sha256:" + std::string(64, '0')});
+  make_older(root);
+  LoadReport report;
+  PointLearner<double> loaded = load_points<double>(root, {.threads = 1}, &report);
+  const Learned<double> found(loaded);
+  const Learned<double> saved(learner);
+  CHECK(report.audit_head.empty());
+  CHECK(found.same_sums(saved));
+  CHECK(found.adapters == saved.adapters);
+  CHECK(found.temperature == saved.temperature);  // though no task says what it is made of
+  CHECK(found.suggested == saved.suggested);
+  CHECK(loaded.policy().name == "default");
+  CHECK(loaded.usage().empty());
+  CHECK_FALSE(loaded.inspector().has_value());
+  CHECK(loaded.options().router.novelty.mode == NoveltyOptions().mode);
+  for (const RoutedTask& task : loaded.router().tasks()) {
+    CHECK(task.active);
+    CHECK_FALSE(task.frozen);
+    CHECK(task.calibration.rows == 0);
+  }
+  learn_small_tasks(loaded, 3, 4);
+  save(loaded, root);
+  CHECK((Learned<double>(load_points<double>(root, {.threads = 1})) == Learned<double>(loaded)));
 }

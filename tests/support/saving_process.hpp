@@ -18,18 +18,48 @@
 
 namespace anyssr::test {
 
-/// The next change: four tasks are learned, then they get more rows in turn.
+/// The next change: four tasks are learned, then they go through all that tasks can become, in a
+/// circle. The policy changes with every step.
 template <class S>
 void change_learner(PointLearner<S>& learner) {
   constexpr Index tasks = 4;
   const auto changes = static_cast<Index>(learner.snapshot().generation());
-  if (changes < tasks) {
-    learn_small_tasks(learner, changes, changes + 1);
-    return;
+  RoutingPolicy policy;
+  policy.name = "policy " + std::to_string(changes);
+  policy.min_confidence = 1 / static_cast<double>(changes + 2);
+  learner.set_policy(policy);
+  if (changes < tasks) return learn_small_tasks(learner, changes, changes + 1);
+  const auto sample = static_cast<std::uint64_t>(changes);
+  const auto adopt = [&](Index task) {
+    const PointTask<S> again = point_task<S>(task, 6, small_dim, 5, sample);
+    learner.adopt_task(again.name, *learner.snapshot().adapter("task-1"), again.inputs);
+  };
+  const PointTask<S> more = point_task<S>(0, 6, small_dim, 5, sample);
+  switch ((changes - tasks) % 12) {
+    case 0:
+      return learner.extend_task(more.name, more.inputs, more.labels);
+    case 1:
+      return learner.archive_task("task-1");
+    case 2:
+    case 7:
+      return (void)learner.merge_tasks("task-2", "task-3", "both");
+    case 3:
+      return learner.rename_task("task-0", "first");
+    case 4:
+      return learner.restore_task("task-1");
+    case 5:
+      return learner.undo_merge("both");
+    case 6:
+      return learner.rename_task("first", "task-0");
+    case 8:
+      return learner.commit_merge("both");
+    case 9:
+      return learner.remove_task("both");
+    case 10:
+      return adopt(2);
+    default:
+      return adopt(3);
   }
-  const PointTask<S> more =
-      point_task<S>(changes % tasks, 6, small_dim, 5, static_cast<std::uint64_t>(changes));
-  learner.extend_task(more.name, more.inputs, more.labels);
 }
 
 /// Forked, so it begins with the learner of the moment.

@@ -21,6 +21,7 @@
 
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
+#include "anyssr/lora/data_aware_merge.hpp"
 
 namespace anyssr::inline v0 {
 
@@ -32,7 +33,7 @@ struct MergeOptions {
   Index rank = 0;                            ///< of the merged modules; 0: the larger of both
   std::span<const Input> first_inputs = {};  ///< queries of each task, for data_aware
   std::span<const Input> second_inputs = {};
-  double ridge = 1e-3;  ///< of data_aware, above 0, relative to the mean second moment
+  double ridge = 1e-6;  ///< of data_aware, above 0, relative to the mean second moment
 };
 
 /// What a merge cost.
@@ -109,6 +110,32 @@ template <RealScalar S>
   return modules;
 }
 
+/// The changes nearest to both on the queries of each task, every task counting the same.
+template <AdaptableBackbone B>
+[[nodiscard]] std::map<std::string, LoraModule<typename B::Scalar>> data_aware_modules(
+    const B& backbone, const Adapter<typename B::Scalar>& a, const Adapter<typename B::Scalar>& b,
+    const MergeOptions<typename B::Input>& options, MergeReport& report) {
+  using S = typename B::Scalar;
+  expect(!options.first_inputs.empty() && !options.second_inputs.empty(), "inputs to merge by are ",
+         options.first_inputs.size(), " and ", options.second_inputs.size(),
+         ", expected queries of both tasks");
+  const Adapter<S> modules_of_a{.modules = a.modules};
+  const Adapter<S> modules_of_b{.modules = b.modules};
+  const SiteMoments<S> seen_by_a =
+      site_moments(backbone, backbone.trunk(options.first_inputs), modules_of_a);
+  const SiteMoments<S> seen_by_b =
+      site_moments(backbone, backbone.trunk(options.second_inputs), modules_of_b);
+  const std::array entries{
+      DataMergeEntry<S>{&modules_of_a, &seen_by_a,
+                        1 / static_cast<double>(options.first_inputs.size())},
+      DataMergeEntry<S>{&modules_of_b, &seen_by_b,
+                        1 / static_cast<double>(options.second_inputs.size())}};
+  DataMergedAdapter<S> merged = merge_by_data<S>(std::span<const DataMergeEntry<S>>(entries),
+                                                 {.rank = options.rank, .ridge = options.ridge});
+  report.relative_error = std::move(merged.relative_error);
+  return std::move(merged.adapter.modules);
+}
+
 }  // namespace detail
 
 /// @param labelled  whether the heads are of classes, which then follow each other
@@ -127,7 +154,7 @@ template <AdaptableBackbone B>
   if (options.rule == MergeRule::sum) {
     merged.modules = detail::summed_modules(a, b, options.rank, report);
   } else {
-    (void)backbone;//DA
+    merged.modules = detail::data_aware_modules(backbone, a, b, options, report);
   }
   merged.heads = detail::merged_heads(a, b, labelled);
   report.bytes_after = merged.bytes();

@@ -5,11 +5,12 @@
 /// What a number of tasks will take, before they are learned. For T tasks of L label columns each
 /// (C = T (1 + L) columns), d expanded features, scalars of s bytes:
 ///
-///   router in memory   s (d^2 + d + 3 d C) + 8 (d + C)     S and its factor, their diagonals
-///   apart;
-///                      C, W, and W once more by rows; digest keys and target energies
+///   router in memory   s (d^2 + 2 d + 3 d C) + 8 (d + C)    S and its factor, a diagonal apart,
+///   one
+///                      for novelty; C, W and W by rows; digest keys and target energies
+///                      + s (d^2 + d) where novelty is by the exact leverage
 ///                      + s b (d + 64/s), b = min(max(d/8, 256), 1024), with dense features
-///   router on disk     s (d (d + 1)/2 + d C) + 8 C + 16 T + about a kilobyte, a kept generation
+///   router on disk     s (d (d + 1)/2 + d C) + 8 C + 448 T + a kilobyte, each generation
 ///   adapters, heads    numbers T times their bytes, and on disk a few JSON files a task
 ///   full copies        T copies of the model       replay    T times rows times bytes a row
 ///
@@ -38,6 +39,7 @@ struct StorageShape {
   Index router_scalar_bytes = 4;  ///< s: 4 or 8
   Index label_columns = 0;        ///< L, of a task
   bool dense_features = true;     ///< rows enter through a buffer; sparse ones need none
+  bool exact_leverage = false;    ///< NoveltyMode::leverage: snapshots keep a copy of the factor
   Index kept_generations = 2;     ///< router files on disk, at least 1: a save keeps the one before
 
   Index adapter_parameters = 0;     ///< numbers of the LoRA modules of a task
@@ -77,8 +79,10 @@ struct StorageForecast {
 
 namespace detail {
 
-/// Header, counts and calibration of a router file: what does not grow with d.
-inline constexpr double router_file_bytes = 900;
+/// Header and calibration of a router file: what grows neither with d nor with the tasks.
+inline constexpr double router_file_bytes = 1300;
+/// Rows and calibration of a task in it: 56 numbers, most of them quantiles of residuals.
+inline constexpr double router_task_bytes = 448;
 /// JSON files of an adapter's folder and its entries in the manifest.
 inline constexpr double adapter_folder_bytes = 1500;
 /// A tensor in the header of a file.
@@ -119,12 +123,13 @@ inline void expect_storage_shape(const StorageShape& shape) {
   const auto d = static_cast<double>(shape.router_dim);
   const auto s = static_cast<double>(shape.router_scalar_bytes);
   const double columns = tasks * (1 + static_cast<double>(shape.label_columns));
-  StoragePart router{s * (d * d + d + 3 * d * columns) + 8 * (d + columns),
-                     s * (d * (d + 1) / 2 + d * columns) + 8 * columns + 16 * tasks};
+  StoragePart router{s * (d * d + 2 * d + 3 * d * columns) + 8 * (d + columns),
+                     s * (d * (d + 1) / 2 + d * columns) + 8 * columns + router_task_bytes * tasks};
   if (shape.dense_features) {
     const auto rows = static_cast<double>(std::clamp<Index>(shape.router_dim / 8, 256, 1024));
     router.memory += s * rows * (d + 64 / s);
   }
+  if (shape.exact_leverage) router.memory += s * (d * d + d);
   router.disk = static_cast<double>(shape.kept_generations) * (router.disk + router_file_bytes);
   return router;
 }

@@ -115,6 +115,9 @@ class RouterCore {
   void check_options() const {
     expect(std::isfinite(options_.label_weight) && options_.label_weight >= 0, "label_weight is ",
            options_.label_weight, ", expected a finite number, at least 0");
+    expect(std::isfinite(options_.novelty.leverage_weight), "leverage_weight is ",
+           options_.novelty.leverage_weight,
+           ", expected a finite number, below 0 for the default of the mode");
     expect(options_.calibration_rows >= 1, "calibration_rows is ", options_.calibration_rows,
            ", expected at least 1");
   }
@@ -207,7 +210,9 @@ class RouterCore {
     return (own + options_.label_weight * labels) / rows;
   }
 
+  /// @throws NumericalError  where the sums are of half a change: their table is not to be seen
   void publish(std::vector<RoutedTask> tasks) {
+    expect_not_poisoned();
     std::vector<TaskCalibration> calibrations;
     std::vector<double> mean_scores;
     for (const RoutedTask& task : tasks) {

@@ -43,7 +43,7 @@ inline void expect_possible_calibration(const RoutedTask& task) {
 }
 
 /// Refuses a task that waits for a merge and is not the join of its two parts.
-inline void expect_possible_parts(const RoutedTask& task, std::set<std::string_view>& names) {
+inline void expect_possible_parts(const RoutedTask& task) {
   expect(task.parts.size() == 2, "task '", task.name, "' waits to join ", task.parts.size(),
          " tasks, expected 2");
   const RoutedTask& a = task.parts[0];
@@ -51,15 +51,19 @@ inline void expect_possible_parts(const RoutedTask& task, std::set<std::string_v
   std::vector<Index> labels = a.label_columns;
   labels.insert(labels.end(), b.label_columns.begin(), b.label_columns.end());
   expect(task.column == a.column && task.further_columns == std::vector<Index>{b.column} &&
-             task.label_columns == labels && task.rows == a.rows + b.rows && a.parts.empty() &&
-             b.parts.empty() && a.further_columns.empty() && b.further_columns.empty(),
+             task.label_columns == labels && a.rows >= 0 && b.rows >= 0 &&
+             task.rows == a.rows + b.rows && task.row_weight == a.row_weight &&
+             task.row_weight == b.row_weight && a.parts.empty() && b.parts.empty() &&
+             a.further_columns.empty() && b.further_columns.empty(),
          "task '", task.name, "' is not the join of '", a.name, "' and '", b.name, "'");
   for (const RoutedTask& part : task.parts) {
     expect_possible_calibration(part);
-    expect<TaskError>(
-        !part.name.empty() && (part.name == task.name || names.insert(part.name).second), "task '",
-        part.name, "' stands there twice, expected each name once");
+    expect<TaskError>(!part.name.empty(), "a part of task '", task.name,
+                      "' has an empty name, expected a name");
   }
+  // Another task may have learned under the name of a part: then it is the undoing that waits.
+  expect<TaskError>(a.name != b.name, "task '", a.name,
+                    "' stands there twice, expected each name once");
 }
 
 /// Refuses tasks that do not share the columns 0..columns-1 out among them.
@@ -81,7 +85,9 @@ inline void expect_possible_tasks(const std::vector<RoutedTask>& tasks, Index co
     owned.insert(owned.end(), task.label_columns.begin(), task.label_columns.end());
     owned.insert(owned.end(), task.further_columns.begin(), task.further_columns.end());
     expect_possible_calibration(task);
-    if (!task.parts.empty()) expect_possible_parts(task, names);
+    expect(!task.parts.empty() || task.further_columns.empty(), "task '", task.name,
+           "' has task columns of others and waits for no merge");
+    if (!task.parts.empty()) expect_possible_parts(task);
   }
   expect(sum == rows, "the tasks have ", sum, " rows, expected ", rows,
          ", as many as the regression holds");

@@ -60,12 +60,19 @@ class RouterTasks : public detail::RouterCore<S> {
   void remove(std::string_view name, const RouterTasks& own) {
     const RoutedTask& task = expect_changeable(name);
     detail::expect_same_expansion(*expansion_, own.expansion());
+    own.expect_not_poisoned();
     detail::expect<TaskError>(own.tasks().size() == 1 && own.tasks()[0].rows == task.rows &&
+                                  own.regression().rows() == task.rows &&
                                   own.tasks()[0].label_columns.size() == task.label_columns.size(),
                               "the sums to remove task '", name, "' by hold ", own.tasks().size(),
                               " tasks and ", own.regression().rows(), " rows, expected the ",
                               task.rows, " rows of this task and its ", task.label_columns.size(),
                               " labels alone");
+    detail::expect<TaskError>(own.tasks()[0].row_weight == task.row_weight,
+                              "the sums to remove task '", name, "' by count each row ",
+                              own.tasks()[0].row_weight, ", expected ", task.row_weight);
+    detail::expect<TaskError>(own.tasks()[0].parts.empty(), "the sums to remove task '", name,
+                              "' by hold one that waits for a merge: commit it first");
     std::vector<Index> columns(static_cast<std::size_t>(own.regression().targets()));
     columns[static_cast<std::size_t>(own.tasks()[0].column)] = task.column;
     for (std::size_t label = 0; label < task.label_columns.size(); ++label) {

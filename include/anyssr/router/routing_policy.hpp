@@ -220,9 +220,11 @@ struct FittedThreshold {
                                    ", expected finite numbers");
   }
   std::sort(sorted.begin(), sorted.end());
-  const double place = (1 - flagged) * static_cast<double>(sorted.size());
-  const auto at = static_cast<std::size_t>(std::ceil(place));
-  return sorted[std::min(sorted.size() - 1, at == 0 ? 0 : at - 1)];
+  // As many as may exceed it; rounding of the product must not move that.
+  const auto count = static_cast<double>(sorted.size());
+  double above = std::floor(flagged * count);
+  if ((above + 1) / count <= flagged) above += 1;
+  return sorted[sorted.size() - 1 - std::min(sorted.size() - 1, static_cast<std::size_t>(above))];
 }
 
 }  // namespace anyssr::inline v0
