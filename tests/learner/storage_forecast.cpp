@@ -110,7 +110,7 @@ TEST_CASE("forecasts are printed as tables", "[learner][golden]") {
   CHECK(contains(text,
                  "memory\n"
                  "tasks   router  adapters  heads  log    total  full copies  replay\n"
-                 "   10  67.6 MB   73.4 MB    0 B  0 B   141 MB       135 GB     0 B\n"
+                 "   10  67.7 MB   73.4 MB    0 B  0 B   141 MB       135 GB     0 B\n"
                  "  100  72.1 MB    734 MB    0 B  0 B   806 MB      1.35 TB     0 B\n"));
   CHECK(contains(text, "disk\ntasks"));
   CHECK(contains(text, "10000"));

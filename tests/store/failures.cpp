@@ -77,15 +77,21 @@ std::size_t commit_position(const std::vector<WatchedCall>& log) {
   return 0;
 }
 
-/// A checkpoint of two generations, and the learner with one task more that is to be saved next.
+/// A checkpoint of two generations, and the learner with one task more and a merge committed that
+/// is to be saved next.
 struct HalfLearned {
-  HalfLearned() : learner(small_learner<float>(options_of(SubspaceChoice::complement))) {
-    learn_small_tasks(learner, 0, 2);
+  HalfLearned() : learner(small_learner<float>(busy_learner_options())) {
+    learn_small_tasks(learner, 0, 4);
     save(learner, before);
     learner.replace_adapter("task-0", *learner.snapshot().adapter("task-1"));
+    learner.merge_tasks("task-2", "task-3", "both");
+    learner.archive_task("task-1");
+    learner.set_policy(busy_policy());
+    (void)learner.predict(small_task<float>(0).inputs);
     save(learner, before);
     old_state.emplace(learner);
-    learn_small_tasks(learner, 2, 3);
+    learner.commit_merge("both");
+    learn_small_tasks(learner, 4, 5);
     new_state.emplace(learner);
     decisions = decisions_of(learner, 3);
   }
@@ -172,8 +178,8 @@ TEST_CASE("whichever call of a save fails the checkpoint stays whole and the nex
                                         "ftruncate", "flock", "rename", "mkdir", "readdir",
                                         "remove", "unlinkat"});
   PointLearner<float> later = work.learner;
-  learn_small_tasks(later, 3, 4);
-  CHECK(later.tasks().size() == 4);
+  learn_small_tasks(later, 5, 6);
+  CHECK(later.tasks().size() == 5);
 }
 
 TEST_CASE("a disk that is full from some write on leaves the old state whole", "[store][error]") {

@@ -487,9 +487,7 @@ TEST_CASE("sums that no learning leads to are refused", "[store][error]") {
                 "\"calibration.label_weight_rows\", \"calibration.mean_score_of_task\", "
                 "\"calibration.residuals\", \"calibration.tasks_rows\", "
                 "\"calibration.temperature\", \"calibration.temperature_of_task\", "
-                "\"calibration.temperature_weight_of_task\", \"cross_correlation\", "
-                "\"row_weight\", \"rows\", \"second_moment\", "
-                "\"target_energy\"",
+                "\"calibration.temperature_weight_of_task\", ...",
        [](const EditedCheckpoint& checkpoint) {
          checkpoint.replace(router_path,
                             RouterTensors(checkpoint.path(router_path)).bytes("bounds"));

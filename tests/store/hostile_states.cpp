@@ -312,7 +312,7 @@ TEST_CASE("options and states of an inspector that do not fit are refused", "[st
         file + "learned[0]: rows is -1, expected a whole number of 0..9223372036854775807");
   CHECK(refusal([](Json& i) {
           i["learned"][0]["mean"].erase(0);
-        }).starts_with(file + "task 'both' has 4 means, expected 5"));
+        }).starts_with(file + "task 'task-0' has 4 means, expected 5"));
   CHECK(refusal([](Json& i) {
           i["groups"][0]["values"][0]["right"] = 100;
         }).starts_with(file + "group 'eu' of column 'region' has 100 right of 2 answers"));

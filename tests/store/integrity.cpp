@@ -18,10 +18,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Two generations: the second has a task more. Its own are CURRENT, manifest, router, span file
-/// and the third adapter; both share the rest.
+/// Two generations: the second has a task more. Its own are CURRENT, manifest, router, span file,
+/// inspector and the third adapter; both share the rest.
 struct TwoGenerations {
-  TwoGenerations() : learner(small_learner<float>(options_of(SubspaceChoice::complement))) {
+  TwoGenerations() : learner(small_learner<float>(busy_learner_options())) {
     learn_small_tasks(learner, 0, 2);
     save(learner, root);
     older.emplace(learner);
@@ -32,6 +32,7 @@ struct TwoGenerations {
     files.erase("LOCK");
     files.erase("manifest-000001.json");
     files.erase("router-000001.safetensors");
+    files.erase("inspector-000001.json");
   }
 
   TemporaryFolder folder{quick_folder()};
@@ -91,7 +92,7 @@ TEST_CASE("each of a thousand flipped bits is found and named and recovered from
   const TwoGenerations saved;
   std::vector<std::string> names;
   for (const auto& [name, bytes] : saved.files) names.push_back(name);
-  REQUIRE(names.size() == 14);
+  REQUIRE(names.size() == 15);
   std::mt19937_64 random(7);
   int recovered = 0;
   constexpr int flips = is_sanitized ? 200 : 1000;
@@ -302,14 +303,15 @@ TEST_CASE("a folder without a checkpoint says so", "[store][error]") {
 TEST_CASE("a save deletes old generations and no file of another name", "[store]") {
   TwoGenerations saved;
   const std::vector<std::string> mine{
-      "notes.txt",        "manifest-000001.json.bak", "router-000001.safetensors.old",
-      ".tmp-mine",        "spans-1.safetensors",      "adapters/readme",
-      "adapters/1-short", "audit/000001.jsonl"};
+      "notes.txt",         "manifest-000001.json.bak", "router-000001.safetensors.old",
+      ".tmp-mine",         "spans-1.safetensors",      "inspector-000001.json.bak",
+      "inspector.json",    "adapters/readme",          "adapters/1-short",
+      "audit/000001.jsonl"};
   fs::create_directory(saved.root + "/audit");
   for (const std::string& name : mine) overwrite(saved.root + "/" + name, "mine");
-  const std::vector<std::string> leftovers{".tmp-0123456789abcdef", "router-000077.safetensors",
-                                           "spans-000078.safetensors", "adapters/000079-task-9",
-                                           "adapters/.tmp-0123456789abcdef"};
+  const std::vector<std::string> leftovers{
+      ".tmp-0123456789abcdef", "router-000077.safetensors", "spans-000078.safetensors",
+      "inspector-000080.json", "adapters/000079-task-9",    "adapters/.tmp-0123456789abcdef"};
   for (const std::string& name : leftovers) overwrite(saved.root + "/" + name, "left");
   learn_small_tasks(saved.learner, 3, 4);
   CHECK(save(saved.learner, saved.root).warnings.empty());

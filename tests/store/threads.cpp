@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Many threads predict while one learns and one saves. Compiled once more with ThreadSanitizer.
 #include <atomic>
+#include <optional>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "anyssr/store.hpp"
@@ -67,9 +70,9 @@ TEST_CASE("threads predict from whole snapshots while one learns", "[store][thre
 
 TEST_CASE("threads predict while one learns and one saves", "[store][threads]") {
   const TemporaryFolder folder;
-  auto learner = small_learner<float>();
+  auto learner = small_learner<float>(busy_learner_options());
   learn_small_tasks(learner, 0, 1);
-  SnapshotReaders readers(learner, 2);
+  std::optional<SnapshotReaders> readers(std::in_place, learner, 2);
   std::atomic<bool> done{false};
   std::atomic<int> saves{0};
   {
@@ -80,12 +83,16 @@ TEST_CASE("threads predict while one learns and one saves", "[store][threads]") 
         ++saves;
       }
     });
-    learn_small_tasks(learner, 1, 6);
-    readers.await(4);
+    for (Index t = 1; t < 6; ++t) {
+      learn_small_tasks(learner, t, t + 1);
+      learner.set_policy({.name = "policy " + std::to_string(t), .min_margin = 0.01});
+    }
+    readers->await(4);
     done = true;
   }
-  CHECK(readers.torn() == 0);
+  CHECK(readers->torn() == 0);
   CHECK(saves >= 3);
+  readers.reset();  // they count as use
   save(learner, folder.file("state"));
   const auto loaded =
       load<PointLearner<float>>(folder.file("state"), PointBackbone<float>(small_dim));

@@ -24,6 +24,7 @@ namespace anyssr::inline v0 {
 /// Part of ContinualLearner; see there.
 template <Backbone B>
 class LearnerTasks : public LearnerCore<B> {
+ protected:
   using Core = LearnerCore<B>;
   using Core::backbone_, Core::commit, Core::merged_, Core::options_, Core::router_, Core::state_,
       Core::usage_, Core::expect_known, Core::expect_features, Core::labels, Core::tell,
@@ -118,7 +119,8 @@ class LearnerTasks : public LearnerCore<B> {
     const auto before = state_.load();  // a name may stand in its table
     if constexpr (detail::ChecksTargets<Adaptable>) {
       if (target) {
-        backbone_->check_targets(std::span<const Target>(&*target, 1), *before->adapter(right_task));
+        backbone_->check_targets(std::span<const Target>(&*target, 1),
+                                 *before->adapter(right_task));
       }
     }
     const std::span<const Input> inputs(&query, 1);

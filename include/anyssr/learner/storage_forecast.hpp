@@ -5,9 +5,9 @@
 /// What a number of tasks will take, before they are learned. For T tasks of L label columns each
 /// (C = T (1 + L) columns), d expanded features, scalars of s bytes:
 ///
-///   router in memory   s (d^2 + 2 d + 3 d C) + 8 (d + C)    S and its factor, a diagonal apart,
-///   one
-///                      for novelty; C, W and W by rows; digest keys and target energies
+///   router in memory   s (d^2 + 2 d + 3 d C) + 8 (d + C)
+///                      S and its factor, a diagonal apart, one for novelty; C, W and W by rows;
+///                      digest keys and target energies
 ///                      + s (d^2 + d) where novelty is by the exact leverage
 ///                      + s b (d + 64/s), b = min(max(d/8, 256), 1024), with dense features
 ///   router on disk     s (d (d + 1)/2 + d C) + 8 C + 448 T + a kilobyte, each generation

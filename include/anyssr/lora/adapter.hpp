@@ -109,9 +109,9 @@ template <RealScalar S>
 struct Adapter {
   using Scalar = S;
 
-  std::map<std::string, LoraModule<S>> modules;  ///< by site
-  std::map<std::string, Head<S>> heads;          ///< by a name that the backbone gives
-  std::map<std::string, std::string> metadata;
+  std::map<std::string, LoraModule<S>> modules = {};  ///< by site
+  std::map<std::string, Head<S>> heads = {};          ///< by a name that the backbone gives
+  std::map<std::string, std::string> metadata = {};
 
   /// Numbers of modules and heads; a basis is not counted, a closed-form head is.
   [[nodiscard]] Index parameter_count() const noexcept {

@@ -109,9 +109,12 @@ namespace detail {
   const std::string rows = concat(drift.rows_before, " rows before, ", drift.rows_now, " now");
   if (!drift.tested) return concat("not tested (", rows, ")");
   std::string text = concat(drift.alarm ? "ALARM" : "none", " (p ", three_digits(drift.p), "; ",
-                            rows, "); features: p ", three_digits(drift.features.p), ", ",
-                            coordinate, " moved by ", three_digits(drift.features.shift),
-                            " standard deviations; shares: p ", three_digits(drift.shares.p));
+                            rows, "); features: p ", three_digits(drift.features.p));
+  if (drift.features.coordinate >= 0) {
+    text += concat(", ", coordinate, " moved by ", three_digits(drift.features.shift),
+                   " standard deviations");
+  }
+  text += "; shares: p " + three_digits(drift.shares.p);
   if (drift.shares.distance > 0) {
     text += concat(", '", on_one_line(drift.shares.task), "' from ",
                    percent_text(drift.shares.before), " to ", percent_text(drift.shares.now));

@@ -32,7 +32,6 @@ class AnalyticRouter : public RouterTasks<S> {
 
  public:
   using Scalar = S;
-  using Core::feature_dim, Core::find, Core::tasks;
 
   /// @param feature_dim  D, width of the backbone's features
   /// @throws ArgumentError  for an option out of range
@@ -89,7 +88,7 @@ class AnalyticRouter : public RouterTasks<S> {
                        std::span<const Index> labels = {}) {
     const Index task = expect_known(name, labels);
     const std::vector<Index> rows(static_cast<std::size_t>(features.rows()), task);
-    return absorb(tasks(), features, rows, labels);
+    return absorb(this->tasks(), features, rows, labels);
   }
 
   /// The label of a task that scores best for a query, among all labels it learned.
@@ -97,7 +96,7 @@ class AnalyticRouter : public RouterTasks<S> {
   /// @throws TaskError  for an unknown name or a task without labels
   template <FeatureMatrix<S> X>
   [[nodiscard]] Index best_label(std::string_view name, const X& features) const {
-    const RoutedTask& task = tasks()[this->index(name)];
+    const RoutedTask& task = this->tasks()[this->index(name)];
     detail::expect<TaskError>(!task.label_columns.empty(), "task '", name, "' has no labels");
     RoutingWorkspace<S> workspace;
     RoutingDecision decision;
@@ -172,12 +171,12 @@ class AnalyticRouter : public RouterTasks<S> {
     detail::expect_positive("ridge", ridge);
     expect_not_poisoned();
     const double before = std::exchange(options_.rls.ridge, ridge);
-    rls_.set_ridge(detail::scaled_ridge(tasks(), options_.rls, options_.balanced));
+    rls_.set_ridge(detail::scaled_ridge(this->tasks(), options_.rls, options_.balanced));
     try {
-      publish(tasks());
+      publish(this->tasks());
     } catch (...) {
       options_.rls.ridge = before;
-      rls_.set_ridge(detail::scaled_ridge(tasks(), options_.rls, options_.balanced));
+      rls_.set_ridge(detail::scaled_ridge(this->tasks(), options_.rls, options_.balanced));
       throw;
     }
   }
@@ -186,7 +185,7 @@ class AnalyticRouter : public RouterTasks<S> {
   /// (RecursiveLeastSquares::select_ridge); set_ridge takes the choice.
   [[nodiscard]] RidgeSelection select_ridge(std::span<const double> ridges) const {
     const double scale =
-        detail::scaled_ridge(tasks(), options_.rls, options_.balanced) / options_.rls.ridge;
+        detail::scaled_ridge(this->tasks(), options_.rls, options_.balanced) / options_.rls.ridge;
     std::vector<double> scaled(ridges.begin(), ridges.end());
     for (double& ridge : scaled) ridge *= scale;
     RidgeSelection selection = rls_.select_ridge(scaled);
@@ -231,7 +230,7 @@ class AnalyticRouter : public RouterTasks<S> {
   template <class X>
   void check(const X& features, std::size_t rows, std::span<const Index> labels) const {
     expect_not_poisoned();
-    detail::expect_cols("features", features, feature_dim());
+    detail::expect_cols("features", features, this->feature_dim());
     detail::expect_finite("features", features);
     detail::expect_router_labels(labels, rows);
   }
@@ -260,7 +259,7 @@ class AnalyticRouter : public RouterTasks<S> {
     const Index columns = detail::assign_columns(tasks, rows, used, rls_.targets());
     const SparseRows<S> targets = detail::router_targets<S>(tasks, rows, used, columns);
     return visit_expanded(features, [&](const auto& expanded) {
-      return commit(std::move(tasks), expanded, targets, rows);
+      return this->commit(std::move(tasks), expanded, targets, rows);
     });
   }
 };

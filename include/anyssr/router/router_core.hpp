@@ -30,7 +30,7 @@ struct RouterOptions {
   double label_weight = 1;    ///< w >= 0 of the best label column; never refitted while learning
   bool balanced = false;      ///< every task counts the same, however many rows it has: each row
                               ///< weighs 1 / n_t, and an absolute ridge is scaled by tasks / rows
-  NoveltyOptions novelty;     ///< what decisions say of novelty
+  NoveltyOptions novelty{};   ///< what decisions say of novelty
   Index calibration_rows = 1024;  ///< at most so many rows of a batch calibrate the confidence
   bool rollback_copy = false;     ///< copy the sums before a change, so that a failed factorisation
                                   ///< restores them (twice the memory)

@@ -20,13 +20,12 @@ namespace anyssr::inline v0 {
 
 template <RealScalar S>
 class RouterTasks : public detail::RouterCore<S> {
+ protected:
   using Core = detail::RouterCore<S>;
   using Core::expansion_, Core::options_, Core::publish, Core::removed_rows_, Core::replace,
       Core::rls_;
 
  public:
-  using Core::find, Core::tasks;
-
   /// Whether decisions may choose the task; all it learned stays as it is.
   /// @throws TaskError  for an unknown name
   void set_active(std::string_view name, bool active) {
@@ -91,6 +90,7 @@ class RouterTasks : public detail::RouterCore<S> {
   ///                        one archived and one not, one with labels and one without
   /// @throws ArgumentError  in a balanced router: its tasks count each row by their own numbers
   void join(std::string_view first, std::string_view second, std::string_view name) {
+    this->expect_not_poisoned();
     detail::expect<TaskError>(first != second, "task '", first, "' is to join itself");
     detail::expect(!options_.balanced,
                    "tasks of a balanced router cannot join: their rows count by the number that "
@@ -159,14 +159,14 @@ class RouterTasks : public detail::RouterCore<S> {
   using Core::Core;
 
   [[nodiscard]] std::size_t index(std::string_view name) const {
-    const std::optional<Index> task = find(name);
+    const std::optional<Index> task = this->find(name);
     detail::expect<TaskError>(task.has_value(), "task '", name, "' is unknown: learn it first");
     return static_cast<std::size_t>(*task);
   }
 
   /// A task that may change what it learned.
   const RoutedTask& expect_changeable(std::string_view name) const {
-    const RoutedTask& task = tasks()[index(name)];
+    const RoutedTask& task = this->tasks()[index(name)];
     detail::expect<TaskError>(!task.frozen, "task '", name, "' is frozen: unfreeze it first");
     detail::expect<TaskError>(task.parts.empty(), "task '", name,
                               "' waits for a merge to be committed or undone");
@@ -185,7 +185,7 @@ class RouterTasks : public detail::RouterCore<S> {
   /// @param but  may have the name
   void expect_free(std::string_view name, std::string_view but) const {
     detail::expect<TaskError>(!name.empty(), "the new task name is empty, expected a name");
-    for (const RoutedTask& task : tasks()) {
+    for (const RoutedTask& task : this->tasks()) {
       bool taken = task.name == name;
       for (const RoutedTask& part : task.parts) taken = taken || part.name == name;
       detail::expect<TaskError>(!taken || task.name == but, "task '", name,
@@ -194,7 +194,7 @@ class RouterTasks : public detail::RouterCore<S> {
   }
 
   void expect_joined(std::string_view name) const {
-    detail::expect<TaskError>(!tasks()[index(name)].parts.empty(), "task '", name,
+    detail::expect<TaskError>(!this->tasks()[index(name)].parts.empty(), "task '", name,
                               "' waits for no merge, expected one that merge_tasks made");
   }
 

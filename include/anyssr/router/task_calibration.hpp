@@ -18,7 +18,7 @@
 /// C_t . W_t / n_t: the residuals are carried over by odds,
 ///
 ///   r' = top g r / ((top - r) + g r)        0 < r < top = 1.25 (1 + w)
-///   r' = r / g                              r <= 0, and r' = r from top on
+///   r' = g r                                r <= 0, and r' = r from top on
 ///
 /// with the least g that raises their mean by the fall of m_t, or all by that fall where none does:
 /// where they lie about 0. (Measured on ten tasks in sequence: quantiles of 90, 95, 99 % then cover
@@ -64,7 +64,8 @@ namespace detail {
     const auto low = static_cast<std::size_t>(place);
     const std::size_t high = std::min(low + 1, residuals.size() - 1);
     const double part = place - static_cast<double>(low);
-    sketch[k] = (1 - part) * residuals[low] + part * residuals[high];
+    const double between = residuals[low] + part * (residuals[high] - residuals[low]);
+    sketch[k] = std::min(between, residuals[high]);  // rounding must not let it fall
   }
   return sketch;
 }
