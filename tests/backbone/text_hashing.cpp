@@ -460,3 +460,24 @@ TEST_CASE("more entries than Eigen can count are refused", "[backbone][error]") 
         "the features of these texts have 2147483648 entries, expected at most 2147483647: pass "
         "the texts in several batches");
 }
+
+TEST_CASE("the parts of a text's features add up to them", "[backbone]") {
+  const std::string text = "pay the bill, pay the whole bill of 2024 now";
+  const TextHashingBackbone<double> backbone({.dim = 61, .seed = 5});  // buckets are shared
+  Eigen::VectorXd sum = Eigen::VectorXd::Zero(61);
+  for (const FeaturePart& part : backbone.feature_parts(text)) sum(part.feature) += part.value;
+  const Eigen::VectorXd expected = Eigen::MatrixXd(backbone.features_of(text)).transpose();
+  CHECK((sum - expected).cwiseAbs().maxCoeff() < 1e-14);
+}
+
+TEST_CASE("the parts of a text's features name words pairs and characters", "[backbone]") {
+  const TextHashingBackbone<float> backbone;
+  std::vector<std::string> names;
+  for (const FeaturePart& part : backbone.feature_parts("pay bills")) names.push_back(part.name);
+  for (const char* expected : {"pay", "pay bills", "bills + pay", "...<pa...", "...lls..."}) {
+    CAPTURE(expected);
+    CHECK(std::count(names.begin(), names.end(), expected) == 1);
+  }
+  CHECK_THROWS_AS(backbone.feature_parts(" "), ArgumentError);
+  CHECK(backbone.feature_parts("?!").empty());
+}

@@ -126,9 +126,8 @@ class PolicyTable {
     temperature_ = table.temperature();
     if (policy_.fallback == FallbackKind::default_task) {
       // Of a learner without tasks too: else the next task that it learns could not be published.
-      detail::expect<TaskError>(default_task_ >= 0,
-                                "the default task of the policy is '", policy_.default_task,
-                                "', expected an active task");
+      detail::expect<TaskError>(default_task_ >= 0, "the default task of the policy is '",
+                                policy_.default_task, "', expected an active task");
     }
   }
 
