@@ -29,7 +29,7 @@ namespace anyssr::inline v0 {
 /// A task of a checkpoint, in the order of the router.
 struct StoredTask {
   std::string name;
-  std::string adapter;                     ///< folder name below adapters/
+  std::string adapter = {};                ///< folder name below adapters/
   std::uint64_t digest = 0;                ///< AdapterInfo::digest
   std::uint64_t column = 0;                ///< of W
   std::vector<std::uint64_t> labels = {};  ///< column of each label
