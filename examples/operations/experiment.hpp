@@ -55,7 +55,7 @@ struct WaitingQuestion {
   std::vector<std::string> candidates;  ///< best first
   double confidence = 0;
   double novelty = 0;
-  std::vector<std::string> reasons;  ///< words that speak for the proposed department most
+  std::vector<std::string> reasons = {};  ///< words that speak for the proposed department most
 };
 
 /// Before and after people corrected questions of the pair that is confused most.
