@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/learner/learner_tasks.hpp"
 
+#include <Eigen/LU>
 #include <Eigen/SVD>
 #include <array>
 #include <cmath>
@@ -505,6 +506,31 @@ TEST_CASE("a merged adapter is the nearest of its rank to the sum of both", "[le
   CHECK(report.bytes_after == learner.snapshot().adapter("both")->bytes());
 }
 
+TEST_CASE("a merge by data is nearest to both on the queries of each task", "[learner]") {
+  auto learner = living_learner<double>();
+  const auto now = learner.snapshot();
+  const auto first = small_task<double>(0).inputs;
+  const auto second = point_task<double>(1, 40, small_dim, 5, 70).inputs;
+  Matrix<double> gram = Matrix<double>::Zero(small_dim, small_dim);
+  Matrix<double> right = Matrix<double>::Zero(small_dim, 10);
+  for (const auto& [inputs, task] : {std::pair{&first, "task-0"}, std::pair{&second, "task-1"}}) {
+    const Matrix<double> x = learner.backbone().features(*inputs);
+    const Matrix<double> moment = x.transpose() * x / static_cast<double>(x.rows());
+    gram += moment;
+    right += moment * now.adapter(task)->modules.at("lift").delta().transpose();
+  }
+  gram.diagonal().array() += 0.01 * gram.trace() / small_dim;
+  const Matrix<double> expected = gram.partialPivLu().solve(right).transpose();
+  learner.merge_tasks("task-0", "task-1", "both",
+                      {.rule = MergeRule::data_aware,
+                       .rank = 4,  // of both together: nothing is cut
+                       .first_inputs = first,
+                       .second_inputs = second,
+                       .ridge = 0.01});
+  const auto merged = learner.snapshot().adapter("both");
+  CHECK(relative_error(merged->modules.at("lift").delta(), expected) < life_tolerance<double>());
+}
+
 TEST_CASE("a committed merge stands", "[learner]") {
   auto learner = living_learner<double>();
   learner.merge_tasks("task-0", "task-1", "task-0");  // it may have the name of one
@@ -560,6 +586,8 @@ TEST_CASE("tasks that cannot become one are refused", "[learner][error]") {
                  "task 'task-0' was learned with labels, expected the same of 'adopted'"));
   CHECK(refused("task-0", "task-1", "x", {.rank = -1}) ==
         "rank is -1, expected 0 (the larger of both) or more");
+  CHECK(refused("task-0", "task-1", "x", {.rule = MergeRule::data_aware}) ==
+        "inputs to merge by are 0 and 0, expected queries of both tasks");
   learner.archive_task("task-1");
   CHECK(contains(refused("task-0", "task-1", "x"), "expected both alike"));
   learner.set_policy({.fallback = FallbackKind::default_task, .default_task = "task-2"});

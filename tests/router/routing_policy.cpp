@@ -24,7 +24,11 @@ AnalyticRouter<double> policy_router(NoveltyMode novelty = NoveltyMode::diagonal
 
 /// A decision for task 0 before task 1, as a router could have made it.
 RoutingDecision sure_of_first(double confidence, double margin, double novelty = -0.5) {
-  RoutingDecision decision{.task = 0, .runner_up = 1, .margin = margin, .confidence = confidence};
+  RoutingDecision decision;
+  decision.task = 0;
+  decision.runner_up = 1;
+  decision.margin = margin;
+  decision.confidence = confidence;
   decision.scores = Eigen::Vector3d(1.5, 1.5 - margin, -0.2);
   decision.novelty = novelty;
   return decision;
@@ -232,7 +236,9 @@ TEST_CASE("the runner-up's confidence is that of the softmax", "[router][propert
 }
 
 TEST_CASE("candidates stand best first and are never none", "[router]") {
-  RoutingDecision decision{.task = 2, .runner_up = 0};
+  RoutingDecision decision;
+  decision.task = 2;
+  decision.runner_up = 0;
   decision.scores = Vector<double>(5);
   decision.scores << 0.7, 0.2, 0.9, -no_limit, 0.7;
   CHECK(candidates(decision, no_limit) == std::vector<Index>{2});

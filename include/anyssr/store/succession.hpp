@@ -19,9 +19,9 @@
 /// another learner's. So it is where rows of removed tasks have become fewer, where columns of W
 /// have moved although nothing was removed, and where neither name nor adapter is left of what is
 /// stored and nothing bears witness of it: neither removed rows, nor the sum of all squared
-/// features (a merge), nor an end without tasks. What is not told apart: a learner of the same
-/// tasks and adapters that was taught other rows and has changed more often. Policy, usage and
-/// inspector are no changes.
+/// features (a merge), nor an end without tasks. What is not told apart: a learner that has a name
+/// or an adapter in common with what is stored and has changed more often, by enough for all that
+/// differs. Policy, usage and inspector are no changes.
 
 #include <cstdint>
 #include <filesystem>
