@@ -126,8 +126,8 @@ inline void expect_criteria(const RefactoringCriteria& criteria) {
 
 /// What use says of one task.
 struct TaskUse {
-  RoutedTask task;
-  TaskUsage usage;
+  RoutedTask task = {};
+  TaskUsage usage = {};
   std::size_t adapter_bytes = 0;
   double idle = 0;  // seconds since the last use; infinite without one
 };

@@ -22,13 +22,14 @@ enum class RoutingOutcome : std::uint8_t {
 /// A decision about one query. It is meant to be used again for the next query: `scores` keeps its
 /// memory.
 struct RoutingDecision {
-  Index task = -1;        ///< row of the task table; -1 before the first decision
-  Index runner_up = -1;   ///< second best task; -1 where there is one task only
-  Vector<double> scores;  ///< one a task; near 1 + label_weight for the query's owner, else near 0
+  Index task = -1;       ///< row of the task table; -1 before the first decision
+  Index runner_up = -1;  ///< second best task; -1 where there is one task only
+  Vector<double> scores =
+      {};                 ///< one a task; near 1 + label_weight for the query's owner, else near 0
   double margin = 0;      ///< best score minus second best (0 stands for a missing second)
   double confidence = 0;  ///< calibrated probability that `task` is right, 0..1
-  std::optional<double>
-      novelty;  ///< larger is less like anything learned; set where it was asked for
+  std::optional<double> novelty =
+      {};  ///< larger is less like anything learned; set where it was asked for
   RoutingOutcome outcome = RoutingOutcome::routed;
 };
 
