@@ -2,8 +2,8 @@
 #include "operations/measures.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <anyssr/router/routing_policy.hpp>
+#include <cmath>
 #include <tuple>
 #include <utility>
 
