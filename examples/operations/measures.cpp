@@ -65,7 +65,7 @@ bool are_equal(const std::vector<RoutingDecision>& left,
   return std::equal(left.begin(), left.end(), right.begin(), right.end(),
                     [](const RoutingDecision& a, const RoutingDecision& b) {
                       return a.task == b.task && a.scores == b.scores && a.novelty == b.novelty &&
-                             std::abs(a.confidence - b.confidence) < 1e-12;
+                             a.outcome == b.outcome;
                     });
 }
 

@@ -48,7 +48,8 @@ struct Judged {
   }
 };
 
-/// Whether both say the same of every question, to the last bit.
+/// Whether both say the same of every question: task, outcome, novelty and all scores to the last
+/// bit. (The confidence is a sum over the scores, in the order of the learner's tasks.)
 [[nodiscard]] bool are_equal(const std::vector<anyssr::RoutingDecision>& left,
                              const std::vector<anyssr::RoutingDecision>& right);
 

@@ -15,8 +15,8 @@ using anyssr::detail::concat;
 namespace {
 
 constexpr double width = 560;
-constexpr double left = 64;
-constexpr double right = 18;
+constexpr double left = 76;
+constexpr double right = 30;
 constexpr double bottom = 48;
 constexpr double legend_row = 22;
 constexpr double letter = 6.6;  // of the legend, in pixels: an upper estimate of the mean
@@ -157,7 +157,7 @@ std::string Plot::axes() const {
   }
   result += line_between(left, height_, width - right, height_, "axis");
   result += text_at((left + width - right) / 2, height_ + 40, "middle", "name", escaped(x_.label));
-  result += concat("<text class=\"name\" transform=\"translate(14 ", at(height_ / 2),
+  result += concat("<text class=\"name\" transform=\"translate(13 ", at(height_ / 2),
                    ") rotate(-90)\" text-anchor=\"middle\">", escaped(y_.label), "</text>\n");
   return result;
 }
@@ -186,10 +186,11 @@ std::string Plot::svg() const {
 
 std::string heat_map(const std::string& title, const std::vector<std::string>& names,
                      const std::vector<std::vector<double>>& values) {
-  constexpr double head = 104;  // of the names above
+  constexpr double head = 116;         // of the names above
+  constexpr double names_width = 140;  // of those at the left
+  constexpr double overhang = 76;      // of the last name above
   const auto count = static_cast<double>(names.size());
-  constexpr double names_width = 140;
-  const double cell = std::min(48.0, (width - names_width - 40) / count);
+  const double cell = std::min(48.0, (width - names_width - overhang) / count);
   const double high = std::min(34.0, cell);
   double low = 1;
   double most = 0;
@@ -207,7 +208,7 @@ std::string heat_map(const std::string& title, const std::vector<std::string>& n
     const double x = names_width + cell * (static_cast<double>(i) + 0.5);
     svg += text_at(names_width - 8, y + high / 2 + 4, "end", "tick", name);
     svg += concat("<text class=\"tick\" transform=\"translate(", at(x), " ", at(head - 8),
-                  ") rotate(-40)\">", name, "</text>\n");
+                  ") rotate(-55)\">", name, "</text>\n");
     for (std::size_t j = 0; j < names.size(); ++j) {
       if (i == j) continue;
       const double shade = std::clamp((values[i][j] - low) / span, 0.0, 1.0);
