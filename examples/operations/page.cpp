@@ -59,10 +59,8 @@ svg .area.faint { fill-opacity: .3; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { padding: 6px 10px; border-bottom: 1px solid var(--rule); text-align: right;
   vertical-align: top; white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; } .text { text-align: left; white-space: normal; }
+th { color: var(--soft); font-weight: 600; } .text { text-align: left; white-space: normal; }
 td.text { overflow-wrap: anywhere; } td.question { min-width: 220px; }
-td.id { text-align: left; } .stack { display: flex; flex-direction: column; gap: 16px; }
-.stack .card { flex: 1 1 auto; }
 pre { font-size: 12px; overflow-x: auto; margin: 6px 0 0; } summary { cursor: pointer; }
 .bad { color: var(--bad); } footer { color: var(--soft); font-size: 13px; margin-top: 20px; }
 )";
@@ -116,15 +114,11 @@ std::string headlines(const Options& options, const Results& results) {
   std::string heads = "<div class=\"heads\">\n";
   heads += headline(percent(results.routing_accuracy),
                     "of the known questions go to the right department if all are routed");
-  heads += headline(
-      percent(Served::share(served.routed.known, served.known)),
-      served.routed.known == 0
-          ? "of the known questions are sure enough to be routed without a person (limit asked "
-            "for: " +
-                percent(options.max_risk) + " to a wrong department)"
-          : "of the known questions are routed without a person; of these " +
-                percent(Served::share(served.routed.wrong, served.routed.known)) +
-                " to a wrong department (limit asked for: " + percent(options.max_risk) + ")");
+  heads +=
+      headline(percent(Served::share(served.routed.known, served.known)),
+               "of the known questions are routed without a person; of these " +
+                   percent(Served::share(served.routed.wrong, served.routed.known)) +
+                   " to a wrong department (limit asked for: " + percent(options.max_risk) + ")");
   if (served.outside > 0) {
     heads += headline(
         percent(Served::share(served.outside - served.routed.outside, served.outside)),
@@ -148,7 +142,7 @@ std::string headlines(const Options& options, const Results& results) {
 
 std::string outcomes_card(const Results& results) {
   std::string rows =
-      heading({"outcome", "known questions", "wrong department", "of no department"});
+      heading({"outcome", "known questions", "of these, wrong department", "of no department"});
   for (const OutcomeCounts& counts : results.outcomes) {
     rows += "<tr>" + text_cell(counts.outcome) +
             cell(grouped(static_cast<std::size_t>(counts.known))) +
@@ -204,7 +198,7 @@ std::string changes_card(const Results& results) {
               "A correction by a person takes effect at once (" + number(correction.seconds, 2) +
                   "&nbsp;s here); no other department's adapter changes, and merges and archives "
                   "can be taken back.",
-              table(rows), "card wide");
+              table(rows));
 }
 
 std::string forecast_card(const Results& results) {
@@ -216,7 +210,7 @@ std::string forecast_card(const Results& results) {
             cell(bytes_text(f.total().memory)) + cell(bytes_text(f.total().disk)) +
             cell(bytes_text(f.full_copies.disk)) + cell(bytes_text(f.replay.disk)) +
             cell(price_text(cost.router + cost.adapters + cost.log)) +
-            cell(grouped(static_cast<std::size_t>(cost.reviews + 0.5))) + "</tr>\n";
+            cell(price_text(cost.reviews)) + "</tr>\n";
   }
   const anyssr::CostModel& costs = results.costs;
   const std::string prices =
@@ -245,11 +239,10 @@ std::string review_card(const Results& results) {
     for (const std::string& word : waiting.reasons) {
       reasons += (reasons.empty() ? "" : "; ") + word;
     }
-    rows += "<tr>" + "<td class=\"id\">" + escaped(waiting.id) +
-            "</td><td class=\"text question\">" + escaped(shortened(waiting.text, 140)) + "</td>" +
-            text_cell(waiting.proposed) + text_cell(shortened(others, 80)) +
-            text_cell(shortened(reasons, 80)) + cell(percent(waiting.confidence)) +
-            cell(number(waiting.novelty, 2)) + "</tr>\n";
+    rows += "<tr>" + text_cell(waiting.id) + "<td class=\"text question\">" +
+            escaped(shortened(waiting.text, 140)) + "</td>" + text_cell(waiting.proposed) +
+            text_cell(shortened(others, 80)) + text_cell(shortened(reasons, 80)) +
+            cell(percent(waiting.confidence)) + cell(number(waiting.novelty, 2)) + "</tr>\n";
   }
   return card("Review queue",
               grouped(results.waiting_count) + " questions wait for a person; the first " +
@@ -289,7 +282,7 @@ void write_page(const std::string& path, const Options& options, const Results& 
       "among which some belong nowhere.</p>\n";
   page += headlines(options, results);
   page += "<div class=\"grid\">\n";
-  page += "<div class=\"stack\">\n" + outcomes_card(results) + coverage_card(results) + "</div>\n";
+  page += outcomes_card(results);
   page += card("Does a confidence mean what it says?",
                "Of the questions routed with a confidence of 80&nbsp;%, 80&nbsp;% should be right: "
                "bars on the line are perfect.",
@@ -314,8 +307,8 @@ void write_page(const std::string& path, const Options& options, const Results& 
                "Average distance between confidence and share of right answers, on the questions "
                "of all departments learned so far.",
                calibration_chart(results));
-  page +=
-      changes_card(results) + forecast_card(results) + review_card(results) + drift_card(results);
+  page += coverage_card(results) + changes_card(results) + forecast_card(results) +
+          review_card(results) + drift_card(results);
   page += "</div>\n" + footer(options, results) + "</main>\n</body>\n</html>\n";
   support::write_file(path, page);
 }

@@ -226,11 +226,9 @@ class Run {
                               .candidates = item.candidates,
                               .confidence = item.confidence,
                               .novelty = item.novelty.value_or(0)};
-      for (const Rival& rival : learner_.explain(item.input, 1, 60).rivals) {
+      for (const Rival& rival : learner_.explain(item.input, 1, 8).rivals) {
         for (const NamedPush& push : rival.pushes) {
-          const bool is_words = push.name.find("...") == std::string::npos;  // no parts of words
-          if (push.push <= 0 || !is_words || waiting.reasons.size() == 3) continue;
-          waiting.reasons.push_back(push.name);
+          if (push.push > 0 && waiting.reasons.size() < 3) waiting.reasons.push_back(push.name);
         }
       }
       results_.waiting.push_back(std::move(waiting));
