@@ -248,9 +248,9 @@ TEST_CASE("a policy of coverage sends to review what has too many candidates",
   learner.learn_task("task-3", twin.inputs, twin.labels);
   const auto queue = std::make_shared<ReviewQueue<ServedPoint>>();
   learner.set_hooks({.reviews = queue});
-  learner.set_policy({.coverage = 0.97});
+  learner.set_policy({.coverage = 0.9});
   const std::vector<ServedPoint> queries = served_queries(3);
-  const double threshold = learner.router().table()->candidate_threshold(0.97);
+  const double threshold = learner.router().table()->candidate_threshold(0.9);
   REQUIRE(std::isfinite(threshold));
   const auto predictions = learner.predict(queries);
   std::size_t at = 0;
