@@ -68,7 +68,7 @@ struct CorrectionFigures {
   double pair_after = 0;
   double others_before = 0;
   double others_after = 0;
-  double seconds = 0;  ///< of one correction
+  double seconds = 0;  ///< of all corrections, taught at once
 };
 
 /// Changes that were made and taken back.

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <anyssr/router/routing_policy.hpp>
 #include <cmath>
-#include <tuple>
 #include <utility>
 
 namespace operations {
@@ -107,8 +106,12 @@ std::vector<std::size_t> worth_correcting(const Judged& judged, const Pair& pair
   for (std::size_t i = 0; i < judged.size(); ++i) {
     if (judged.tasks[i] == pair.first || judged.tasks[i] == pair.second) order.push_back(i);
   }
+  // by how far the right one of the pair is before the other
   const auto rank = [&](std::size_t i) {
-    return std::tuple(judged.is_right(i), judged.decisions[i].confidence, i);
+    const auto& scores = judged.decisions[i].scores;
+    const Index own = judged.tasks[i];
+    const Index other = own == pair.first ? pair.second : pair.first;
+    return std::pair(scores(own) - scores(other), i);
   };
   std::sort(order.begin(), order.end(),
             [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });

@@ -63,7 +63,8 @@ struct Pair {
 };
 [[nodiscard]] Pair most_confused_pair(const Judged& judged, Index tasks);
 
-/// The questions of the pair that a person would look at first: wrong ones, then the least sure.
+/// The questions of the pair that a person would correct first: those whose right department is
+/// furthest behind the other one, or least before it.
 [[nodiscard]] std::vector<std::size_t> worth_correcting(const Judged& judged, const Pair& pair,
                                                         std::size_t most);
 

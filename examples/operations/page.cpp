@@ -59,7 +59,7 @@ svg .area.faint { fill-opacity: .3; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th, td { padding: 6px 10px; border-bottom: 1px solid var(--rule); text-align: right;
   vertical-align: top; white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; } .text { text-align: left; white-space: normal; }
+th { color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; } .text { text-align: left; white-space: normal; }
 td.text { overflow-wrap: anywhere; } td.question { min-width: 220px; }
 pre { font-size: 12px; overflow-x: auto; margin: 6px 0 0; } summary { cursor: pointer; }
 .bad { color: var(--bad); } footer { color: var(--soft); font-size: 13px; margin-top: 20px; }
@@ -67,7 +67,12 @@ pre { font-size: 12px; overflow-x: auto; margin: 6px 0 0; } summary { cursor: po
 
 std::string cell(const std::string& text) { return "<td>" + text + "</td>"; }
 std::string text_cell(std::string_view text) {
-  return "<td class=\"text\">" + escaped(text) + "</td>";
+  std::string broken;  // names of departments may break after their underscores
+  for (const char c : escaped(text)) {
+    broken += c;
+    if (c == '_' || c == '/') broken += "<wbr>";
+  }
+  return "<td class=\"text\">" + broken + "</td>";
 }
 /// @param names  those after the first stand to the right
 std::string heading(const std::vector<std::string>& names, std::size_t texts = 1) {
@@ -195,7 +200,8 @@ std::string changes_card(const Results& results) {
   add("LoRA modules to half of their bytes", "department and intent right",
       percent(budget.accuracy_before), percent(budget.accuracy_after));
   return card("Changes while in service",
-              "A correction by a person takes effect at once (" + number(correction.seconds, 2) +
+              "Corrections by people take effect at once (" + std::to_string(correction.corrected) +
+                  " took " + number(correction.seconds, 1) +
                   "&nbsp;s here); no other department's adapter changes, and merges and archives "
                   "can be taken back.",
               table(rows));
@@ -245,8 +251,10 @@ std::string review_card(const Results& results) {
             cell(percent(waiting.confidence)) + cell(number(waiting.novelty, 2)) + "</tr>\n";
   }
   return card("Review queue",
-              grouped(results.waiting_count) + " questions wait for a person; the first " +
-                  std::to_string(results.waiting.size()) + " of them.",
+              results.waiting.empty()
+                  ? "No question waits for a person."
+                  : grouped(results.waiting_count) + " questions wait for a person; the first " +
+                        std::to_string(results.waiting.size()) + " of them.",
               table(rows), "card wide");
 }
 

@@ -56,7 +56,7 @@ void print_outcomes(const Results& results) {
 
 void print_changes(const Results& results) {
   const CorrectionFigures& correction = results.correction;
-  std::printf("\n%ld corrections, %.2f s each, between '%s' and '%s'\n",
+  std::printf("\n%ld corrections in %.2f s, between '%s' and '%s'\n",
               static_cast<long>(correction.corrected), correction.seconds, correction.first.c_str(),
               correction.second.c_str());
   std::printf("  routed right, the pair     %.4f before, %.4f after\n", correction.pair_before,

@@ -6,7 +6,6 @@
 #include <anyssr/io/audit_verification.hpp>
 #include <anyssr/learner/continual_learner.hpp>
 #include <anyssr/learner/task_pairs.hpp>
-#include <anyssr/lora/adapter_budget.hpp>
 #include <cstdio>
 #include <memory>
 #include <utility>
@@ -226,9 +225,12 @@ class Run {
                               .candidates = item.candidates,
                               .confidence = item.confidence,
                               .novelty = item.novelty.value_or(0)};
-      for (const Rival& rival : learner_.explain(item.input, 1, 8).rivals) {
+      for (const Rival& rival : learner_.explain(item.input, 1, 30).rivals) {
         for (const NamedPush& push : rival.pushes) {
-          if (push.push > 0 && waiting.reasons.size() < 3) waiting.reasons.push_back(push.name);
+          const bool is_part_of_word = push.name.starts_with("...");
+          if (push.push > 0 && !is_part_of_word && waiting.reasons.size() < 3) {
+            waiting.reasons.push_back(push.name);
+          }
         }
       }
       results_.waiting.push_back(std::move(waiting));
@@ -246,12 +248,16 @@ class Run {
     figures = {.first = name(pair.first), .second = name(pair.second), .confused = pair.confused};
     figures.pair_before = measured_.accuracy(is_of_pair);
     figures.others_before = measured_.accuracy(is_other);
-    const anyssr::detail::Stopwatch clock;
+    std::vector<Correction<std::string, Index>> corrections;
     for (const std::size_t i : worth_correcting(validation_, pair, most_corrections)) {
-      learner_.correct(validation_.texts[i], name(validation_.tasks[i]), validation_.labels[i]);
-      ++figures.corrected;
+      corrections.push_back({.query = validation_.texts[i],
+                             .right_task = name(validation_.tasks[i]),
+                             .target = validation_.labels[i]});
     }
-    figures.seconds = clock.seconds() / static_cast<double>(std::max<Index>(1, figures.corrected));
+    const anyssr::detail::Stopwatch clock;
+    learner_.correct(corrections);
+    figures.seconds = clock.seconds();
+    figures.corrected = static_cast<Index>(corrections.size());
     decide(measured_);
     figures.pair_after = measured_.accuracy(is_of_pair);
     figures.others_after = measured_.accuracy(is_other);
@@ -352,18 +358,7 @@ class Run {
     BudgetFigures& budget = results_.budget;
     budget.bytes_before = lora_bytes();
     budget.accuracy_before = end_to_end(measured_, names());
-    std::vector<Adapter<float>> adapters;
-    const auto snapshot = learner_.snapshot();
-    for (const auto& handle : snapshot.handles()) adapters.push_back(*handle->get());
-    std::vector<const Adapter<float>*> pointers;
-    for (const Adapter<float>& adapter : adapters) pointers.push_back(&adapter);
-    const std::span<const Adapter<float>* const> all(pointers);
-    Consolidation<float> smaller =
-        anyssr::consolidate(all, anyssr::plan_ranks(all, budget.bytes_before / 2));
-    for (Index t = 0; t < count(); ++t) {
-      learner_.replace_adapter(snapshot.tasks()[static_cast<std::size_t>(t)].name,
-                               std::move(smaller.adapters[static_cast<std::size_t>(t)]));
-    }
+    (void)learner_.consolidate(budget.bytes_before / 2);
     budget.bytes_after = lora_bytes();
     budget.accuracy_after = end_to_end(measured_, names());
   }

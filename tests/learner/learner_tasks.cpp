@@ -333,6 +333,58 @@ TEST_CASE("a correction of a learned row equals having learned it right at once"
   CHECK(learner.tasks()[1].rows == 25);
 }
 
+TEMPLATE_TEST_CASE("corrections at once equal the joint fit of what they say", "[learner]", float,
+                   double) {
+  auto learner = living_learner<TestType>();
+  const auto first = small_task<TestType>(0);
+  const auto fresh = point_task<TestType>(2, 10, small_dim, 5, 70);
+  const std::uint64_t before = learner.snapshot().generation();
+  using Word = Correction<RowVector<TestType>, Index>;
+  const std::vector<Word> words{{.query = fresh.inputs[1], .right_task = "task-2", .target = 0},
+                                {.query = first.inputs[4],
+                                 .right_task = "task-1",
+                                 .target = 1,
+                                 .learned_as = std::pair{std::string("task-0"), first.labels[4]}},
+                                {.query = fresh.inputs[2], .right_task = "task-2", .target = 1},
+                                {.query = first.inputs[9],
+                                 .right_task = "task-2",
+                                 .target = 1,
+                                 .learned_as = std::pair{std::string("task-0"), first.labels[9]}}};
+  learner.correct(words);
+  LifeFit fit;
+  for (std::size_t i = 0; i < first.inputs.size(); ++i) {
+    if (i != 4 && i != 9) fit.add(first.inputs[i], {0, 1 + first.labels[i]});
+  }
+  fit.add(small_task<TestType>(1), 3);
+  fit.add(small_task<TestType>(2), 6);
+  fit.add(fresh.inputs[1], {6, 7});
+  fit.add(first.inputs[4], {3, 5});
+  fit.add(fresh.inputs[2], {6, 8});
+  fit.add(first.inputs[9], {6, 8});
+  CHECK(weight_error(learner, fit) < life_tolerance<TestType>());
+  CHECK(learner.tasks()[0].rows == 22);
+  CHECK(learner.tasks()[2].rows == 27);
+  CHECK(learner.snapshot().generation() == before + 1);
+}
+
+TEST_CASE("of corrections with a bad one none is made", "[learner][error]") {
+  auto learner = living_learner<double>();
+  learner.freeze_task("task-2");
+  const auto fresh = point_task<double>(1, 10, small_dim, 5, 70);
+  using Word = Correction<RowVector<double>, Index>;
+  const Word good{.query = fresh.inputs[0], .right_task = "task-0", .target = 0};
+  const auto refusal = [&](const std::vector<Word>& words) {
+    return refusal_of<Error>(learner, [&] { learner.correct(words); });
+  };
+  CHECK(refusal({}) == "corrections are empty, expected at least 1");
+  CHECK(contains(refusal({good, {.query = fresh.inputs[1], .right_task = "nobody"}}),
+                 "task 'nobody' is unknown"));
+  CHECK(contains(refusal({good, {.query = fresh.inputs[1], .right_task = "task-2"}}),
+                 "task 'task-2' is frozen"));
+  CHECK(contains(refusal({good, {.query = fresh.inputs[1], .right_task = "task-1", .target = 7}}),
+                 "class 7"));
+}
+
 TEST_CASE("a task without labels is corrected by its task column alone", "[learner]") {
   auto learner = living_learner<double>(2);
   const auto rows = small_task<double>(2);
@@ -405,6 +457,32 @@ TEST_CASE("a review that is corrected teaches the router its query", "[learner]"
   for (Index t = 0; t < 3; ++t) fit.add(small_task<double>(t), 3 * t);
   fit.add(query, {6, 8});
   CHECK(weight_error(learner, fit) < life_tolerance<double>());
+}
+
+TEST_CASE("reviews that are corrected at once teach all their queries or none", "[learner]") {
+  auto learner = living_learner<double>();
+  learner.set_hooks({.reviews = std::make_shared<ReviewQueue<RowVector<double>>>()});
+  learner.set_policy({.name = "all", .min_margin = 1000});
+  const auto queries = point_task<double>(1, 10, small_dim, 5, 70).inputs;
+  (void)learner.predict(std::span(queries).first(3));
+  const auto waiting = learner.hooks().reviews->list();
+  CHECK(contains(refusal_of<TaskError>(learner,
+                                       [&] {
+                                         learner.correct_reviews({{waiting[0].request, "task-1"},
+                                                                  {waiting[1].request, "nobody"}});
+                                       }),
+                 "task 'nobody' is unknown"));
+  CHECK(contains(refusal_of<ArgumentError>(
+                     learner,
+                     [&] {
+                       learner.correct_reviews({{waiting[0].request, "task-1"}, {12345, "task-1"}});
+                     }),
+                 "12345"));
+  REQUIRE(learner.hooks().reviews->size() == 3);
+  learner.correct_reviews({{waiting[0].request, "task-1"}, {waiting[2].request, "task-2"}});
+  CHECK(learner.hooks().reviews->size() == 1);
+  CHECK(learner.tasks()[1].rows == 25);
+  CHECK(learner.tasks()[2].rows == 25);
 }
 
 TEST_CASE("reviews without a queue are refused", "[learner][error]") {
@@ -549,6 +627,46 @@ TEST_CASE("a committed merge stands", "[learner]") {
   }
 }
 
+TEST_CASE("a committed merge goes on with what was counted of both", "[learner]") {
+  LearnerOptions options = small_learner_options();
+  options.inspector = InspectorOptions{};
+  auto learner = small_learner<double>(options);
+  learn_small_tasks<double>(learner, 0, 3);
+  for (const Index t : {0, 1, 1}) (void)learner.predict(small_task<double>(t).inputs);
+  const auto counts = learner.usage();
+  const auto asked = [&](const std::string& task) {
+    const auto found = counts.find(task);
+    return found == counts.end() ? TaskUsage{} : found->second;
+  };
+  learner.merge_tasks("task-1", "task-0", "both");
+  learner.commit_merge("both");
+  const auto joined = learner.usage();
+  CHECK(joined.count("task-0") + joined.count("task-1") == 0);
+  CHECK(joined.at("both").count == asked("task-0").count + asked("task-1").count);
+  CHECK(joined.at("both").confidence_sum ==
+        Approx(asked("task-0").confidence_sum + asked("task-1").confidence_sum));
+  const auto learned = learner.inspector()->state().learned;
+  CHECK(learned.count("task-0") + learned.count("task-1") == 0);
+  CHECK(learned.at("both").features.rows == 48);
+  CHECK(learned.at("both").labels.size() == 4);
+}
+
+TEST_CASE("a name that an undone merge would bring back is not given away", "[learner][error]") {
+  auto learner = living_learner<double>();
+  learner.merge_tasks("task-0", "task-1", "both");
+  const auto rows = small_task<double>(0);
+  const std::string held =
+      "task 'task-1' waits for its merge to be committed or undone, expected another name";
+  CHECK(refusal_of<TaskError>(
+            learner, [&] { learner.learn_task("task-1", rows.inputs, rows.labels); }) == held);
+  const Adapter<double> adapter = *learner.snapshot().adapter("task-2");
+  CHECK(refusal_of<TaskError>(learner,
+                              [&] { learner.adopt_task("task-1", adapter, rows.inputs); }) == held);
+  learner.commit_merge("both");
+  learner.learn_task("task-1", rows.inputs, rows.labels);
+  CHECK(learner.tasks().size() == 3);
+}
+
 TEST_CASE("a task that waits for a merge refuses to change", "[learner][error]") {
   auto learner = living_learner<double>();
   learner.merge_tasks("task-0", "task-1", "both");
@@ -609,6 +727,23 @@ TEST_CASE("the default task of the policy stays as long as it is that", "[learne
   learner.set_policy({});
   learner.archive_task("task-1");
   CHECK(!learner.tasks()[1].active);
+}
+
+TEST_CASE("thresholds of a task in the policy are not lost with its name", "[learner][error]") {
+  auto learner = living_learner<double>();
+  learner.set_policy({.tasks = {{"task-1", {.min_confidence = 0.9}}}});
+  const auto refused = [&](const auto& action) {
+    CHECK(refusal_of<TaskError>(learner, action) ==
+          "task 'task-1' has thresholds of its own in the policy: set another policy first");
+  };
+  refused([&] { learner.rename_task("task-1", "x"); });
+  refused([&] { learner.remove_task("task-1"); });
+  refused([&] { learner.merge_tasks("task-0", "task-1", "both"); });
+  learner.archive_task("task-1");
+  learner.restore_task("task-1");
+  learner.merge_tasks("task-0", "task-1", "task-1");
+  learner.undo_merge("task-1");  // which is there again
+  CHECK(learner.policy().tasks.count("task-1") == 1);
 }
 
 TEST_CASE("a sink hears of every change once and in order", "[learner]") {

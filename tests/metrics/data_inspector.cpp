@@ -311,6 +311,27 @@ TEST_CASE("a renamed task keeps what was observed of it", "[metrics][property]")
         std::map<std::string, Index>{{"c", 150}, {"task 1", 150}});
 }
 
+TEST_CASE("two tasks that become one keep what was observed of both", "[metrics][property]") {
+  DataInspector inspector = two_task_inspector(1);
+  const InspectorState before = inspector.state();
+  CHECK(message_of<TaskError>([&] { inspector.join_tasks("task 0", "task 0", "c", 3); }) ==
+        "the tasks to join are 'task 0' and 'task 0' as 'c', expected two and a name");
+  inspector.join_tasks("unseen", "unheard", "c", 3);
+  CHECK(is_like(inspector.state(), before));
+  CHECK(message_of<TaskError>([&] { inspector.join_tasks("task 0", "unseen", "task 1", 3); }) ==
+        "task 'task 1' has observations already, expected a new name");
+  const std::string name = GENERATE("c", "task 0", "task 1");
+  inspector.join_tasks("task 0", "task 1", name, 3);
+  const InspectorState& after = inspector.state();
+  REQUIRE(after.learned.size() == 1);
+  const LearnedSums& both = after.learned.at(name);
+  CHECK(both.features.rows == 400);
+  std::map<Index, Index> labels = before.learned.at("task 0").labels;
+  for (const auto& [label, rows] : before.learned.at("task 1").labels) labels[label + 3] += rows;
+  CHECK(both.labels == labels);
+  CHECK(after.windows[0].tasks == std::map<std::string, Index>{{name, 300}});
+}
+
 TEST_CASE("a report says what the state holds", "[metrics][golden]") {
   DataInspector inspector = two_task_inspector(5);
   inspector.observe_outcomes({{"region", Names(40, "eu")}}, std::vector<std::uint8_t>(40, 1));

@@ -44,7 +44,6 @@ struct ClincSplit {
     return kept;
   }
 
- private:
   void add(const ClincSplit& from, std::size_t row) {
     texts.push_back(from.texts[row]);
     tasks.push_back(from.tasks[row]);

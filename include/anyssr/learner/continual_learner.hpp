@@ -197,6 +197,9 @@ class ContinualLearner : public LearnerTasks<B> {
     detail::expect<TaskError>(!router_.find(name), "task '", name,
                               "' is learned already: extend_task adds "
                               "rows to it, replace_adapter changes its adapter");
+    detail::expect<TaskError>(!detail::is_name_held(router_.tasks(), name), "task '", name,
+                              "' waits for its merge to be committed or undone, expected another "
+                              "name");
   }
 
   template <class F>

@@ -21,6 +21,16 @@
 
 namespace anyssr::inline v0 {
 
+/// A human's word on one query.
+template <class Input, class Target>
+struct Correction {
+  Input query;
+  std::string right_task;
+  std::optional<Target> target = {};  ///< as for learn_task; none: the label that the task gives
+  std::optional<std::pair<std::string, Target>> learned_as =
+      {};  ///< the task and target with which the query was learned, if it was
+};
+
 /// Part of ContinualLearner; see there.
 template <Backbone B>
 class LearnerTasks : public LearnerCore<B> {
@@ -56,7 +66,7 @@ class LearnerTasks : public LearnerCore<B> {
   /// @throws TaskError  for an unknown name, or a new one that is empty or taken, or in the policy
   void rename_task(std::string_view name, std::string_view new_name) {
     expect_known(name);
-    expect_not_in_policy(name);
+    if (name != new_name) expect_not_in_policy(name);
     const auto before = state_.load();  // a name may stand in its table
     commit(handles(), [&] {
       router_.rename(name, new_name);
@@ -104,50 +114,61 @@ class LearnerTasks : public LearnerCore<B> {
     remove_with(name, [&] { router_.remove(name, own); });
   }
 
-  /// A human says to which task a query belongs: the router learns it as a row of that task, and
-  /// forgets it as a row of the wrong one where it was learned there. Both are exact. No adapter
-  /// changes.
-  /// @param target      as for learn_task; none: the label that the task itself gives the query
-  /// @param learned_as  the task and target with which the query was learned, if it was
+  /// Humans say to which tasks queries belong: the router learns them as rows of those tasks, and
+  /// forgets them as rows of the wrong ones where they were learned there. Both are exact. No
+  /// adapter changes. Many corrections in one call cost one change of the router a task.
   /// @throws TaskError, ArgumentError  an unknown, frozen or merging task, a label that it does not
   ///         have; the learner is then as it was
+  void correct(std::span<const Correction<Input, Target>> corrections) {
+    detail::expect<ShapeError>(!corrections.empty(), "corrections are empty, expected at least 1");
+    CorrectedRows learned;
+    CorrectedRows unlearned;
+    for (const Correction<Input, Target>& correction : corrections) {
+      expect_known(correction.right_task);
+      check_target(correction);
+      auto& [inputs, labels] = learned[correction.right_task];
+      inputs.push_back(correction.query);
+      add_label(correction.right_task, correction.query, correction.target, labels);
+      if (!correction.learned_as) continue;
+      const auto& [wrong_task, target] = *correction.learned_as;
+      expect_known(wrong_task);
+      auto& [wrong_inputs, wrong_labels] = unlearned[wrong_task];
+      wrong_inputs.push_back(correction.query);
+      add_label(wrong_task, correction.query, target, wrong_labels);
+    }
+    if (learned.size() == 1 && unlearned.empty()) {  // needs no copy of the router
+      const std::string& task = learned.begin()->first;
+      const TaskRows& rows = learned.begin()->second;
+      const auto features = checked_features(rows.inputs);
+      commit(handles(), [&] { (void)router_.extend(task, features, rows.labels); });
+    } else {
+      AnalyticRouter<Scalar> next = router_;
+      for (const auto& [task, rows] : unlearned) {
+        next.unlearn(task, checked_features(rows.inputs), rows.labels);
+      }
+      for (const auto& [task, rows] : learned) {
+        (void)next.extend(task, checked_features(rows.inputs), rows.labels);
+      }
+      commit(handles(), [&] { router_ = std::move(next); });
+    }
+    for (const Correction<Input, Target>& correction : corrections) {
+      tell({.event = "correct",
+            .task = correction.right_task,
+            .source = correction.learned_as ? std::string_view(correction.learned_as->first)
+                                            : std::string_view(),
+            .rows = 1});
+    }
+  }
+
+  /// The same of one query.
   void correct(const Input& query, std::string_view right_task,
                const std::optional<Target>& target = {},
                const std::optional<std::pair<std::string, Target>>& learned_as = {}) {
-    expect_known(right_task);
-    if (learned_as) expect_known(learned_as->first);
-    const auto before = state_.load();  // a name may stand in its table
-    if constexpr (detail::ChecksTargets<Adaptable>) {
-      if (target) {
-        backbone_->check_targets(std::span<const Target>(&*target, 1),
-                                 *before->adapter(right_task));
-      }
-    }
-    const std::span<const Input> inputs(&query, 1);
-    const auto features = backbone_->features(inputs);
-    expect_features(features, 1);
-    std::vector<Index> label;
-    if (!task_named(right_task).label_columns.empty()) {
-      label = target ? labels(std::span<const Target>(&*target, 1))
-                     : std::vector<Index>{router_.best_label(right_task, features)};
-    }
-    commit(handles(), [&] {
-      if (!learned_as) {
-        (void)router_.extend(right_task, features, label);
-        return;
-      }
-      AnalyticRouter<Scalar> next = router_;
-      const bool labelled = !task_named(learned_as->first).label_columns.empty();
-      next.unlearn(learned_as->first, features,
-                   labelled ? labels(std::span<const Target>(&learned_as->second, 1))
-                            : std::vector<Index>{});
-      (void)next.extend(right_task, features, label);
-      router_ = std::move(next);
-    });
-    tell({.event = "correct",
-          .task = right_task,
-          .source = learned_as ? std::string_view(learned_as->first) : std::string_view(),
-          .rows = 1});
+    const Correction<Input, Target> correction{.query = query,
+                                               .right_task = std::string(right_task),
+                                               .target = target,
+                                               .learned_as = learned_as};
+    correct(std::span(&correction, 1));
   }
 
   /// Confirms what waits for review: the item leaves the queue, the router stays.
@@ -162,6 +183,17 @@ class LearnerTasks : public LearnerCore<B> {
     const ReviewItem<Input> item = queue().find(request);
     correct(item.input, right_task, target);
     return queue().correct(request, std::string(right_task));
+  }
+
+  /// The same of many requests at once, in one change.
+  /// @param right_tasks  request -> the task that it belongs to
+  void correct_reviews(const std::map<std::uint64_t, std::string>& right_tasks) {
+    std::vector<Correction<Input, Target>> corrections;
+    for (const auto& [request, task] : right_tasks) {
+      corrections.push_back({.query = queue().find(request).input, .right_task = task});
+    }
+    correct(corrections);
+    for (const auto& [request, task] : right_tasks) (void)queue().correct(request, task);
   }
 
   /// Compresses the adapters to a budget of bytes, ranks chosen by singular values across sites and
@@ -234,23 +266,28 @@ class LearnerTasks : public LearnerCore<B> {
     return report;
   }
 
-  /// The merge stands; both originals are gone.
+  /// The merge stands; both originals are gone, and their counts of use and data are its own.
   /// @throws TaskError  where the task waits for no merge
   void commit_merge(std::string_view name) {
-    expect_known(name);
+    const std::vector<RoutedTask> parts = task_named(name).parts;
     const auto before = state_.load();  // a name may stand in its table
     commit(handles(), [&] {
       router_.commit_join(name);
       erase_merged(name);
     });
+    for (const RoutedTask& part : parts) usage_->join(part.name, name);
+    if (watch_) {
+      watch_->join(parts[0].name, parts[1].name, name,
+                   static_cast<Index>(parts[0].label_columns.size()));
+    }
     tell({.event = "commit", .task = name});
   }
 
   /// Both originals are back, the second right after the first.
   /// @throws TaskError  where the task waits for no merge
   void undo_merge(std::string_view name) {
-    expect_known(name);
-    expect_not_in_policy(name);
+    const std::vector<RoutedTask>& parts = task_named(name).parts;
+    if (!detail::is_name_held(parts, name)) expect_not_in_policy(name);
     const auto before = state_.load();  // a name may stand in its table
     Handles next = handles();
     AnalyticRouter<Scalar> undone = router_;
@@ -276,20 +313,56 @@ class LearnerTasks : public LearnerCore<B> {
   }
 
  private:
+  struct TaskRows {
+    std::vector<Input> inputs;
+    std::vector<Index> labels;  ///< empty for a task without labels
+  };
+  using CorrectedRows = std::map<std::string, TaskRows>;
+
+  void check_target(const Correction<Input, Target>& correction) const {
+    if constexpr (detail::ChecksTargets<Adaptable>) {
+      if (!correction.target) return;
+      backbone_->check_targets(std::span<const Target>(&*correction.target, 1),
+                               *state_.load()->adapter(correction.right_task));
+    }
+  }
+
+  /// The label of the query within the task; where none is given, the task's own best.
+  void add_label(std::string_view task, const Input& query, const std::optional<Target>& target,
+                 std::vector<Index>& to) const {
+    if (task_named(task).label_columns.empty()) return;
+    to.push_back(target ? labels(std::span<const Target>(&*target, 1)).at(0)
+                        : router_.best_label(task, checked_features(std::span(&query, 1))));
+  }
+
+  [[nodiscard]] auto checked_features(std::span<const Input> inputs) const {
+    auto features = backbone_->features(inputs);
+    expect_features(features, inputs.size());
+    return features;
+  }
+
   void set_active(std::string_view name, bool active, std::string_view event) {
     expect_known(name);
-    if (!active) expect_not_in_policy(name);
+    if (!active) expect_not_default(name);
     const auto before = state_.load();  // a name may stand in its table
     commit(handles(), [&] { router_.set_active(name, active); });
     tell({.event = event, .task = name});
   }
 
   /// A policy whose default task were gone would fail at the next query.
-  void expect_not_in_policy(std::string_view name) const {
+  void expect_not_default(std::string_view name) const {
     const RoutingPolicy& policy = this->policy();
     detail::expect<TaskError>(
         policy.fallback != FallbackKind::default_task || policy.default_task != name, "task '",
         name, "' is the default task of the policy: set another policy first");
+  }
+
+  /// Nor may the thresholds of a name that is gone fall silently to its next bearer, or to nobody.
+  void expect_not_in_policy(std::string_view name) const {
+    expect_not_default(name);
+    detail::expect<TaskError>(
+        !this->policy().tasks.contains(std::string(name)), "task '", name,
+        "' has thresholds of its own in the policy: set another policy first");
   }
 
   template <class Remove>

@@ -66,6 +66,19 @@ class UsageMeter {
     node.key() = to;
     counts_.insert(std::move(node));
   }
+  /// Adds the use of one name to that of another.
+  void join(std::string_view from, std::string_view to) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = counts_.find(from);
+    if (from == to || found == counts_.end()) return;
+    const TaskUsage more = found->second;
+    counts_.erase(found);
+    TaskUsage& usage = at(to);
+    usage.count += more.count;
+    usage.answered += more.answered;
+    usage.confidence_sum += more.confidence_sum;
+    usage.last_use = std::max(usage.last_use, more.last_use);
+  }
   void erase(std::string_view task) {
     const std::scoped_lock lock(mutex_);
     const auto found = counts_.find(task);
@@ -163,6 +176,13 @@ class DataWatch {
     const std::scoped_lock lock(mutex_);
     if (from != to) forget_known(std::string(to));  // of a task of that name that is gone
     inspector_.rename_task(std::string(from), std::string(to));
+  }
+  /// Both tasks go on as one; labels of the second follow those of the first.
+  void join(std::string_view first, std::string_view second, std::string_view name,
+            Index first_labels) {
+    const std::scoped_lock lock(mutex_);
+    if (name != first && name != second) forget_known(std::string(name));
+    inspector_.join_tasks(std::string(first), std::string(second), std::string(name), first_labels);
   }
   [[nodiscard]] DataInspector copy() const {
     const std::scoped_lock lock(mutex_);

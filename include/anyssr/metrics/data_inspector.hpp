@@ -156,6 +156,32 @@ class DataInspector {
     }
   }
 
+  /// What was observed of two tasks goes on as of one, also under the name of either.
+  /// @param first_labels  the labels 0, 1, ... of the second task count from here on
+  /// @throws TaskError  where a name is empty, twice the same, or the new one has rows of its own
+  void join_tasks(const std::string& first, const std::string& second, const std::string& name,
+                  Index first_labels) {
+    detail::expect<TaskError>(!first.empty() && !second.empty() && first != second && !name.empty(),
+                              "the tasks to join are '", first, "' and '", second, "' as '", name,
+                              "', expected two and a name");
+    const bool is_new = name != first && name != second;
+    detail::expect<TaskError>(!is_new || !state_.learned.contains(name), "task '", name,
+                              "' has observations already, expected a new name");
+    const LearnedSums own = learned_or_none(first);
+    const LearnedSums more = learned_or_none(second);
+    LearnedSums both{.features = detail::merged_moments(own.features, more.features),
+                     .labels = own.labels};
+    for (const auto& [label, rows] : more.labels) both.labels[label + first_labels] += rows;
+    const bool had_rows = state_.learned.erase(first) + state_.learned.erase(second) > 0;
+    if (had_rows) state_.learned.insert_or_assign(name, std::move(both));
+    for (QueryWindow& window : state_.windows) {
+      for (const std::string& task : {first, second}) {
+        const auto node = window.tasks.extract(task);
+        if (node) window.tasks[name] += node.mapped();
+      }
+    }
+  }
+
   /// Drops what was learned of a task; queries that were counted stay.
   /// @throws TaskError  for a task that learned nothing here
   void forget_task(const std::string& task) {

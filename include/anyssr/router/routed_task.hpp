@@ -4,7 +4,9 @@
 /// @file
 /// A task as the router knows it: its columns of W, its state and what was measured of it.
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "anyssr/router/task_calibration.hpp"
@@ -24,5 +26,17 @@ struct RoutedTask {
   TaskCalibration calibration = {};
   std::vector<RoutedTask> parts = {};  ///< two while a merge waits for commit or undo, else none
 };
+
+namespace detail {
+
+/// Whether one of the tasks has the name, or would have it again if its merge were undone.
+[[nodiscard]] inline bool is_name_held(const std::vector<RoutedTask>& tasks,
+                                       std::string_view name) noexcept {
+  return std::any_of(tasks.begin(), tasks.end(), [&](const RoutedTask& task) {
+    return task.name == name || is_name_held(task.parts, name);
+  });
+}
+
+}  // namespace detail
 
 }  // namespace anyssr::inline v0

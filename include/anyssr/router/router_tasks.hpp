@@ -186,8 +186,7 @@ class RouterTasks : public detail::RouterCore<S> {
   void expect_free(std::string_view name, std::string_view but) const {
     detail::expect<TaskError>(!name.empty(), "the new task name is empty, expected a name");
     for (const RoutedTask& task : this->tasks()) {
-      bool taken = task.name == name;
-      for (const RoutedTask& part : task.parts) taken = taken || part.name == name;
+      const bool taken = task.name == name || detail::is_name_held(task.parts, name);
       detail::expect<TaskError>(!taken || task.name == but, "task '", name,
                                 "' is known already, expected another name");
     }
