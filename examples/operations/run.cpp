@@ -5,6 +5,7 @@
 #include <anyssr/io/audit_log.hpp>
 #include <anyssr/io/audit_verification.hpp>
 #include <anyssr/learner/continual_learner.hpp>
+#include <anyssr/learner/storage_shape.hpp>
 #include <anyssr/learner/task_pairs.hpp>
 #include <cstdio>
 #include <memory>
@@ -366,32 +367,15 @@ class Run {
   /// Sizes as they are here, in tens to ten thousands of departments.
   void foresee() {
     StorageShape& shape = results_.shape;
-    shape.router_dim = learner_.router().expansion().out_dim();
-    shape.router_scalar_bytes = sizeof(float);
-    shape.dense_features = false;
+    shape = storage_shape(learner_);
     shape.log_bytes_a_query = log_bytes_a_query_;
     double text_bytes = 0;
     Index rows = 0;
     for (const Department& task : questions_.departments) {
-      shape.label_columns += static_cast<Index>(task.labels.size());
       rows += static_cast<Index>(task.train.texts.size());
       for (const std::string& text : task.train.texts) {
         text_bytes += static_cast<double>(text.size());
       }
-    }
-    const auto snapshot = learner_.snapshot();
-    for (const auto& handle : snapshot.handles()) {
-      for (const auto& [site, module] : handle->get()->modules) {
-        shape.adapter_parameters += module.parameter_count();
-        shape.adapter_tensors += 2;
-      }
-      for (const auto& [key, head] : handle->get()->heads) {
-        shape.head_parameters += head.parameter_count();
-      }
-    }
-    for (Index* const sum : {&shape.label_columns, &shape.adapter_parameters,
-                             &shape.adapter_tensors, &shape.head_parameters}) {
-      *sum = (*sum + count() / 2) / count();
     }
     for (const Site& site : learner_.backbone().sites()) {
       shape.model_bytes += static_cast<double>(site.in * site.out) * sizeof(float);

@@ -29,6 +29,7 @@
 #include "anyssr/learner/serving.hpp"
 #include "anyssr/learner/snapshot.hpp"
 #include "anyssr/learner/storage_forecast.hpp"
+#include "anyssr/learner/storage_shape.hpp"
 #include "anyssr/learner/task_pairs.hpp"
 #include "anyssr/learner/task_subspaces.hpp"
 #include "anyssr/linalg/blas.hpp"

@@ -10,7 +10,8 @@
 ///                      digest keys and target energies
 ///                      + s (d^2 + d) where novelty is by the exact leverage
 ///                      + s b (d + 64/s), b = min(max(d/8, 256), 1024), with dense features
-///   router on disk     s (d (d + 1)/2 + d C) + 8 C + 448 T + a kilobyte, each generation
+///   router on disk     s (d (d + 1)/2 + d C) + 8 C + 1248 T + 4 kB, each generation with its
+///                      manifest; that before knows a task fewer
 ///   adapters, heads    numbers T times their bytes, and on disk a few JSON files a task
 ///   full copies        T copies of the model       replay    T times rows times bytes a row
 ///
@@ -79,12 +80,14 @@ struct StorageForecast {
 
 namespace detail {
 
-/// Header and calibration of a router file: what grows neither with d nor with the tasks.
-inline constexpr double router_file_bytes = 1300;
-/// Rows and calibration of a task in it: 56 numbers, most of them quantiles of residuals.
-inline constexpr double router_task_bytes = 448;
-/// JSON files of an adapter's folder and its entries in the manifest.
-inline constexpr double adapter_folder_bytes = 1500;
+/// Header and calibration of a router file, and its manifest: what grows neither with d nor with
+/// the tasks.
+inline constexpr double router_file_bytes = 1300 + 2500;
+/// Rows and calibration of a task in them: 56 numbers, most of them quantiles of residuals, and an
+/// entry of the manifest.
+inline constexpr double router_task_bytes = 448 + 800;
+/// JSON files of an adapter's folder.
+inline constexpr double adapter_folder_bytes = 700;
 /// A tensor in the header of a file.
 inline constexpr double tensor_entry_bytes = 120;
 
@@ -123,14 +126,18 @@ inline void expect_storage_shape(const StorageShape& shape) {
   const auto d = static_cast<double>(shape.router_dim);
   const auto s = static_cast<double>(shape.router_scalar_bytes);
   const double columns = tasks * (1 + static_cast<double>(shape.label_columns));
-  StoragePart router{s * (d * d + 2 * d + 3 * d * columns) + 8 * (d + columns),
-                     s * (d * (d + 1) / 2 + d * columns) + 8 * columns + router_task_bytes * tasks};
+  StoragePart router{.memory = s * (d * d + 2 * d + 3 * d * columns) + 8 * (d + columns)};
   if (shape.dense_features) {
     const auto rows = static_cast<double>(std::clamp<Index>(shape.router_dim / 8, 256, 1024));
     router.memory += s * rows * (d + 64 / s);
   }
   if (shape.exact_leverage) router.memory += s * (d * d + d);
-  router.disk = static_cast<double>(shape.kept_generations) * (router.disk + router_file_bytes);
+  for (Index before = 0; before < shape.kept_generations; ++before) {
+    const double known = std::max(0.0, tasks - static_cast<double>(before));
+    const double file_columns = known * (1 + static_cast<double>(shape.label_columns));
+    router.disk += s * (d * (d + 1) / 2 + d * file_columns) + 8 * file_columns +
+                   router_task_bytes * known + router_file_bytes;
+  }
   return router;
 }
 
