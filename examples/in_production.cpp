@@ -56,8 +56,12 @@ int main() {
     ask(learner, "is it going to rain");
 
     const auto waiting = reviews->list().front();
-    const Rival rival = learner.explain(waiting.input).rivals.front();
-    std::cout << "not " << rival.task << ", because of: " << rival.pushes.front().name << "\n";
+    const Rival rival = learner.explain(waiting.input, 1, 100).rivals.front();
+    for (const NamedPush& push : rival.pushes) {
+      const bool is_part_of_word = push.name.starts_with("...");
+      if (push.push <= 0 || is_part_of_word) continue;
+      std::cout << "not " << rival.task << ", because of: " << push.name << "\n";
+    }
     learner.correct_review(waiting.request, "travel");
     std::cout << "after the correction: ";
     ask(learner, waiting.input);

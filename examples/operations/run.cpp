@@ -226,7 +226,7 @@ class Run {
                               .candidates = item.candidates,
                               .confidence = item.confidence,
                               .novelty = item.novelty.value_or(0)};
-      for (const Rival& rival : learner_.explain(item.input, 1, 30).rivals) {
+      for (const Rival& rival : learner_.explain(item.input, 1, 100).rivals) {
         for (const NamedPush& push : rival.pushes) {
           const bool is_part_of_word = push.name.starts_with("...");
           if (push.push > 0 && !is_part_of_word && waiting.reasons.size() < 3) {
