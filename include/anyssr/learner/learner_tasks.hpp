@@ -126,15 +126,11 @@ class LearnerTasks : public LearnerCore<B> {
     for (const Correction<Input, Target>& correction : corrections) {
       expect_known(correction.right_task);
       check_target(correction);
-      auto& [inputs, labels] = learned[correction.right_task];
-      inputs.push_back(correction.query);
-      add_label(correction.right_task, correction.query, correction.target, labels);
+      add_row(correction.right_task, correction.query, correction.target, learned);
       if (!correction.learned_as) continue;
       const auto& [wrong_task, target] = *correction.learned_as;
       expect_known(wrong_task);
-      auto& [wrong_inputs, wrong_labels] = unlearned[wrong_task];
-      wrong_inputs.push_back(correction.query);
-      add_label(wrong_task, correction.query, target, wrong_labels);
+      add_row(wrong_task, correction.query, target, unlearned);
     }
     if (learned.size() == 1 && unlearned.empty()) {  // needs no copy of the router
       const std::string& task = learned.begin()->first;
@@ -327,12 +323,15 @@ class LearnerTasks : public LearnerCore<B> {
     }
   }
 
-  /// The label of the query within the task; where none is given, the task's own best.
-  void add_label(std::string_view task, const Input& query, const std::optional<Target>& target,
-                 std::vector<Index>& to) const {
+  /// With its label within the task; where none is given, the task's own best.
+  void add_row(const std::string& task, const Input& query, const std::optional<Target>& target,
+               CorrectedRows& to) const {
+    TaskRows& rows = to[task];
+    rows.inputs.push_back(query);
     if (task_named(task).label_columns.empty()) return;
-    to.push_back(target ? labels(std::span<const Target>(&*target, 1)).at(0)
-                        : router_.best_label(task, checked_features(std::span(&query, 1))));
+    rows.labels.push_back(target
+                              ? labels(std::span<const Target>(&*target, 1)).at(0)
+                              : router_.best_label(task, checked_features(std::span(&query, 1))));
   }
 
   [[nodiscard]] auto checked_features(std::span<const Input> inputs) const {
