@@ -121,7 +121,8 @@ TEST_CASE("a process killed at any moment of its saves loses nothing that was sa
   CAPTURE(torn, uncommitted, most_changes);
   CHECK(torn > wanted / 10);
   CHECK(uncommitted > 0);
-  CHECK(most_changes > 16);  // the circle of states, once through
+  // the circle of states, once through where there is time for it
+  CHECK(most_changes > static_cast<std::uint64_t>(std::min(16, wanted / 10)));
 }
 
 TEST_CASE("a first save that was killed before its commit is in nobody's way", "[store]") {
