@@ -124,7 +124,7 @@ void next_task_calibrate(benchmark::State& state) {
   for (auto _ : state) {
     const Calibration calibration = calibrate(rls, task.tasks, task.rows, task.targets,
                                               task.task_of_fresh_row, {}, 1, fresh_rows);
-    benchmark::DoNotOptimize(calibration.temperature);
+    benchmark::DoNotOptimize(calibration.tasks.data());
   }
   set_flops(state,
             product(fresh_rows, dim, dim) + 2 * product(fresh_rows, dim, task.targets.cols()));
