@@ -13,36 +13,16 @@
 #include <anyssr/io/audit_log.hpp>
 #include <anyssr/io/audit_verification.hpp>
 #include <array>
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "support/bench_folder.hpp"
 #include "support/fixture.hpp"
 
 namespace {
 
 using namespace anyssr;
-
-/// A folder that is gone at the end.
-class BenchFolder {
- public:
-  BenchFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "anyssr-bench-XXXXXX").string();
-    bench::check(::mkdtemp(name.data()) != nullptr, "no temporary folder");
-    path_ = name;
-  }
-  BenchFolder(const BenchFolder&) = delete;
-  BenchFolder& operator=(const BenchFolder&) = delete;
-  ~BenchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
+using bench::BenchFolder;
 
 constexpr std::array<ScoredTask, 2> top{
     {{.task = "billing", .score = 0.8812345}, {.task = "cards", .score = 0.4712345}}};

@@ -2,16 +2,19 @@
 
 /// @file
 /// What a thread that predicts notices of one that learns: the time of a query, median and p99, and
-/// the queries a second of two threads, with and without a learner at work on one thread.
+/// the queries a second of two threads, with and without a learner at work on one thread; and what
+/// an audit log adds.
 
 #include <algorithm>
 #include <anyssr/backbone/text_hashing.hpp>
 #include <anyssr/core/stopwatch.hpp>
+#include <anyssr/io/audit_log.hpp>
 #include <anyssr/learner/continual_learner.hpp>
 #include <atomic>
 #include <optional>
 #include <thread>
 
+#include "support/bench_folder.hpp"
 #include "support/fixture.hpp"
 
 namespace {
@@ -81,9 +84,16 @@ class LearningThread {
   std::jthread thread_;
 };
 
-void predict(benchmark::State& state, bool is_learning) {
+void predict(benchmark::State& state, bool is_learning, bool is_logged = false) {
   static const Texts queries(3, 200, 99);
   (void)learner();
+  std::optional<bench::BenchFolder> folder;
+  std::optional<AuditLog> log;
+  if (is_logged) {
+    folder.emplace();
+    log.emplace(folder->path());
+    learner().set_hooks({.audit = log->sink()});
+  }
   std::optional<LearningThread> learning;
   if (is_learning && state.thread_index() == 0) learning.emplace();
   std::vector<double> microseconds;
@@ -96,6 +106,10 @@ void predict(benchmark::State& state, bool is_learning) {
     benchmark::DoNotOptimize(answer.front().decision.task);
     next = (next + 1) % queries.inputs.size();
   }
+  if (is_logged) {
+    learner().set_hooks({});
+    bench::check(log->failed_writes() == 0, log->last_error());
+  }
   std::sort(microseconds.begin(), microseconds.end());
   const auto at = [&](double share) {
     return microseconds[static_cast<std::size_t>(share *
@@ -107,6 +121,7 @@ void predict(benchmark::State& state, bool is_learning) {
 }
 
 BENCHMARK_CAPTURE(predict, at_rest, false)->UseRealTime()->MinTime(1);
+BENCHMARK_CAPTURE(predict, at_rest_logged, false, true)->UseRealTime()->MinTime(1);
 BENCHMARK_CAPTURE(predict, while_learning, true)->UseRealTime()->MinTime(1);
 BENCHMARK_CAPTURE(predict, at_rest_by_two, false)->UseRealTime()->MinTime(1)->Threads(2);
 BENCHMARK_CAPTURE(predict, while_learning_by_two, true)->UseRealTime()->MinTime(1)->Threads(2);

@@ -55,8 +55,8 @@ concept ChecksAdapter = requires(const B& backbone, const Adapter<typename B::Sc
 template <RealScalar S>
 struct LearnerState {
   RouterState<S> router;
-  std::vector<std::shared_ptr<const AdapterHandle<S>>> handles;  ///< one a task
-  TaskSubspaces<S> subspaces;
+  std::vector<std::shared_ptr<const AdapterHandle<S>>> handles = {};  ///< one a task
+  TaskSubspaces<S> subspaces = {};
   std::uint64_t generation = 0;
   RoutingPolicy policy = {};
   UsageMeter::Counts usage = {};

@@ -23,7 +23,7 @@ struct RouterState {
   RegressionState<S> regression;
   double temperature = 10;  ///< of the confidence, > 0
   Index removed_rows = 0;   ///< of removed tasks, which the sums still hold
-  LabelWeightCounts label_weight_counts;
+  LabelWeightCounts label_weight_counts = {};
 };
 
 namespace detail {
