@@ -56,8 +56,9 @@ namespace anyssr::inline v0::detail {
   for (std::size_t t = 0; t < names.size(); ++t) {
     const std::string& name = names[t];
     expect<TaskError>(!name.empty(), "a task name is empty, expected a name");
-    expect<TaskError>(!is_name_held(tasks, name), "task '", name,
-                      "' is known already: extend it, or use another name");
+    const bool known = std::any_of(tasks.begin(), tasks.end(),
+                                   [&](const RoutedTask& task) { return task.name == name; });
+    expect<TaskError>(!known, "task '", name, "' is known already: extend it, or use another name");
     const double weight = balanced ? 1 / static_cast<double>(declared[t]) : 1;
     tasks.push_back({.name = name, .row_weight = weight, .column = -1});
   }
