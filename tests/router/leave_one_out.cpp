@@ -2,6 +2,7 @@
 #include "anyssr/router/leave_one_out.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -123,6 +124,36 @@ TEST_CASE("the temperature pools what leave-one-out says of each task", "[router
     const double expected = std::exp(sum / weight);
     CHECK(std::abs(router.table()->temperature() - expected) < 1e-6 * expected);
   }
+}
+
+TEST_CASE("archived tasks are no rivals when a task is calibrated", "[router]") {
+  const LabelledTasks<double> tasks = labelled_tasks<double>({14, 16, 15, 18});
+  AnalyticRouter<double> router = router_of(LabelledTasks<double>{tasks[0], tasks[1], tasks[2]});
+  router.set_active("task-1", false);
+  router.learn(tasks[3].name, tasks[3].x, tasks[3].labels);
+  const Eigen::MatrixXd all =
+      slow_task_scores(router, left_out_outputs(router, tasks, 0.7, {1, 1, 1, 1}));
+  const std::array<Index, 3> active{0, 2, 3};
+  const std::vector<Index> truth(18, 2);
+  const double own = fit_temperature(all(Eigen::all, active).eval(), truth);
+  const TaskCalibration& kept = router.tasks()[3].calibration;
+  CHECK(kept.rows == 18);
+  CHECK(std::abs(kept.temperature - own) < 1e-6 * own);
+  CHECK(router.tasks()[1].calibration.rows == 16);  // as it was
+}
+
+TEST_CASE("an archived task is calibrated on rows of its own", "[router]") {
+  const LabelledTasks<double> tasks = labelled_tasks<double>({14, 16, 15});
+  AnalyticRouter<double> archived = router_of(tasks);
+  AnalyticRouter<double> active = archived;
+  archived.set_active("task-1", false);
+  const LabelledRows<double> more(1, 12, 1);
+  archived.extend("task-1", more.x, more.labels);
+  active.extend("task-1", more.x, more.labels);
+  const TaskCalibration& mine = archived.tasks()[1].calibration;
+  CHECK(mine.rows == 28);
+  CHECK(mine.temperature == active.tasks()[1].calibration.temperature);
+  CHECK(mine.residuals == active.tasks()[1].calibration.residuals);
 }
 
 TEST_CASE("each task keeps the quantiles of its held-out residuals", "[router]") {

@@ -90,6 +90,21 @@ TEMPLATE_TEST_CASE("merged routers equal one that learned everything", "[router]
   CHECK(left.tasks().size() == 4);
 }
 
+TEST_CASE("a task that a merge brings stays archived or frozen", "[router]") {
+  const LabelledTasks<double> tasks = labelled_tasks<double>({30, 20, 25});
+  AnalyticRouter<double> left = router_of(LabelledTasks<double>{tasks[0]});
+  AnalyticRouter<double> right = router_of(LabelledTasks<double>{tasks[1], tasks[2]});
+  right.set_active("task-1", false);
+  right.set_frozen("task-2", true);
+  left.merge(right);
+  CHECK(left.tasks()[0].active);
+  CHECK_FALSE(left.tasks()[1].active);
+  CHECK_FALSE(left.tasks()[1].frozen);
+  CHECK(left.tasks()[2].active);
+  CHECK(left.tasks()[2].frozen);
+  check_joint<double>(left, tasks, 0.7);
+}
+
 TEST_CASE("routers of another seed or width or weighting are not merged", "[router][error]") {
   const auto make = [](std::uint64_t seed, Index width, bool balanced, Activation activation) {
     AnalyticRouter<double> router(labelled_dim, {.expansion = {.kind = ExpansionKind::dense,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Two tasks of a router become one, for a time or for good.
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -171,6 +172,36 @@ TEST_CASE("the mean score of a join is that of the rows of both", "[router]") {
   CHECK(joined.calibration.rows == 50);
 }
 
+TEST_CASE("a join keeps the residuals of both as they are today", "[router]") {
+  const LabelledTasks<double> tasks = labelled_tasks<double>({60, 20, 25});
+  AnalyticRouter<double> router = router_of(tasks);
+  const RoutedTask a = router.tasks()[0];
+  const RoutedTask b = router.tasks()[1];
+  const Eigen::MatrixXd weights = router.table()->weights();
+  const auto mean_score = [&](const RoutedTask& task, const LabelledRows<double>& rows) {
+    double sum = 0;
+    for (Index i = 0; i < rows.x.rows(); ++i) {
+      const Eigen::RowVectorXd raw = rows.x.row(i) * weights;
+      sum += raw(task.column) +
+             raw(task.label_columns[static_cast<std::size_t>(rows.labels[std::size_t(i)])]);
+    }
+    return sum / static_cast<double>(rows.x.rows());
+  };
+  const auto today = [&](const RoutedTask& task, const LabelledRows<double>& rows) {
+    return detail::sketch_mean(task.calibration.residuals) + task.calibration.mean_score -
+           mean_score(task, rows);
+  };
+  const double gap = mean_score(a, tasks[0]) - mean_score(b, tasks[1]);
+  REQUIRE(gap > 0.2);  // what the first task's residuals must not be raised by
+  router.join("task-0", "task-1", "both");
+  const RoutedTask& joined = router.tasks()[0];
+  const double apart = (60 * mean_score(a, tasks[0]) + 20 * mean_score(b, tasks[1])) / 80;
+  const double fall = std::max(0.0, apart - joined.calibration.mean_score);
+  const double expected = (60 * today(a, tasks[0]) + 20 * today(b, tasks[1])) / 80 + fall;
+  CHECK(std::abs(detail::sketch_mean(joined.calibration.residuals) - expected) <
+        0.02);  // a sketch of sketches
+}
+
 TEST_CASE("a join may take the name of either and be renamed", "[router]") {
   AnalyticRouter<double> router = router_of(labelled_tasks<double>({30, 20, 25}));
   const std::string name = GENERATE("task-0", "task-1", "both");
@@ -248,6 +279,18 @@ TEST_CASE("only a join that waits is committed or undone", "[router][error]") {
   router.commit_join("both");
   CHECK(contains(refused([&] { router.commit_join("both"); }), "'both' waits for no merge"));
   CHECK(contains(refused([&] { router.undo_join("both"); }), "'both' waits for no merge"));
+}
+
+TEST_CASE("a frozen join is neither committed nor undone", "[router][error]") {
+  AnalyticRouter<double> router = router_of(labelled_tasks<double>({30, 20, 25}));
+  router.join("task-0", "task-1", "both");
+  router.set_frozen("both", true);
+  const std::string frozen = "task 'both' is frozen: unfreeze it first";
+  CHECK(refusal<TaskError>(router, [&] { router.commit_join("both"); }) == frozen);
+  CHECK(refusal<TaskError>(router, [&] { router.undo_join("both"); }) == frozen);
+  router.set_frozen("both", false);
+  router.undo_join("both");
+  CHECK(router.tasks().size() == 3);
 }
 
 TEST_CASE("a join whose old names are taken meanwhile cannot be undone", "[router][error]") {

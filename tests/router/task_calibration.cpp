@@ -240,21 +240,30 @@ TEST_CASE("a coverage that the rows cannot promise has an infinite quantile", "[
   CHECK(std::isfinite(at_rows(99, 0.99)));
 }
 
-TEST_CASE("earlier and later rows of a task join by their weights", "[router]") {
-  TaskCalibration earlier{.rows = 60, .temperature = 8, .temperature_weight = 3, .mean_score = 1.7};
-  earlier.residuals = detail::sketch_residuals(random_residuals(60, 0, 11));
-  TaskCalibration later{.rows = 20, .temperature = 12, .temperature_weight = 1, .mean_score = 1.6};
-  later.residuals = detail::sketch_residuals(random_residuals(20, 0.1, 12));
-  const TaskCalibration joined = detail::joined_calibration(earlier, later, 1);
-  CHECK(joined.rows == 80);
-  CHECK(joined.temperature_weight == 4);
-  CHECK(std::abs(joined.temperature - std::pow(8.0, 0.75) * std::pow(12.0, 0.25)) < 1e-12);
-  CHECK(joined.mean_score == 1.6);
-  const double mean =
-      (60 * (mean_of(earlier.residuals) + 0.1) + 20 * mean_of(later.residuals)) / 80;
-  CHECK(std::abs(mean_of(joined.residuals) - mean) < 5e-3);  // a sketch of sketches
-  CHECK(detail::joined_calibration({}, later, 1).residuals == later.residuals);
-  CHECK(detail::joined_calibration(earlier, {}, 1).residuals == earlier.residuals);
+TEST_CASE("rows measured apart say together what both say, by their numbers", "[router]") {
+  TaskCalibration few{.rows = 60, .temperature = 8, .temperature_weight = 3, .mean_score = 1.7};
+  few.residuals = detail::sketch_residuals(random_residuals(60, 0, 11));
+  TaskCalibration more{.rows = 20, .temperature = 12, .temperature_weight = 1, .mean_score = 1.5};
+  more.residuals = detail::sketch_residuals(random_residuals(20, 0.1, 12));
+  const TaskCalibration pooled = detail::pooled_calibration(few, more);
+  CHECK(pooled.rows == 80);
+  CHECK(pooled.temperature_weight == 4);
+  CHECK(std::abs(pooled.temperature - std::pow(8.0, 0.75) * std::pow(12.0, 0.25)) < 1e-12);
+  CHECK(std::abs(pooled.mean_score - 1.65) < 1e-12);
+  const double mean = (60 * mean_of(few.residuals) + 20 * mean_of(more.residuals)) / 80;
+  CHECK(std::abs(mean_of(pooled.residuals) - mean) < 5e-3);  // a sketch of sketches
+  CHECK(detail::pooled_calibration({}, more).residuals == more.residuals);
+  CHECK(detail::pooled_calibration(few, {}).residuals == few.residuals);
+}
+
+TEST_CASE("a calibration is carried to the mean score of today", "[router]") {
+  TaskCalibration task{.rows = 60, .temperature = 8, .temperature_weight = 3, .mean_score = 1.7};
+  task.residuals = detail::sketch_residuals(random_residuals(60, 0, 11));
+  const TaskCalibration carried = detail::carried_calibration(task, 1.6, 1);
+  CHECK(carried.mean_score == 1.6);
+  CHECK(std::abs(mean_of(carried.residuals) - mean_of(task.residuals) - 0.1) < 1e-9);
+  CHECK(carried.rows == 60);
+  CHECK(carried.temperature == 8);
 }
 
 TEST_CASE("temperatures pool by their weights on a logarithmic scale", "[router]") {

@@ -263,7 +263,7 @@ class LearnerTasks : public LearnerCore<B> {
   }
 
   /// The merge stands; both originals are gone, and their counts of use and data are its own.
-  /// @throws TaskError  where the task waits for no merge
+  /// @throws TaskError  where the task waits for no merge or is frozen
   void commit_merge(std::string_view name) {
     const std::vector<RoutedTask> parts = task_named(name).parts;
     const auto before = state_.load();  // a name may stand in its table
@@ -280,7 +280,7 @@ class LearnerTasks : public LearnerCore<B> {
   }
 
   /// Both originals are back, the second right after the first.
-  /// @throws TaskError  where the task waits for no merge
+  /// @throws TaskError  where the task waits for no merge or is frozen
   void undo_merge(std::string_view name) {
     const std::vector<RoutedTask>& parts = task_named(name).parts;
     if (!detail::is_name_held(parts, name)) expect_not_in_policy(name);

@@ -155,8 +155,8 @@ class AnalyticRouter : public RouterTasks<S> {
     detail::expect(options_.balanced == other.options_.balanced, "the router to merge is ",
                    other.options_.balanced ? "" : "not ", "balanced, expected the same as here");
     std::vector<RoutedTask> tasks = this->tasks();
-    const std::vector<Index> columns = detail::merge_tasks(
-        tasks, other.tasks(), other.rls_.targets(), rls_.targets(), options_.label_weight);
+    const std::vector<Index> columns =
+        detail::merge_tasks(tasks, other.tasks(), other.rls_.targets(), rls_.targets());
     RecursiveLeastSquares<S> next = rls_;
     next.merge(other.rls_, columns);
     replace(std::move(next), std::move(tasks));

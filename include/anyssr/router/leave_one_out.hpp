@@ -169,6 +169,27 @@ namespace detail {
   return result;
 }
 
+/// Without the tasks that compete for no query: archived ones, but for those that own a row.
+/// @param task_of_row  one a row; becomes the place among the tasks that are left
+/// @return where each of those stands in `tasks`
+[[nodiscard]] inline std::vector<Index> keep_rivals(const std::vector<RoutedTask>& tasks,
+                                                    HeldOutScores& scores,
+                                                    std::vector<Index>& task_of_row) {
+  std::vector<bool> kept;
+  for (const RoutedTask& task : tasks) kept.push_back(task.active);
+  for (const Index task : task_of_row) kept[static_cast<std::size_t>(task)] = true;
+  std::vector<Index> rivals;
+  std::vector<Index> place(tasks.size());
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    place[t] = static_cast<Index>(rivals.size());
+    if (kept[t]) rivals.push_back(static_cast<Index>(t));
+  }
+  scores.own = scores.own(rivals, Eigen::all).eval();
+  scores.best_label = scores.best_label(rivals, Eigen::all).eval();
+  for (Index& task : task_of_row) task = place[static_cast<std::size_t>(task)];
+  return rivals;
+}
+
 }  // namespace detail
 
 /// Calibrates on at most `most` rows of a batch, evenly spread over it.
@@ -195,14 +216,20 @@ template <RealScalar S, FeatureMatrix<S> H>
                      select_rows(targets, std::span<const Index>(chosen)), chosen_tasks,
                      chosen_weights, label_weight, most);
   }
-  const HeldOutScores scores =
+  HeldOutScores scores =
       held_out_scores(regression, tasks, rows, targets, task_of_row, row_weights);
-  Calibration result{.tasks = detail::calibrations_of(scores, task_of_row, label_weight),
-                     .counts = {}};
-  const bool labelled = std::any_of(tasks.begin(), tasks.end(), [](const RoutedTask& task) {
-    return !task.label_columns.empty();
-  });
-  if (labelled && tasks.size() > 1) result.counts = scores.count(task_of_row);
+  std::vector<Index> truth(task_of_row.begin(), task_of_row.end());
+  const std::vector<Index> rivals = detail::keep_rivals(tasks, scores, truth);
+  const std::vector<TaskCalibration> measured =
+      detail::calibrations_of(scores, truth, label_weight);
+  Calibration result{.tasks = std::vector<TaskCalibration>(tasks.size()), .counts = {}};
+  bool labelled = false;
+  for (std::size_t k = 0; k < rivals.size(); ++k) {
+    const auto task = static_cast<std::size_t>(rivals[k]);
+    result.tasks[task] = measured[k];
+    labelled = labelled || !tasks[task].label_columns.empty();
+  }
+  if (labelled && rivals.size() > 1) result.counts = scores.count(truth);
   return result;
 }
 

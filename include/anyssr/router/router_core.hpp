@@ -247,7 +247,9 @@ class RouterCore {
       TaskCalibration fresh = calibration.tasks[t];
       if (fresh.rows == 0) continue;
       fresh.mean_score = mean_score(tasks[t]);
-      tasks[t].calibration = joined_calibration(tasks[t].calibration, fresh, options_.label_weight);
+      tasks[t].calibration = pooled_calibration(
+          carried_calibration(tasks[t].calibration, fresh.mean_score, options_.label_weight),
+          fresh);
     }
   }
 

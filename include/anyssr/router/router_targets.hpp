@@ -87,13 +87,17 @@ template <RealScalar S>
 /// @return column here of each of the other's `columns` columns
 inline std::vector<Index> merge_tasks(std::vector<RoutedTask>& tasks,
                                       const std::vector<RoutedTask>& others, Index columns,
-                                      Index next, double label_weight) {
+                                      Index next) {
   std::vector<Index> place(static_cast<std::size_t>(columns), -1);
   for (const RoutedTask& other : others) {
     auto mine = std::find_if(tasks.begin(), tasks.end(),
                              [&](const RoutedTask& task) { return task.name == other.name; });
-    if (mine == tasks.end()) {
-      tasks.push_back({.name = other.name, .row_weight = other.row_weight, .column = next++});
+    const bool is_new = mine == tasks.end();
+    if (is_new) {
+      tasks.push_back({.name = other.name,
+                       .row_weight = other.row_weight,
+                       .column = next++,
+                       .active = other.active});
       mine = tasks.end() - 1;
     }
     expect<TaskError>(mine->row_weight == other.row_weight, "task '", other.name,
@@ -104,8 +108,9 @@ inline std::vector<Index> merge_tasks(std::vector<RoutedTask>& tasks,
                       "' has label columns in one of the routers and none in the other");
     expect<TaskError>(!mine->frozen && mine->parts.empty() && other.parts.empty(), "task '",
                       other.name, "' is frozen or waits for a merge: no rows can join it");
+    if (is_new) mine->frozen = other.frozen;
     mine->rows += other.rows;
-    mine->calibration = joined_calibration(mine->calibration, other.calibration, label_weight);
+    mine->calibration = pooled_calibration(mine->calibration, other.calibration);
     place[static_cast<std::size_t>(other.column)] = mine->column;
     for (std::size_t label = 0; label < other.label_columns.size(); ++label) {
       if (mine->label_columns.size() <= label) mine->label_columns.push_back(next++);

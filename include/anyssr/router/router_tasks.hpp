@@ -111,9 +111,13 @@ class RouterTasks : public detail::RouterCore<S> {
     joined.label_columns.insert(joined.label_columns.end(), b.label_columns.begin(),
                                 b.label_columns.end());
     joined.parts = {a, b};
-    joined.calibration =
-        detail::joined_calibration(a.calibration, b.calibration, options_.label_weight);
-    joined.calibration.mean_score = Core::mean_score(joined);
+    const auto as_of_today = [&](const TaskCalibration& calibration, const RoutedTask& task) {
+      return detail::carried_calibration(calibration, Core::mean_score(task),
+                                         options_.label_weight);
+    };
+    joined.calibration = as_of_today(
+        detail::pooled_calibration(as_of_today(a.calibration, a), as_of_today(b.calibration, b)),
+        joined);
     std::vector<RoutedTask> tasks = this->tasks();
     tasks[index(first)] = std::move(joined);
     tasks.erase(tasks.begin() + static_cast<std::ptrdiff_t>(index(second)));
@@ -121,7 +125,7 @@ class RouterTasks : public detail::RouterCore<S> {
   }
 
   /// The columns become one, for good.  Cost: O(d columns) and the solve.
-  /// @throws TaskError  where the task waits for no commit
+  /// @throws TaskError  where the task waits for no commit, or is frozen
   void commit_join(std::string_view name) {
     expect_joined(name);
     std::vector<RoutedTask> tasks = this->tasks();
@@ -140,7 +144,8 @@ class RouterTasks : public detail::RouterCore<S> {
   }
 
   /// Both tasks are as they were, the second right after the first.
-  /// @throws TaskError  where the task waits for no commit, or a name of theirs is taken meanwhile
+  /// @throws TaskError  where the task waits for no commit or is frozen, or one of their names is
+  ///                    taken meanwhile
   void undo_join(std::string_view name) {
     expect_joined(name);
     std::vector<RoutedTask> tasks = this->tasks();
@@ -193,8 +198,10 @@ class RouterTasks : public detail::RouterCore<S> {
   }
 
   void expect_joined(std::string_view name) const {
-    detail::expect<TaskError>(!this->tasks()[index(name)].parts.empty(), "task '", name,
+    const RoutedTask& task = this->tasks()[index(name)];
+    detail::expect<TaskError>(!task.parts.empty(), "task '", name,
                               "' waits for no merge, expected one that merge_tasks made");
+    detail::expect<TaskError>(!task.frozen, "task '", name, "' is frozen: unfreeze it first");
   }
 
   void remove_with(std::string_view name, RecursiveLeastSquares<S> next, Index rows_left) {

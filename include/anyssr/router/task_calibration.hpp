@@ -168,29 +168,35 @@ struct CarriedResidual {
   return 1.25 * (1 + label_weight);
 }
 
-/// What earlier and later rows of one task say together, as of the later ones.
-[[nodiscard]] inline TaskCalibration joined_calibration(const TaskCalibration& earlier,
-                                                        const TaskCalibration& later,
-                                                        double label_weight) {
-  if (earlier.rows == 0) return later;
-  if (later.rows == 0) return earlier;
-  const std::array sketches{
-      carry_residuals(earlier.residuals, earlier.mean_score - later.mean_score,
-                      residual_top(label_weight)),
-      later.residuals};
-  const std::array weights{static_cast<double>(earlier.rows), static_cast<double>(later.rows)};
-  const double weight = earlier.temperature_weight + later.temperature_weight;
-  TaskCalibration joined{.rows = earlier.rows + later.rows,
-                         .temperature = later.temperature,
-                         .temperature_weight = weight,
-                         .mean_score = later.mean_score,
+/// What a task's rows said, as of today's mean score of them.
+[[nodiscard]] inline TaskCalibration carried_calibration(TaskCalibration calibration,
+                                                         double mean_score, double label_weight) {
+  calibration.residuals = carry_residuals(
+      calibration.residuals, calibration.mean_score - mean_score, residual_top(label_weight));
+  calibration.mean_score = mean_score;
+  return calibration;
+}
+
+/// What the rows of both say together.
+[[nodiscard]] inline TaskCalibration pooled_calibration(const TaskCalibration& a,
+                                                        const TaskCalibration& b) {
+  if (a.rows == 0) return b;
+  if (b.rows == 0) return a;
+  const std::array sketches{a.residuals, b.residuals};
+  const std::array weights{static_cast<double>(a.rows), static_cast<double>(b.rows)};
+  const double information = a.temperature_weight + b.temperature_weight;
+  TaskCalibration pooled{.rows = a.rows + b.rows,
+                         .temperature = b.temperature,
+                         .temperature_weight = information,
+                         .mean_score = (weights[0] * a.mean_score + weights[1] * b.mean_score) /
+                                       (weights[0] + weights[1]),
                          .residuals = pooled_sketch(sketches, weights)};
-  if (weight > 0) {
-    joined.temperature = std::exp((earlier.temperature_weight * std::log(earlier.temperature) +
-                                   later.temperature_weight * std::log(later.temperature)) /
-                                  weight);
+  if (information > 0) {
+    pooled.temperature = std::exp((a.temperature_weight * std::log(a.temperature) +
+                                   b.temperature_weight * std::log(b.temperature)) /
+                                  information);
   }
-  return joined;
+  return pooled;
 }
 
 }  // namespace detail
