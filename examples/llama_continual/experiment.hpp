@@ -31,6 +31,7 @@ struct Options {
   std::string load;                ///< folder of a checkpoint to answer from; empty: none
   std::vector<std::string> strip;  ///< words that a second router does not see; empty: none
   anyssr::LearnerOptions learner = default_learner();
+  double blend_below = 0;            ///< confidence of the prompts that are blended; 0: none
   anyssr::Index shallow_layers = 4;  ///< k
   anyssr::Index max_tokens = 64;     ///< of an answer to a prompt typed in
   int threads = 0;
@@ -47,6 +48,14 @@ struct TaskFigures {
   std::vector<double> losses;   ///< mean training loss of each epoch
   std::size_t adapter_bytes = 0;
   anyssr::Index adapter_parameters = 0;
+};
+
+/// Test prompts of which the router is unsure, answered once by the best adapter and once by the
+/// two best, weighted by their confidences.
+struct BlendFigures {
+  anyssr::Index prompts = 0;
+  anyssr::Index right_alone = 0;
+  anyssr::Index right_blended = 0;
 };
 
 /// A test item and what came out.
@@ -68,6 +77,7 @@ struct Results {
   anyssr::AccuracyMatrix accuracy;
   anyssr::ConfusionMatrix confusion;                ///< of routing, after the last task
   std::optional<anyssr::ConfusionMatrix> stripped;  ///< of the router that sees stripped prompts
+  std::optional<BlendFigures> blend;                ///< with Options::blend_below
   std::vector<TaskFigures> tasks;
   std::vector<Sample> samples;   ///< a few of each task
   double oracle_accuracy = 0;    ///< mean over tasks

@@ -77,6 +77,10 @@ void declare_data(CLI::App& app, Arguments& arguments) {
                  "a diagnostic: words with commas that a second router neither learns nor sees, "
                  "since the words of a template give its task away; adds "
                  "routing_accuracy_stripped");
+  app.add_option("--blend", options.blend_below,
+                 "test prompts of a lower confidence are answered once more by their two best "
+                 "adapters together; adds blend, right answers of both ways")
+      ->check(CLI::Range(0.0, 1.0));
   app.add_flag("--quiet", options.quiet, "print no progress and no tables");
 }
 

@@ -102,6 +102,13 @@ Json details_of(const Task& task, const TaskFigures& figures, double routed, dou
           {"adapter_bytes", figures.adapter_bytes}};
 }
 
+Json blend_json(const std::optional<BlendFigures>& blend) {
+  if (!blend) return nullptr;
+  return {{"prompts", blend->prompts},
+          {"right_alone", blend->right_alone},
+          {"right_blended", blend->right_blended}};
+}
+
 }  // namespace
 
 void print_report(const std::vector<Task>& tasks, const Results& results) {
@@ -115,6 +122,12 @@ void print_report(const std::vector<Task>& tasks, const Results& results) {
   if (results.stripped) {
     std::printf("routing, words taken out     %.4f   (another router, for this figure alone)\n",
                 results.stripped->accuracy());
+  }
+  if (results.blend) {
+    std::printf("%ld unsure prompts: right by the best adapter %ld, by the two best blended %ld\n",
+                static_cast<long>(results.blend->prompts),
+                static_cast<long>(results.blend->right_alone),
+                static_cast<long>(results.blend->right_blended));
   }
   std::printf("tokens a second              %.0f   (read and written, routing included)\n",
               results.tokens_per_second);
@@ -148,6 +161,7 @@ void write_figures(const std::string& path, const std::vector<Task>& tasks, cons
              {"routing_confusion", counts_of(results.confusion)},
              {"routing_accuracy_stripped", stripped ? Json(stripped->accuracy()) : Json(nullptr)},
              {"routing_confusion_stripped", stripped ? counts_of(*stripped) : Json(nullptr)},
+             {"blend", blend_json(results.blend)},
              {"interference", results.interference},
              {"interference_bound", results.interference_bound},
              {"tokens_per_second", results.tokens_per_second},

@@ -122,6 +122,7 @@ class Run {
     }
     measure_oracle(results);
     measure_interference(results);
+    if (options_.blend_below > 0) results.blend = measure_blend();
     if (!stripped.empty()) results.stripped = route_stripped(stripped);
     results.router_bytes = learner_->storage().router_bytes;
     results.total_seconds = clock.seconds();
@@ -259,6 +260,43 @@ class Run {
       results.tasks[t].oracle_accuracy = accuracy;
       results.oracle_accuracy += accuracy / static_cast<double>(tasks_.size());
     }
+  }
+
+  /// The learner's policy is the default one before and after.
+  [[nodiscard]] BlendFigures measure_blend() {
+    BlendFigures figures;
+    for (const Task& task : tasks_) {
+      std::vector<Tokens> prompts;
+      std::vector<Tokens> answers;
+      for_each_piece(prompts_of(task.test), [&](std::size_t first, const auto& all) {
+        const auto decisions = learner_->snapshot().decide(all);
+        for (std::size_t i = 0; i < decisions.size(); ++i) {
+          const RoutingDecision& decision = decisions[i];
+          if (decision.runner_up < 0 || decision.confidence >= options_.blend_below) continue;
+          prompts.push_back(all[i]);
+          answers.push_back(task.test[first + i].answer.ids);
+        }
+      });
+      figures.prompts += static_cast<Index>(prompts.size());
+      figures.right_alone += count_right(prompts, answers);
+      learner_->set_policy(
+          {.min_confidence = options_.blend_below, .blend = true, .blend_confidence = 0});
+      figures.right_blended += count_right(prompts, answers);
+      learner_->set_policy({});
+    }
+    return figures;
+  }
+
+  [[nodiscard]] Index count_right(const std::vector<Tokens>& prompts,
+                                  const std::vector<Tokens>& answers) const {
+    Index right = 0;
+    for_each_piece(prompts, [&](std::size_t first, const auto& some) {
+      const auto predictions = learner_->predict(some, {.max_tokens = longest_answer_});
+      for (std::size_t i = 0; i < predictions.size(); ++i) {
+        right += learner_->backbone().is_correct(predictions[i].output, answers[first + i]) ? 1 : 0;
+      }
+    });
+    return right;
   }
 
   /// Each adapter on the site inputs of every task's test prompts.

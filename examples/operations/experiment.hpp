@@ -58,6 +58,14 @@ struct WaitingQuestion {
   std::vector<std::string> reasons = {};  ///< words that speak for the proposed department most
 };
 
+/// Questions of which one department is unsure and the two best together are sure: would both
+/// adapters answer better than the first alone?
+struct BlendFigures {
+  Index questions = 0;
+  Index right_alone = 0;    ///< department and intent
+  Index right_blended = 0;  ///< likewise
+};
+
 /// Before and after people corrected questions of the pair that is confused most.
 struct CorrectionFigures {
   std::string first;
@@ -117,6 +125,7 @@ struct Results {
   std::vector<OutcomeCounts> outcomes;            ///< routed, review, fallback
   std::vector<WaitingQuestion> waiting;           ///< the first of them
   std::size_t waiting_count = 0;
+  BlendFigures blend;
 
   std::vector<std::vector<double>> similarity;  ///< how much two departments are one, 0..1
   CorrectionFigures correction;

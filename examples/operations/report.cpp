@@ -52,6 +52,12 @@ void print_outcomes(const Results& results) {
                 known == 0 ? 0 : static_cast<double>(counts.wrong) / known,
                 static_cast<long>(counts.outside));
   }
+  const BlendFigures& blend = results.blend;
+  std::printf(
+      "%ld known questions lie between two departments: right by the best adapter %ld, by "
+      "both blended %ld\n",
+      static_cast<long>(blend.questions), static_cast<long>(blend.right_alone),
+      static_cast<long>(blend.right_blended));
 }
 
 void print_changes(const Results& results) {
@@ -188,6 +194,10 @@ void write_json(const std::string& path, const Options& options, const Results& 
               {"coverage", results.policy.coverage}}},
             {"outcomes", outcomes_json(results)},
             {"waiting", results.waiting_count},
+            {"blend",
+             {{"questions", results.blend.questions},
+              {"right_alone", results.blend.right_alone},
+              {"right_blended", results.blend.right_blended}}},
             {"forecast", forecast_json(results)},
             {"drift", results.watched.learned_to_now.alarm},
             {"drift_text", drift_sentence(results)},

@@ -78,6 +78,7 @@ class Run {
     for (Index t = 0; t < count(); ++t) learn(t);
     measure();
     fit_policy();
+    try_blend();
     serve();
     correct();
     try_changes();
@@ -178,6 +179,49 @@ class Run {
     policy.coverage = asked_coverage;
     policy.max_candidates = 1;
     learner_.set_policy(policy);
+  }
+
+  /// The policy does not blend: what would be if it did.
+  void try_blend() {
+    RoutingPolicy policy = results_.policy;
+    policy.blend = true;
+    const PolicyTable table(policy, *learner_.router().table());
+    std::vector<std::shared_ptr<const Adapter<float>>> adapters;
+    for (const std::string& task : names()) adapters.push_back(learner_.snapshot().adapter(task));
+    std::vector<std::string> texts;
+    std::vector<std::size_t> asked;
+    std::vector<AdapterMix<float>> alone;
+    std::vector<AdapterMix<float>> blended;
+    for (std::size_t i = 0; i < measured_.size(); ++i) {
+      RoutingDecision decision = measured_.decisions[i];
+      table.apply(decision);
+      if (decision.outcome != RoutingOutcome::blend) continue;
+      texts.push_back(measured_.texts[i]);
+      asked.push_back(i);
+      const Adapter<float>& best = *adapters[static_cast<std::size_t>(decision.task)];
+      const double second = table.runner_up_confidence(decision);
+      const double both = decision.confidence + second;
+      alone.emplace_back(best);
+      blended.emplace_back(best, decision.confidence / both);
+      blended.back().add(adapters[static_cast<std::size_t>(decision.runner_up)].get(),
+                         second / both);
+    }
+    if (texts.empty()) return;
+    const auto& backbone = learner_.backbone();
+    const auto trunk = backbone.trunk(texts);
+    const auto count_right = [&](const std::vector<AdapterMix<float>>& mixes) {
+      const std::vector<Output> outputs = backbone.forward(trunk, mixes);
+      Index right = 0;
+      for (std::size_t k = 0; k < asked.size(); ++k) {
+        const bool is_right = measured_.is_right(asked[k]) &&
+                              backbone.is_correct(outputs[k], measured_.labels[asked[k]]);
+        right += is_right ? 1 : 0;
+      }
+      return right;
+    };
+    results_.blend = {.questions = static_cast<Index>(asked.size()),
+                      .right_alone = count_right(alone),
+                      .right_blended = count_right(blended)};
   }
 
   /// All measured questions and those of no department, in random order as users would ask.

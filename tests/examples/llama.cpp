@@ -183,7 +183,8 @@ TEST_CASE("the llama applications explain their options", "[examples]") {
        {"--task",         "--adapter", "--k",           "--json",        "--report",
         "--save",         "--ask",     "--interactive", "--route-strip", "--epochs",
         "--rate",         "--batch",   "--rank",        "--alpha",       "--seed",
-        "--router-width", "--threads", "--subspace",    "--limit-train", "--limit-test"}) {
+        "--router-width", "--threads", "--subspace",    "--limit-train", "--limit-test",
+        "--blend"}) {
     CAPTURE(option);
     CHECK(contains(continual.output, option));
   }
@@ -191,7 +192,7 @@ TEST_CASE("the llama applications explain their options", "[examples]") {
 
 TEST_CASE("llama_continual learns tasks of token ids and reports every figure", "[examples]") {
   const RandomLlama llama;
-  const std::string extra = GENERATE("", "--subspace none --recompute",
+  const std::string extra = GENERATE("", "--subspace none --recompute --blend 1",
                                      "--subspace complement --subspace-rank 3 --schedule cosine");
   CAPTURE(extra);
   const std::string page = llama.file("out.html");
@@ -229,6 +230,14 @@ TEST_CASE("llama_continual learns tasks of token ids and reports every figure", 
   const bool is_bounded = contains(extra, "complement");
   CHECK((bound > 0) == is_bounded);
   if (is_bounded) CHECK(figures["interference"][1][0].get<double>() <= bound);
+  const bool is_blended = contains(extra, "--blend");
+  CHECK(figures["blend"].is_object() == is_blended);
+  if (is_blended) {
+    CHECK(figures["blend"]["prompts"] > 0);
+    CHECK(figures["blend"]["prompts"] <= 13);
+    CHECK(figures["blend"]["right_alone"] <= figures["blend"]["prompts"]);
+    CHECK(contains(result.output, "unsure prompts: right by the best adapter"));
+  }
   CHECK(contains(file_bytes(page), "low&lt;b&gt;"));
   CHECK_FALSE(contains(file_bytes(page), "low<b>"));
   CHECK(std::filesystem::exists(state + "/CURRENT"));

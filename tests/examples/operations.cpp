@@ -63,6 +63,9 @@ TEST_CASE("operations runs the bundled questions and reports every figure", "[ex
   CHECK(figures["archive_restored"] == true);
   CHECK(figures["log_verified"] == true);
   CHECK(figures["log_lines"] > 0);
+  CHECK(figures["blend"]["questions"] > 0);
+  CHECK(figures["blend"]["right_alone"] <= figures["blend"]["questions"]);
+  CHECK(figures["blend"]["right_blended"] <= figures["blend"]["questions"]);
 
   const std::string html = file_bytes(page);
   for (const char* part : {"<svg", "prefers-color-scheme", "</html>"}) {

@@ -47,7 +47,8 @@ struct RoutingPolicy {
   double max_novelty = std::numeric_limits<double>::infinity();  ///< above: fallback
   double coverage = 0;             ///< of the candidates, 0..1; 0: candidates decide nothing
   Index max_candidates = 1;        ///< more of them: review
-  bool blend = false;              ///< whether the two best may answer together
+  bool blend = false;              ///< whether the two best may answer together: measure first
+                                   ///< whether that helps (README); on tasks alike it did not
   double blend_confidence = 0.95;  ///< 0..1: of both together, for a blend
   FallbackKind fallback = FallbackKind::base_model;
   std::string default_task = {};
