@@ -63,9 +63,6 @@ void declare_data(CLI::App& app, Arguments& arguments) {
       app.add_option("--load", options.load,
                      "instead of --task: answer from the checkpoint that --save kept under this "
                      "model and --k");
-  for (const char* learning : {"--task", "--adapter", "--json", "--report", "--save"}) {
-    load->excludes(app.get_option(learning));
-  }
   app.add_option("--ask", arguments.ask,
                  "at the end, answer this prompt. A line break is one of the shell's or the two "
                  "characters \\n");
@@ -82,6 +79,10 @@ void declare_data(CLI::App& app, Arguments& arguments) {
                  "adapters together; adds blend, right answers of both ways")
       ->check(CLI::Range(0.0, 1.0));
   app.add_flag("--quiet", options.quiet, "print no progress and no tables");
+  for (const char* learning :
+       {"--task", "--adapter", "--json", "--report", "--save", "--route-strip", "--blend"}) {
+    load->excludes(app.get_option(learning));
+  }
 }
 
 void declare_learning(CLI::App& app, Arguments& arguments) {

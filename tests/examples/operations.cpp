@@ -93,8 +93,9 @@ TEST_CASE("operations refuses wrong options and says which", "[examples][error]"
       {"--data " + one, "expected at least 2"},
       {"--data /nowhere/questions.jsonl", "/nowhere/questions.jsonl"},
       {"--json /nowhere/out.json", "/nowhere/out.json"},
+      {"--seed -1", "--seed: is -1, expected 0 or more"},
       {"--log /proc/nowhere", "/proc/nowhere"}};
-  const auto& [arguments, message] = wrong[GENERATE(range(std::size_t{0}, std::size_t{6}))];
+  const auto& [arguments, message] = wrong[GENERATE(range(std::size_t{0}, std::size_t{7}))];
   CAPTURE(arguments);
   const ProgramResult result = run_program(operations_program, arguments);
   CAPTURE(result.output);
