@@ -522,6 +522,42 @@ TEMPLATE_TEST_CASE("an undone merge leaves no trace", "[learner]", float, double
   CHECK(same_predictions(fresh_predictions(learner, 3), answers));
 }
 
+TEST_CASE("what an undone merge answered counts for its first task", "[learner]") {
+  auto learner = living_learner<double>();
+  (void)fresh_predictions(learner, 3);
+  const std::uint64_t before = learner.usage().at("task-0").count;
+  learner.merge_tasks("task-0", "task-1", "both");
+  (void)fresh_predictions(learner, 3);
+  const std::uint64_t both = learner.usage().at("both").count;
+  REQUIRE(both > 0);
+  learner.undo_merge("both");
+  CHECK(learner.usage().count("both") == 0);
+  CHECK(learner.usage().at("task-0").count == before + both);
+  const std::uint64_t other = learner.usage().at("task-2").count;
+  learner.rename_task("task-2", "both");
+  CHECK(learner.usage().at("both").count == other);
+}
+
+TEST_CASE("a merge that waits raises no alarm of drift", "[learner]") {
+  LearnerOptions options = small_learner_options();
+  options.inspector = InspectorOptions{};
+  PointLearner<double> learner = small_learner<double>(options);
+  learn_small_tasks(learner, 0, 3);
+  for (int i = 0; i < 4; ++i) {
+    for (Index t = 0; t < 3; ++t) (void)learner.predict(small_task<double>(t).inputs);
+  }
+  const Drift before = learner.inspector()->learned_to_now();
+  learner.merge_tasks("task-0", "task-1", "both");
+  for (int i = 0; i < 40; ++i) {
+    for (Index t = 0; t < 3; ++t) (void)learner.predict(small_task<double>(t).inputs);
+  }
+  const Drift waiting = learner.inspector()->learned_to_now();
+  CHECK(before.tested);
+  CHECK_FALSE(before.alarm);
+  CHECK_FALSE(waiting.alarm);
+  CHECK(waiting.features.shift < 0.1);
+}
+
 TEMPLATE_TEST_CASE("a merged task scores what both together score", "[learner]", float, double) {
   auto learner = living_learner<TestType>();
   LifeFit fit;

@@ -251,6 +251,38 @@ TEST_CASE("queries of unknown tasks are held against all learned rows", "[metric
   CHECK(drift.shares.distance == 1);  // b alone, a before
 }
 
+TEST_CASE("many unknown names are one kind of queries", "[metrics][property]") {
+  int alarms = 0;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    DataInspector inspector(seen_dim);
+    inspector.observe_learned("a", seen_rows(100, 0, 2 * seed));
+    Names names(2000);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      names[i] = i % 2 == 0 ? "a" : "unknown " + std::to_string(i % 20);
+    }
+    inspector.observe_queries(seen_rows(2000, 0, 2 * seed + 1), names, 0);
+    alarms += inspector.learned_to_now().alarm ? 1 : 0;
+  }
+  CHECK(alarms <= 1);  // 0.1 % are promised
+}
+
+TEST_CASE("queries of a join are held against the rows of its parts", "[metrics][property]") {
+  DataInspector inspector(seen_dim);
+  inspector.observe_learned("a", seen_rows(200, 0, 1));
+  inspector.observe_learned("b", seen_rows(200, 1, 2));
+  inspector.observe_learned("c", seen_rows(2000, 2, 3));
+  inspector.observe_queries(seen_rows(200, 0, 4), names_of(200, "both"), 0);
+  inspector.observe_queries(seen_rows(200, 1, 5), names_of(200, "both"), 0);
+  CHECK(inspector.learned_to_now().alarm);
+  inspector.set_joins({{"both", {"a", "b"}}});
+  const Drift drift = inspector.learned_to_now();
+  CHECK_FALSE(drift.alarm);
+  CHECK(drift.features.p > 0.01);
+  CHECK(drift.shares.task == "both");
+  CHECK(drift.shares.now == 1);
+  CHECK(std::abs(drift.shares.distance - 2000.0 / 2400) < 1e-12);
+}
+
 TEST_CASE("imbalance is told before learning and counts nothing", "[metrics][golden]") {
   DataInspector inspector(seen_dim);
   Labels labels(14, 3);
@@ -475,6 +507,9 @@ TEST_CASE("a state that no observations lead to is refused", "[metrics][error]")
 }
 
 TEST_CASE("inspector options out of range are refused", "[metrics][error]") {
+  CHECK(contains(
+      message_of<ArgumentError>([&] { DataInspector(seen_dim, {.window_seconds = 1e-8}); }),
+      "window_seconds is 1e-08, expected at least 1e-6"));
   const auto refused = [](const InspectorOptions& options) {
     return message_of<ArgumentError>([&] { DataInspector(seen_dim, options); });
   };

@@ -334,3 +334,15 @@ TEST_CASE("a poisoned router refuses changes of its tasks", "[router][error]") {
   CHECK(refused([&] { router.remove("first"); }));
   CHECK(refused([&] { router.join("first", "second", "x"); }));
 }
+
+TEST_CASE("features so large that their scores overflow are refused", "[router][error]") {
+  const AnalyticRouter<double> router = router_of(labelled_tasks<double>({30, 20}));
+  RoutingWorkspace<double> workspace;
+  RoutingDecision decision;
+  RowVector<double> x = router.table()->weights().col(0).transpose().cwiseSign();
+  router.decide(x, workspace, decision);
+  CHECK(std::isfinite(decision.confidence));
+  x *= 1.7e308;
+  CHECK(contains(message_of<NonFiniteError>([&] { router.decide(x, workspace, decision); }),
+                 "features of row 0 are too large"));
+}

@@ -457,7 +457,7 @@ TEST_CASE("sums that no learning leads to are refused", "[store][error]") {
        in_router([](T& t) { t.temperature(0) = hostile_nan; })},
       {state + "the row weight of task 'task-1' is 0, expected a finite number above 0",
        in_router([](T& t) { t.weights(1) = 0; })},
-      {state + "label weight counts have -1 rows, expected 0 or more",
+      {state + "label weight counts have -1 rows, expected 0..9007199254740992",
        in_router([](T& t) { t.counted[0] = -1; })},
       {state + "label weight counts hold 1000, expected 0..24",
        in_router([](T& t) { t.right[2] = 1000; })},

@@ -99,14 +99,15 @@ TEST_CASE("a forecast of adapters meets what more tasks add to a checkpoint", "[
   CHECK(off_by(forecast_of_more, more_on_disk) < 0.01);
 }
 
-TEST_CASE("the shape of a learner forecasts its own checkpoint", "[store]") {
+TEMPLATE_TEST_CASE("the shape of a learner forecasts its own checkpoint", "[store]", float,
+                   double) {
   LearnerOptions options = forecast_learner_options(256);
   options.lift.dim = 512;
   options.adapter.lora.rank = 8;
   options.router.novelty.mode = NoveltyMode::leverage;
   const TemporaryFolder folder;
   const std::string root = folder.file("state");
-  PointLearner<float> learner = small_learner<float>(options);
+  PointLearner<TestType> learner = small_learner<TestType>(options);
   CHECK(storage_shape(learner).adapter_parameters == 0);
   for (Index t = 0; t < 4; ++t) {
     learn_small_tasks(learner, t, t + 1);

@@ -29,6 +29,15 @@ void unlearn_task(PointLearner<float>& learner, Index number) {
   learner.remove_task(task.name, task.inputs, task.labels);
 }
 
+std::size_t lora_bytes(const PointLearner<float>& learner) {
+  std::size_t bytes = 0;
+  const auto snapshot = learner.snapshot();
+  for (const auto& handle : snapshot.handles()) {
+    for (const auto& [site, module] : handle->get()->modules) bytes += module.bytes();
+  }
+  return bytes;
+}
+
 /// What a save says of a learner of task-0 .. task-2 after changes, over its state before them.
 std::string refusal_after(
     const Changes& change, const Changes& before = [](auto&) {}) {
@@ -113,6 +122,12 @@ TEST_CASE("whatever the changes of a learner lead to is accepted as what comes n
        [](L& l) {
          l.merge_tasks("task-0", "task-1", "both");
          l.undo_merge("both");
+       }},
+      {"consolidated", [](L& l) { l.consolidate(lora_bytes(l) / 2); }},
+      {"learned and consolidated",
+       [](L& l) {
+         learn_small_tasks(l, 3, 4);
+         l.consolidate(lora_bytes(l) / 2);
        }},
       {"archived", [](L& l) { l.archive_task("task-0"); }},
       {"frozen and a task learned",

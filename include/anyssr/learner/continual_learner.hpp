@@ -146,7 +146,8 @@ class ContinualLearner : public LearnerTasks<B> {
         !router_.tasks()[static_cast<std::size_t>(*router_.find(name))].label_columns.empty();
     const std::vector<Index> rows = labelled ? labels(targets) : std::vector<Index>{};
     commit(current.handles(), [&] { router_.extend(name, features, rows); });
-    watch_learned(name, features, rows);
+    const bool observed = labelled || !options_.router.label_columns;
+    watch_learned(name, features, observed ? labels(targets) : rows);
     tell({.event = "extend", .task = name, .rows = static_cast<Index>(inputs.size())});
   }
 

@@ -163,7 +163,13 @@ class LearnerCore {
   /// What the learner saw of its data, where LearnerOptions::inspector is set.
   [[nodiscard]] std::optional<DataInspector> inspector() const {
     if (!watch_) return std::nullopt;
-    return watch_->copy();
+    DataInspector copy = watch_->copy();
+    std::map<std::string, std::vector<std::string>> joins;
+    for (const RoutedTask& task : snapshot().tasks()) {
+      for (const RoutedTask& part : task.parts) joins[task.name].push_back(part.name);
+    }
+    copy.set_joins(std::move(joins));
+    return copy;
   }
   /// Right and wrong answers by groups of users or queries, for the inspector.
   /// @param groups   column of the caller's -> value of each row
@@ -265,12 +271,13 @@ class LearnerCore {
   }
 
   /// Runs the change of the router and publishes what came of it.
+  /// @param steps  changes that it counts as: each moves one task or one adapter
   template <class Change>
-  void commit(Handles handles, const Change& change) {
+  void commit(Handles handles, const Change& change, std::uint64_t steps = 1) {
     const std::scoped_lock lock(change_mutex_);
     const auto next = std::make_shared<Snapshot<Adaptable>>(*state_.load());  // allocates before
     change();
-    *next = *make_snapshot(std::move(handles), next->generation() + 1);
+    *next = *make_snapshot(std::move(handles), next->generation() + steps);
     state_.store(next);
   }
 

@@ -72,7 +72,7 @@ class LearnerTasks : public LearnerCore<B> {
       router_.rename(name, new_name);
       rename_merged(name, new_name);
     });
-    usage_->rename(name, new_name);
+    usage_->join(name, new_name);
     if (watch_) watch_->rename(name, new_name);
     tell({.event = "rename", .task = new_name, .source = name});
   }
@@ -216,11 +216,14 @@ class LearnerTasks : public LearnerCore<B> {
     const ConsolidationPlan plan = plan_ranks<Scalar>(chosen, lora_bytes, budget);
     Consolidation<Scalar> made = anyssr::consolidate<Scalar>(chosen, plan);
     Handles next = now.handles();
+    std::uint64_t replaced = 0;
     for (std::size_t i = 0; i < places.size(); ++i) {
       if (made.adapters[i] == *adapters[i]) continue;
+      ++replaced;
       next[places[i]] = std::make_shared<const AdapterHandle<Scalar>>(std::move(made.adapters[i]));
     }
-    commit(std::move(next), [] {});
+    const auto nothing_else = [] {};
+    commit(std::move(next), nothing_else, std::max<std::uint64_t>(1, replaced));
     tell({.event = "consolidate", .adapter_bytes = made.report.bytes_after});
     return made.report;
   }
@@ -279,11 +282,13 @@ class LearnerTasks : public LearnerCore<B> {
     tell({.event = "commit", .task = name});
   }
 
-  /// Both originals are back, the second right after the first.
+  /// Both originals are back, the second right after the first. Queries that chose the merged task
+  /// go on counting as the first one's.
   /// @throws TaskError  where the task waits for no merge or is frozen
   void undo_merge(std::string_view name) {
-    const std::vector<RoutedTask>& parts = task_named(name).parts;
-    if (!detail::is_name_held(parts, name)) expect_not_in_policy(name);
+    const std::vector<RoutedTask> parts = task_named(name).parts;
+    const bool is_part = detail::is_name_held(parts, name);
+    if (!is_part) expect_not_in_policy(name);
     const auto before = state_.load();  // a name may stand in its table
     Handles next = handles();
     AnalyticRouter<Scalar> undone = router_;
@@ -296,6 +301,7 @@ class LearnerTasks : public LearnerCore<B> {
       router_ = std::move(undone);
       erase_merged(name);
     });
+    if (!is_part) usage_->join(name, parts[0].name);
     tell({.event = "undo", .task = name});
   }
 

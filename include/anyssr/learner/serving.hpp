@@ -58,15 +58,7 @@ class UsageMeter {
     const std::scoped_lock lock(mutex_);
     return counts_;
   }
-  void rename(std::string_view from, std::string_view to) {
-    const std::scoped_lock lock(mutex_);
-    const auto found = counts_.find(from);
-    if (found == counts_.end()) return;
-    auto node = counts_.extract(found);
-    node.key() = to;
-    counts_.insert(std::move(node));
-  }
-  /// Adds the use of one name to that of another.
+  /// Adds the use of one name to that of another; also a renaming.
   void join(std::string_view from, std::string_view to) {
     const std::scoped_lock lock(mutex_);
     const auto found = counts_.find(from);
@@ -178,10 +170,16 @@ class DataWatch {
     inspector_.rename_task(std::string(from), std::string(to));
   }
   /// Both tasks go on as one; labels of the second follow those of the first.
+  /// @param first_labels  how many those are; 0: as many as were observed
   void join(std::string_view first, std::string_view second, std::string_view name,
             Index first_labels) {
     const std::scoped_lock lock(mutex_);
     if (name != first && name != second) forget_known(std::string(name));
+    const auto sums = inspector_.state().learned.find(std::string(first));
+    if (first_labels == 0 && sums != inspector_.state().learned.end() &&
+        !sums->second.labels.empty()) {
+      first_labels = sums->second.labels.rbegin()->first + 1;
+    }
     inspector_.join_tasks(std::string(first), std::string(second), std::string(name), first_labels);
   }
   [[nodiscard]] DataInspector copy() const {

@@ -65,7 +65,8 @@ class Snapshot {
   [[nodiscard]] const RoutingPolicy& policy() const& noexcept { return serving_->policy.policy(); }
   [[nodiscard]] RoutingPolicy policy() const&& { return serving_->policy.policy(); }
 
-  /// Grows by one with every change of the learner.
+  /// Grows with every change of the learner: by one, and by the number of adapters that a
+  /// consolidation changes.
   [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
 
   /// The adapter of a task; it stays in memory as long as the pointer lives.
@@ -100,11 +101,14 @@ class Snapshot {
     for (std::size_t i = 0; i < decisions.size(); ++i) {
       const RoutedTask& task = tasks()[static_cast<std::size_t>(decisions[i].task)];
       if (is_callers(decisions[i])) outputs[i] = serving_->hooks.fallback(inputs[i], decisions[i]);
-      serving_->account(tasks(), generation_, inputs[i],
-                        context.ids.empty() ? std::string_view() : context.ids[i], decisions[i]);
       predictions.push_back({task.name, std::move(decisions[i]), std::move(outputs[i])});
     }
-    watch(features, predictions);
+    watch(features, predictions);  // what may throw is before what is counted and logged
+    for (std::size_t i = 0; i < predictions.size(); ++i) {
+      serving_->account(tasks(), generation_, inputs[i],
+                        context.ids.empty() ? std::string_view() : context.ids[i],
+                        predictions[i].decision);
+    }
     return predictions;
   }
 

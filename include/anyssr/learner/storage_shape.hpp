@@ -25,7 +25,9 @@ template <class Learner>
   StorageShape shape{.router_dim = expansion.out_dim(),
                      .router_scalar_bytes = sizeof(typename Learner::Scalar),
                      .dense_features = !(SparseFeatures<Features> && expansion.passes_through()),
-                     .exact_leverage = router.options().novelty.mode == NoveltyMode::leverage};
+                     .exact_leverage = router.options().novelty.mode == NoveltyMode::leverage,
+                     .adapter_memory_bytes = sizeof(typename Learner::Scalar),
+                     .adapter_disk_bytes = sizeof(typename Learner::Scalar)};
   const auto snapshot = learner.snapshot();
   const auto count = static_cast<Index>(snapshot.tasks().size());
   if (count == 0) return shape;

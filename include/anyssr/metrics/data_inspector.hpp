@@ -228,11 +228,17 @@ class DataInspector {
     return group_gaps(state_.groups, options_.min_group_rows);
   }
 
+  /// Names that stand for several tasks which were learned under their own: merges that wait. For
+  /// learned_to_now; not part of the state.
+  void set_joins(std::map<std::string, std::vector<std::string>> joins) {
+    joins_ = std::move(joins);
+  }
+
   /// From what was learned to the newest windows: features against the tasks' learned features at
   /// the shares of now. Queries of no task, or of one with fewer than two learned rows, are held
-  /// against all learned rows together. Alarms by features alone. Routing itself sorts queries by
-  /// their features, so each wrong choice moves the means of two tasks a little: smallest_shift is
-  /// to be above that.
+  /// against all tasks, each at the share of its learned rows. Alarms by features alone. Routing
+  /// itself sorts queries by their features, so each wrong choice moves the means of two tasks a
+  /// little: smallest_shift is to be above that.
   [[nodiscard]] Drift learned_to_now() const {
     const QueryWindow now = windows_between(first_window_of_now(), state_.windows.size());
     FeatureMoments all;
@@ -240,19 +246,14 @@ class DataInspector {
       all = detail::merged_moments(all, sums.features);
     Drift drift{.rows_before = all.rows, .rows_now = now.features.rows};
     if (std::min(all.rows, now.features.rows) < options_.drift.min_rows) return drift;
-    std::vector<detail::Stratum> strata;
-    for (const auto& [task, rows] : now.tasks) {
-      const auto found = state_.learned.find(task);
-      const bool known = found != state_.learned.end() && found->second.features.rows >= 2;
-      strata.push_back({known ? &found->second.features : &all,
-                        static_cast<double>(rows) / static_cast<double>(now.features.rows)});
-    }
+    std::vector<detail::Stratum> strata = learned_strata(now.tasks);
+    if (strata.empty()) strata = {{&all, 1}};
     drift.features = detail::feature_drift(detail::estimated_mean(strata),
                                            detail::estimated_mean({{&now.features, 1}}),
                                            static_cast<double>(all.rows + now.features.rows));
     std::map<std::string, Index> chosen = now.tasks;
     chosen.erase("");
-    drift.shares = detail::share_drift(learned_rows(), chosen);
+    drift.shares = detail::share_drift(joined(learned_rows()), joined(std::move(chosen)));
     detail::conclude_drift(drift, false, options_.drift);
     return drift;
   }
@@ -286,6 +287,55 @@ class DataInspector {
   }
 
  private:
+  /// Learned tasks in the shares that queries have of them. One stratum a task, however many names
+  /// lead to it: an error counts as often as its rows do.
+  /// @return empty where no task has two learned rows
+  [[nodiscard]] std::vector<detail::Stratum> learned_strata(
+      const std::map<std::string, Index>& queries) const {
+    const auto learned = [&](const std::string& task) -> Index {
+      const auto found = state_.learned.find(task);
+      if (found == state_.learned.end() || found->second.features.rows < 2) return 0;
+      return found->second.features.rows;
+    };
+    std::vector<std::string> all;
+    for (const auto& [task, sums] : state_.learned) all.push_back(task);
+    std::map<std::string, double> count;  // queries by learned task, in parts
+    double total = 0;
+    for (const auto& [task, rows] : queries) {
+      total += static_cast<double>(rows);
+      const auto join = joins_.find(task);
+      std::vector<std::string> own = join == joins_.end() ? std::vector{task} : join->second;
+      if (std::none_of(own.begin(), own.end(), learned)) own = all;
+      double learned_rows = 0;
+      for (const std::string& part : own) learned_rows += static_cast<double>(learned(part));
+      for (const std::string& part : own) {
+        if (learned(part) == 0) continue;
+        count[part] +=
+            static_cast<double>(rows) * static_cast<double>(learned(part)) / learned_rows;
+      }
+    }
+    std::vector<detail::Stratum> strata;
+    for (const auto& [task, queries_of] : count) {
+      strata.push_back({&state_.learned.at(task).features, queries_of / total});
+    }
+    return strata;
+  }
+
+  /// Rows of the parts of a join as of the join.
+  [[nodiscard]] std::map<std::string, Index> joined(std::map<std::string, Index> rows) const {
+    for (const auto& [name, parts] : joins_) {
+      Index sum = 0;
+      for (const std::string& part : parts) {
+        const auto found = rows.find(part);
+        if (found == rows.end()) continue;
+        sum += found->second;
+        rows.erase(found);
+      }
+      if (sum > 0) rows[name] += sum;
+    }
+    return rows;
+  }
+
   static void add_labels(std::span<const Index> labels, std::map<Index, Index>& counts) {
     for (const Index label : labels) {
       detail::expect(label >= 0, "labels hold ", label, ", expected 0 or more");
@@ -406,6 +456,7 @@ class DataInspector {
 
   InspectorOptions options_;
   FeatureSketch sketch_;
+  std::map<std::string, std::vector<std::string>> joins_;
   InspectorState state_;  // what expect_possible_inspector asks for, at most max_windows windows
 };
 

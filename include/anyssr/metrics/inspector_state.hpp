@@ -62,6 +62,8 @@ inline constexpr Index most_inspected_rows = Index{1} << 53;
 
 inline void expect_inspector_options(const InspectorOptions& options) {
   expect_positive("window_seconds", options.window_seconds);
+  expect(options.window_seconds >= 1e-6, "window_seconds is ", options.window_seconds,
+         ", expected at least 1e-6: today's window must have a number");
   expect(options.max_windows >= 1, "max_windows is ", options.max_windows, ", expected at least 1");
   expect(options.now_windows >= 1, "now_windows is ", options.now_windows, ", expected at least 1");
   expect(options.min_group_rows >= 1, "min_group_rows is ", options.min_group_rows,

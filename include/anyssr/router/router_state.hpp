@@ -111,7 +111,9 @@ void expect_possible_router(const RouterState<S>& state) {
                         state.regression.rows - state.removed_rows);
   expect_positive("temperature", state.temperature);
   const LabelWeightCounts& counts = state.label_weight_counts;
-  expect(counts.rows >= 0, "label weight counts have ", counts.rows, " rows, expected 0 or more");
+  constexpr Index most = Index{1} << 53;
+  expect(counts.rows >= 0 && counts.rows <= most, "label weight counts have ", counts.rows,
+         " rows, expected 0..", most);
   for (const Index right : counts.right) {
     expect(right >= 0 && right <= counts.rows, "label weight counts hold ", right, ", expected 0..",
            counts.rows);

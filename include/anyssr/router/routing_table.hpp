@@ -216,6 +216,10 @@ class RoutingTable {
         1 / (parameters_.temperature * (decision.scores.array() - best)).exp().sum();
     decision.novelty =
         meter_.novelty(best / (1 + parameters_.label_weight), row, workspace.leverage);
+    detail::expect<NonFiniteError>(std::isfinite(best) && std::isfinite(decision.confidence) &&
+                                       std::isfinite(decision.novelty.value_or(0)),
+                                   "features of row ", row,
+                                   " are too large: their scores or their novelty are not finite");
     decision.outcome = RoutingOutcome::routed;
   }
 
