@@ -830,3 +830,38 @@ TEST_CASE("a sink hears of every change once and in order", "[learner]") {
   CHECK(heard[6].rows == std::optional<Index>(1));
   CHECK(heard[9].rows == std::optional<Index>(25));
 }
+
+TEST_CASE("a merge that is renamed keeps what was observed of its parts", "[learner]") {
+  LearnerOptions options = small_learner_options();
+  options.inspector = InspectorOptions{};
+  PointLearner<double> learner = small_learner<double>(options);
+  learn_small_tasks(learner, 0, 3);
+  const auto rows_of = [&](const std::string& task) {
+    const auto& learned = learner.inspector()->state().learned;
+    const auto found = learned.find(task);
+    return found == learned.end() ? Index{0} : found->second.features.rows;
+  };
+  const auto [merged, renamed] = GENERATE(table<std::string, std::string>(
+      {{"ab", "task-0"}, {"ab", "task-1"}, {"task-0", "z"}, {"task-1", "z"}, {"ab", "z"}}));
+  CAPTURE(merged, renamed);
+  learner.merge_tasks("task-0", "task-1", merged);
+  learner.rename_task(merged, renamed);
+  if (GENERATE(true, false)) {
+    learner.commit_merge(renamed);
+    CHECK(rows_of(renamed) == 48);
+  } else {
+    learner.undo_merge(renamed);
+    CHECK(rows_of("task-0") == 24);
+    CHECK(rows_of("task-1") == 24);
+    CHECK(rows_of("z") == 0);
+  }
+}
+
+TEST_CASE("a task starts without use whatever an old snapshot counted", "[learner]") {
+  auto learner = living_learner<double>();
+  const auto old = learner.snapshot();
+  learner.remove_task("task-0");
+  (void)old.predict(small_task<double>(0).inputs);
+  learn_small_tasks(learner, 0, 1);
+  CHECK(learner.usage().count("task-0") == 0);
+}

@@ -421,7 +421,8 @@ TEST_CASE("a bad policy is refused and the one of before stays", "[learner][erro
   };
   CHECK(refused({.min_confidence = 1.5}) == "min_confidence of the policy is 1.5, expected 0 to 1");
   CHECK(contains(refused({.min_margin = -1}), "min_margin of the policy is -1"));
-  CHECK(contains(refused({.max_novelty = std::nan("")}), "max_novelty of the policy is NaN"));
+  CHECK(contains(refused({.max_novelty = std::nan("")}),
+                 "max_novelty of the policy is nan, expected a number, or infinity for none"));
   CHECK(contains(refused({.coverage = 1}), "coverage of the policy is 1, expected 0 (none)"));
   CHECK(contains(refused({.max_candidates = 0}), "max_candidates of the policy is 0"));
   CHECK(contains(refused({.blend_confidence = std::nan("")}), "blend_confidence of the policy"));

@@ -200,3 +200,22 @@ TEMPLATE_TEST_CASE("a balanced router is the joint fit with weights of one over 
   router.unlearn(tasks[0].name, tasks[0].x.topRows(5), tasks[0].part(0, 5).labels);
   CHECK(router.tasks()[0].rows == tasks[0].x.rows() - 5);
 }
+
+TEST_CASE("unlearned rows have no say in what is calibrated", "[router]") {
+  const LabelledTasks<double> tasks = labelled_tasks<double>({60, 60, 240});
+  const AnalyticRouter<double> never = router_of(LabelledTasks<double>{tasks[0], tasks[1]});
+  AnalyticRouter<double> router = router_of(tasks);
+  router.unlearn("task-2", tasks[2].x, tasks[2].labels);
+  CHECK(router.tasks()[2].calibration.rows == 0);
+  const double coverage = GENERATE(0.8, 0.9);
+  CHECK(router.table()->candidate_threshold(coverage) >
+        never.table()->candidate_threshold(coverage) - 0.1);
+}
+
+TEST_CASE("a router of another label weight is not merged", "[router][error]") {
+  const LabelledTasks<double> tasks = labelled_tasks<double>({30, 20});
+  AnalyticRouter<double> router = router_of(LabelledTasks<double>{tasks[0]});
+  AnalyticRouter<double> other(labelled_dim, {.label_weight = 0.25});
+  CHECK(contains(refusal<ArgumentError>(router, [&] { router.merge(other); }),
+                 "the router to merge has label_weight 0.25, expected 1 as here"));
+}

@@ -2,6 +2,7 @@
 #include "anyssr/router/task_calibration.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -335,5 +336,21 @@ TEST_CASE("a coverage outside its range is refused", "[router][error]") {
     CHECK(contains(
         message_of<ArgumentError>([&] { (void)router.table()->candidate_threshold(coverage); }),
         "expected above 0 and below 1"));
+  }
+}
+
+TEST_CASE("a carried sketch rises where its levels are one rounding apart", "[router]") {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    RandomStream random(seed, 0);
+    std::array<double, residual_levels> sketch{};
+    double r = 0.1 + 0.001 * static_cast<double>(random.below(900));
+    for (double& level : sketch) {
+      level = r;
+      if (random.below(2) == 0) r = std::nextafter(r, 2.0);
+    }
+    const double fall = 0.001 * static_cast<double>(1 + random.below(300));
+    const auto carried = detail::carry_residuals(sketch, fall, 2.5);
+    CAPTURE(seed);
+    CHECK(std::is_sorted(carried.begin(), carried.end()));
   }
 }

@@ -362,8 +362,9 @@ TEST_CASE("a policy that no file can hold is not saved", "[store][error]") {
   CHECK(refusal({.name = bad}) == "the name of the policy" + text);
   CHECK(refusal({.default_task = bad}) == "default_task of the policy" + text);
   CHECK(refusal({.tasks = {{bad, {}}}}) == "a task of the policy" + text);
-  CHECK(refusal({.max_novelty = -std::numeric_limits<double>::infinity()}) ==
-        "max_novelty of the policy is -inf, expected a number that a file can hold, or infinity");
+  CHECK(message_of<ArgumentError>([&] {
+          learner.set_policy({.max_novelty = -std::numeric_limits<double>::infinity()});
+        }) == "max_novelty of the policy is -inf, expected a number, or infinity for none");
   learner.set_policy({.max_novelty = -std::numeric_limits<double>::max()});
   save(learner, root);
   CHECK((Learned<float>(load_points<float>(root)) == Learned<float>(learner)));

@@ -212,7 +212,11 @@ class ContinualLearner : public LearnerTasks<B> {
   void commit_new(Adapter<Scalar> adapter, const Change& change) {
     Handles handles = state_.load()->handles();
     handles.push_back(std::make_shared<const AdapterHandle<Scalar>>(std::move(adapter)));
-    commit(std::move(handles), change);
+    commit(std::move(handles), [&] {
+      change();
+      // of a removed task of that name, for which an old snapshot may have counted
+      this->usage_->erase(router_.tasks().back().name);
+    });
   }
 };
 

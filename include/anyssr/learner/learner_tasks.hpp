@@ -68,12 +68,13 @@ class LearnerTasks : public LearnerCore<B> {
     expect_known(name);
     if (name != new_name) expect_not_in_policy(name);
     const auto before = state_.load();  // a name may stand in its table
-    commit(handles(), [&] {
+    const bool waits = !task_named(name).parts.empty();
+    commit(handles(), [&] {  // what is saved changes at once
       router_.rename(name, new_name);
       rename_merged(name, new_name);
+      usage_->join(name, new_name);
+      if (watch_) watch_->rename(name, new_name, waits);
     });
-    usage_->join(name, new_name);
-    if (watch_) watch_->rename(name, new_name);
     tell({.event = "rename", .task = new_name, .source = name});
   }
 
@@ -273,12 +274,12 @@ class LearnerTasks : public LearnerCore<B> {
     commit(handles(), [&] {
       router_.commit_join(name);
       erase_merged(name);
+      for (const RoutedTask& part : parts) usage_->join(part.name, name);
+      if (watch_) {
+        watch_->join(parts[0].name, parts[1].name, name,
+                     static_cast<Index>(parts[0].label_columns.size()));
+      }
     });
-    for (const RoutedTask& part : parts) usage_->join(part.name, name);
-    if (watch_) {
-      watch_->join(parts[0].name, parts[1].name, name,
-                   static_cast<Index>(parts[0].label_columns.size()));
-    }
     tell({.event = "commit", .task = name});
   }
 
@@ -300,8 +301,8 @@ class LearnerTasks : public LearnerCore<B> {
     commit(std::move(next), [&] {
       router_ = std::move(undone);
       erase_merged(name);
+      if (!is_part) usage_->join(name, parts[0].name);
     });
-    if (!is_part) usage_->join(name, parts[0].name);
     tell({.event = "undo", .task = name});
   }
 
@@ -378,9 +379,11 @@ class LearnerTasks : public LearnerCore<B> {
     const Index rows = task_named(name).rows;
     Handles next = handles();
     next.erase(next.begin() + static_cast<std::ptrdiff_t>(*router_.find(name)));
-    commit(std::move(next), remove);
-    usage_->erase(name);
-    if (watch_) watch_->forget(name);
+    commit(std::move(next), [&] {
+      remove();
+      usage_->erase(name);
+      if (watch_) watch_->forget(name);
+    });
     tell({.event = "remove", .task = name, .rows = rows});
   }
 

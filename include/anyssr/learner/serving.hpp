@@ -164,8 +164,10 @@ class DataWatch {
     const std::scoped_lock lock(mutex_);
     forget_known(std::string(task));
   }
-  void rename(std::string_view from, std::string_view to) {
+  /// @param waits  for a merge: what was learned stays under the names of its parts
+  void rename(std::string_view from, std::string_view to, bool waits) {
     const std::scoped_lock lock(mutex_);
+    if (waits) return inspector_.rename_queries(std::string(from), std::string(to));
     if (from != to) forget_known(std::string(to));  // of a task of that name that is gone
     inspector_.rename_task(std::string(from), std::string(to));
   }

@@ -150,6 +150,12 @@ class DataInspector {
       node.key() = new_name;
       state_.learned.insert(std::move(node));
     }
+    rename_queries(task, new_name);
+  }
+
+  /// The same of the queries that chose it alone.
+  void rename_queries(const std::string& task, const std::string& new_name) {
+    if (task == new_name) return;
     for (QueryWindow& window : state_.windows) {
       const auto node = window.tasks.extract(task);
       if (node) window.tasks[new_name] += node.mapped();  // a task of that name may be gone

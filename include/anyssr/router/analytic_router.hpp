@@ -12,6 +12,7 @@
 /// (leave_one_out.hpp); only a few numbers are kept.
 /// Source: Any-SSR, arXiv 2503.13575 (analytic router).
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -136,6 +137,7 @@ class AnalyticRouter : public RouterTasks<S> {
     const SparseRows<S> targets = detail::router_targets<S>(tasks, rows, used, rls_.targets());
     const std::vector<double> weights = detail::row_weights(tasks, rows, options_.balanced);
     task.rows -= features.rows();
+    task.calibration.rows = std::min(task.calibration.rows, task.rows);
     RecursiveLeastSquares<S> next = rls_;
     visit_expanded(features, [&](const auto& expanded) {
       next.downdate(expanded, targets, {.row_weights = weights}, digest);
@@ -145,15 +147,18 @@ class AnalyticRouter : public RouterTasks<S> {
 
   /// Adds what another router learned, as if its rows had come here. Tasks of one name become one;
   /// its labels count as the same labels.
-  /// @throws ArgumentError  another expansion (kind, width, seed, ...), or only one of the two
-  ///         balanced; TaskError where a task of both was declared with other row counts. The
-  ///         router is then as it was.
+  /// @throws ArgumentError  another expansion (kind, width, seed, ...) or label weight, or only one
+  ///         of the two balanced; TaskError where a task of both was declared with other row
+  ///         counts. The router is then as it was.
   void merge(const AnalyticRouter& other) {
     expect_not_poisoned();
     other.expect_not_poisoned();
     detail::expect_same_expansion(*expansion_, other.expansion());
     detail::expect(options_.balanced == other.options_.balanced, "the router to merge is ",
                    other.options_.balanced ? "" : "not ", "balanced, expected the same as here");
+    detail::expect(options_.label_weight == other.options_.label_weight,
+                   "the router to merge has label_weight ", other.options_.label_weight,
+                   ", expected ", options_.label_weight, " as here");
     std::vector<RoutedTask> tasks = this->tasks();
     const std::vector<Index> columns =
         detail::merge_tasks(tasks, other.tasks(), other.rls_.targets(), rls_.targets());

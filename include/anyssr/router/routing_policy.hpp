@@ -31,7 +31,7 @@ namespace anyssr::inline v0 {
 enum class FallbackKind : std::uint8_t {
   base_model,    ///< the backbone without an adapter
   default_task,  ///< the adapter of RoutingPolicy::default_task
-  caller         ///< LearnerOperations::fallback
+  caller         ///< ServingHooks::fallback; where none is set, as base_model
 };
 
 /// What a task asks of a decision for it.
@@ -52,7 +52,8 @@ struct RoutingPolicy {
   double blend_confidence = 0.95;  ///< 0..1: of both together, for a blend
   FallbackKind fallback = FallbackKind::base_model;
   std::string default_task = {};
-  std::map<std::string, TaskThresholds> tasks = {};  ///< where a task asks for more than the rest
+  /// Of a task by its name, both in place of min_confidence and min_margin.
+  std::map<std::string, TaskThresholds> tasks = {};
 };
 
 namespace detail {
@@ -72,7 +73,9 @@ inline void expect_policy(const RoutingPolicy& policy) {
   detail::expect(policy.min_margin >= 0 && std::isfinite(policy.min_margin),
                  "min_margin of the policy is ", policy.min_margin,
                  ", expected a finite number, at least 0");
-  detail::expect(!std::isnan(policy.max_novelty), "max_novelty of the policy is NaN");
+  detail::expect(policy.max_novelty > -std::numeric_limits<double>::infinity(),
+                 "max_novelty of the policy is ", policy.max_novelty,
+                 ", expected a number, or infinity for none");
   detail::expect(policy.max_candidates >= 1, "max_candidates of the policy is ",
                  policy.max_candidates, ", expected at least 1");
   for (const auto& [task, thresholds] : policy.tasks) {

@@ -107,7 +107,7 @@ struct CarriedResidual {
     std::array<double, residual_levels> slopes{};
     for (std::size_t k = 0; k < residual_levels; ++k) {
       const CarriedResidual carried(sketch[k], g, top);
-      moved[k] = carried.value;
+      moved[k] = k == 0 ? carried.value : std::max(moved[k - 1], carried.value);  // by rounding
       slopes[k] = carried.slope;
     }
     const double missing = goal - sketch_mean(moved);

@@ -27,15 +27,13 @@ namespace anyssr::inline v0::detail {
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
-/// Refuses texts that JSON cannot hold, and the one number of a policy that it has no form for.
+/// Refuses texts that JSON cannot hold.
 /// @throws ArgumentError
 inline void expect_storable_serving(const RoutingPolicy& policy, const UsageMeter::Counts& usage) {
   expect_utf8("the name of the policy", policy.name);
   expect_utf8("default_task of the policy", policy.default_task);
   for (const auto& [task, unused] : policy.tasks) expect_utf8("a task of the policy", task);
   for (const auto& [task, unused] : usage) expect_utf8("a task of the usage", task);
-  expect(policy.max_novelty > -INFINITY, "max_novelty of the policy is ", policy.max_novelty,
-         ", expected a number that a file can hold, or infinity");
 }
 
 /// Refuses tasks that no load would take.
