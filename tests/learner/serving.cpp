@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <variant>
@@ -383,6 +384,25 @@ TEST_CASE("the sink names the task that answers and no archived one", "[learner]
     REQUIRE(route.top.size() == 2);
     for (const auto& [task, score] : route.top) CHECK(task != "task-2");
   }
+}
+
+TEST_CASE("a hook that throws leaves nothing counted", "[learner][serving][error]") {
+  auto learner = serving_learner(3);
+  const auto queries = served_queries(3);
+  const auto reviews = std::make_shared<ReviewQueue<ServedPoint>>();
+  std::vector<KeptRoute> kept;
+  int calls = 0;
+  learner.set_policy({.min_confidence = 1});
+  learner.set_hooks({.audit = keep_routes(kept),
+                     .reviews = reviews,
+                     .to_bytes = [&](const ServedPoint&) -> std::string {
+                       if (++calls == 3) throw std::runtime_error("no bytes");
+                       return "x";
+                     }});
+  CHECK_THROWS_AS(learner.predict(queries), std::runtime_error);
+  CHECK(learner.usage().empty());
+  CHECK(reviews->list().empty());
+  CHECK(kept.empty());
 }
 
 TEST_CASE("hooks change no answer", "[learner][serving]") {

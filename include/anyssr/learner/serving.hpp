@@ -208,8 +208,17 @@ struct Serving {
   std::shared_ptr<DataWatch> watch;   // likewise; null where nothing is watched
   std::uint64_t router_digest = 0;    // where there is an audit sink
 
+  /// What the audit log digests of each query; empty where nothing is logged or asked for.
+  [[nodiscard]] std::vector<std::string> bytes_of(std::span<const Input> inputs) const {
+    std::vector<std::string> bytes(inputs.size());
+    if (!hooks.audit || !hooks.to_bytes) return bytes;
+    for (std::size_t i = 0; i < inputs.size(); ++i) bytes[i] = hooks.to_bytes(inputs[i]);
+    return bytes;
+  }
+
+  /// @param bytes  as bytes_of says
   void account(const std::vector<RoutedTask>& tasks, std::uint64_t generation, const Input& input,
-               std::string_view id, const RoutingDecision& decision) const {
+               std::string_view bytes, std::string_view id, const RoutingDecision& decision) const {
     const std::string& task = tasks[static_cast<std::size_t>(decision.task)].name;
     usage->add(task, decision, seconds_now());
     if (decision.outcome == RoutingOutcome::review && hooks.reviews) {
@@ -227,15 +236,14 @@ struct Serving {
       }
       hooks.reviews->add(std::move(item));
     }
-    if (hooks.audit) log(tasks, generation, input, id, decision);
+    if (hooks.audit) log(tasks, generation, bytes, id, decision);
   }
 
  private:
-  void log(const std::vector<RoutedTask>& tasks, std::uint64_t generation, const Input& input,
+  void log(const std::vector<RoutedTask>& tasks, std::uint64_t generation, std::string_view bytes,
            std::string_view id, const RoutingDecision& decision) const {
     std::array<ScoredTask, 5> best;
     const std::size_t count = best_tasks(tasks, decision, best);
-    const std::string bytes = hooks.to_bytes ? hooks.to_bytes(input) : std::string();
     const bool is_fallback = decision.outcome == RoutingOutcome::fallback;
     std::string_view task = tasks[static_cast<std::size_t>(decision.task)].name;
     if (is_fallback) {

@@ -103,9 +103,11 @@ class Snapshot {
       if (is_callers(decisions[i])) outputs[i] = serving_->hooks.fallback(inputs[i], decisions[i]);
       predictions.push_back({task.name, std::move(decisions[i]), std::move(outputs[i])});
     }
-    watch(features, predictions);  // what may throw is before what is counted and logged
+    // what of the caller's may throw is before what is counted and logged
+    const std::vector<std::string> bytes = serving_->bytes_of(inputs);
+    watch(features, predictions);
     for (std::size_t i = 0; i < predictions.size(); ++i) {
-      serving_->account(tasks(), generation_, inputs[i],
+      serving_->account(tasks(), generation_, inputs[i], bytes[i],
                         context.ids.empty() ? std::string_view() : context.ids[i],
                         predictions[i].decision);
     }
