@@ -94,6 +94,8 @@ TEST_CASE("a change is a line of the fields that it has", "[io][golden]") {
             R"(calibrate","generation":9,"rows":10,"temperature":0.5,"ece_before":0.25,)"
             R"("ece_after":1e-07,)" +
             end);
+  CHECK(audit_line_of(ChangeEvent{.event = "confirm", .query = "q-17", .task = "cards"}) ==
+        start + R"(confirm","generation":0,"query":"q-17","task":"cards",)" + end);
   CHECK(audit_line_of(
             ChangeEvent{.event = "merge", .source = "north", .rows = 0, .condition = 1e22}) ==
         start + R"(merge","generation":0,"source":"north","rows":0,"condition":1e+22,)" + end);

@@ -305,14 +305,37 @@ TEST_CASE("a file size of nothing is refused before the folder is made", "[io][e
   CHECK_FALSE(std::filesystem::exists(folder.path()));
 }
 
-TEST_CASE("a large file that is no log is not written to", "[io][error]") {
+TEST_CASE("a file that is no log is not written to", "[io][error]") {
   const AuditFolder folder;
-  const std::string other(std::size_t{3} << 20, 'x');
+  const std::string other(GENERATE(std::size_t{7}, std::size_t{3} << 20), 'x');
   folder.write(other);
   CHECK(message_of<FormatError>([&] { (void)folder.open(); }) ==
-        folder.file() + ": holds no whole line in its last 1048576 bytes, expected a file of an " +
-            "audit log: move it away");
+        folder.file() + ": holds no line of an audit log, expected some or none at all: move it " +
+            "away");
   CHECK(folder.bytes() == other);
+}
+
+TEST_CASE("a log goes on behind any number of zeros", "[io]") {
+  const AuditFolder folder;
+  const std::string head = folder.append(2);
+  const std::size_t torn = GENERATE(std::size_t{0}, std::size_t{20});
+  const std::size_t zeros = GENERATE(std::size_t{1}, std::size_t{5000}, std::size_t{3} << 20);
+  const std::string next = "{\"v\":1,\"seq\":3,\"time\":\"2026";
+  folder.write(folder.bytes() + next.substr(0, torn) + std::string(zeros, '\0'));
+  CHECK(folder.open().head() == head);
+  folder.append(2);
+  const AuditVerification found = verify_audit_log(folder.path());
+  CHECK(found.ok());
+  CHECK(found.lines == 4);
+  CHECK(found.torn_lines == 1);
+}
+
+TEST_CASE("a first file of zeros alone is a log without a line", "[io]") {
+  const AuditFolder folder;
+  folder.write(std::string(4096, '\0'));
+  folder.append(1);
+  CHECK(verify_audit_log(folder.path()).ok());
+  CHECK(verify_audit_log(folder.path()).last_seq == 1);
 }
 
 TEST_CASE("no text of a query is in a log unless it was asked for", "[io]") {

@@ -485,6 +485,54 @@ TEST_CASE("reviews that are corrected at once teach all their queries or none", 
   CHECK(learner.tasks()[2].rows == 25);
 }
 
+TEST_CASE("the log names the requests that a human decided", "[learner]") {
+  auto learner = living_learner<double>();
+  std::vector<std::array<std::string, 3>> heard;
+  learner.set_hooks({.audit =
+                         [&](const AuditEvent& event) {
+                           if (const auto* change = std::get_if<ChangeEvent>(&event)) {
+                             heard.push_back({std::string(change->event),
+                                              std::string(change->query),
+                                              std::string(change->task)});
+                           }
+                         },
+                     .reviews = std::make_shared<ReviewQueue<RowVector<double>>>()});
+  learner.set_policy({.name = "all", .min_margin = 1000});
+  const auto queries = point_task<double>(1, 10, small_dim, 5, 70).inputs;
+  const std::vector<std::string> ids{"q-0", "q-1", "q-2"};
+  const auto predictions = learner.predict(std::span(queries).first(3), {}, {.ids = ids});
+  const auto waiting = learner.hooks().reviews->list();
+  learner.confirm_review(waiting[1].request);
+  learner.correct_review(waiting[0].request, "task-2");
+  learner.correct_reviews({{waiting[2].request, "task-0"}});
+  CHECK(heard == std::vector<std::array<std::string, 3>>{{"confirm", "q-1", predictions[1].task},
+                                                         {"correct", "q-0", "task-2"},
+                                                         {"correct", "q-2", "task-0"}});
+}
+
+TEST_CASE("what waits for review follows the names of tasks", "[learner]") {
+  auto learner = living_learner<double>();
+  learner.set_hooks({.reviews = std::make_shared<ReviewQueue<RowVector<double>>>()});
+  learner.set_policy({.name = "all", .min_margin = 1000});
+  const auto task_of_review = [&] {
+    const auto waiting = learner.hooks().reviews->list();
+    return waiting.back().task + " of " + waiting.back().candidates.front();
+  };
+  const auto rows = small_task<double>(1);
+  REQUIRE(learner.predict(std::span(rows.inputs).first(1)).front().task == "task-1");
+  learner.rename_task("task-1", "b");
+  CHECK(task_of_review() == "b of b");
+  learner.merge_tasks("task-0", "b", "both");
+  CHECK(task_of_review() == "b of b");
+  learner.commit_merge("both");
+  CHECK(task_of_review() == "both of both");
+  learner.merge_tasks("both", "task-2", "all");
+  (void)learner.predict(std::span(rows.inputs).first(1));
+  CHECK(task_of_review() == "all of all");
+  learner.undo_merge("all");
+  CHECK(task_of_review() == "both of both");
+}
+
 TEST_CASE("reviews without a queue are refused", "[learner][error]") {
   auto learner = living_learner<double>(1);
   const std::string message = "there is no review queue: set ServingHooks::reviews";
@@ -837,7 +885,7 @@ TEST_CASE("a merge that is renamed keeps what was observed of its parts", "[lear
   PointLearner<double> learner = small_learner<double>(options);
   learn_small_tasks(learner, 0, 3);
   const auto rows_of = [&](const std::string& task) {
-    const auto& learned = learner.inspector()->state().learned;
+    const auto learned = learner.inspector()->state().learned;
     const auto found = learned.find(task);
     return found == learned.end() ? Index{0} : found->second.features.rows;
   };

@@ -528,6 +528,63 @@ TEST_CASE("the inspector sees what is learned and asked", "[learner][serving]") 
   CHECK(learner.inspector()->state().groups.at("region").at("eu").total == 2);
 }
 
+TEST_CASE("the inspector follows corrections", "[learner][serving]") {
+  LearnerOptions options = small_learner_options();
+  options.inspector = InspectorOptions{};
+  auto learner = serving_learner(3, options);
+  const auto first = small_task<double>(0);
+  const auto fresh = point_task<double>(1, 4, small_dim, 5, 70);
+  learner.correct(first.inputs[4], "task-1", Index{1},
+                  std::pair{std::string("task-0"), first.labels[4]});
+  learner.correct(fresh.inputs[0], "task-1", Index{0});
+  DataInspector expected(small_dim);
+  const auto observe = [&](const std::string& task, auto inputs, std::vector<Index> labels) {
+    Matrix<double> rows(static_cast<Index>(inputs.size()), small_dim);
+    for (std::size_t i = 0; i < inputs.size(); ++i) rows.row(static_cast<Index>(i)) = inputs[i];
+    expected.observe_learned(task, rows, labels);
+  };
+  auto inputs = first.inputs;
+  auto labels = first.labels;
+  inputs.erase(inputs.begin() + 4);
+  labels.erase(labels.begin() + 4);
+  observe("task-0", inputs, labels);
+  const auto second = small_task<double>(1);
+  observe("task-1", second.inputs, second.labels);
+  observe("task-1", std::vector{first.inputs[4], fresh.inputs[0]}, {1, 0});
+  for (const std::string task : {"task-0", "task-1"}) {
+    CAPTURE(task);
+    const auto state = learner.inspector()->state();
+    const LearnedSums& sums = state.learned.at(task);
+    const LearnedSums& wanted = expected.state().learned.at(task);
+    CHECK(sums.features.rows == wanted.features.rows);
+    CHECK(sums.labels == wanted.labels);
+    CHECK(relative_error(sums.features.mean, wanted.features.mean) < 1e-13);
+    CHECK(relative_error(sums.features.m2, wanted.features.m2) < 1e-12);
+  }
+}
+
+TEST_CASE("rows that the inspector cannot count are not learned", "[learner][error]") {
+  LearnerOptions options = small_learner_options();
+  options.inspector = InspectorOptions{};
+  auto learner = serving_learner(2, options);
+  const auto saved = learner.router().table();
+  const auto rows = small_task<double>(2);
+  auto inputs = rows.inputs;
+  inputs[3](0) = 1e150;
+  const auto refused = [&](const auto& learn) {
+    CHECK(contains(message_of<NonFiniteError>(learn), "features have a norm of 1e+150 at row "));
+    CHECK(learner.router().table() == saved);
+    CHECK(learner.tasks().size() == 2);
+    CHECK(learner.inspector()->state().learned.size() == 2);
+  };
+  refused([&] { learner.extend_task("task-0", inputs, rows.labels); });
+  refused([&] { learner.adopt_task("adopted", *learner.snapshot().adapter("task-0"), inputs); });
+  refused([&] { learner.correct(inputs[3], "task-0", Index{0}); });
+  refused([&] {
+    learner.correct(inputs[3], "task-0", Index{0}, std::pair{std::string("task-1"), Index{0}});
+  });
+}
+
 TEST_CASE("the inspector follows the names of tasks", "[learner][serving]") {
   LearnerOptions options = small_learner_options();
   options.inspector = InspectorOptions{};

@@ -324,6 +324,53 @@ TEST_CASE("a forgotten task is no longer compared with", "[metrics][property]") 
         "task 'task 1' is not known, expected one that was observed");
 }
 
+TEST_CASE("rows that are taken away leave what the others gave", "[metrics][property]") {
+  const Matrix<double> x = seen_rows(30, 0, 1);
+  const Labels labels = even_labels(30);
+  DataInspector inspector(seen_dim);
+  inspector.observe_learned("a", x, labels);
+  inspector.observe_learned("b", seen_rows(9, 1, 1));
+  DataInspector others(seen_dim);
+  others.observe_learned("a", x.topRows(21), Labels(labels.begin(), labels.begin() + 21));
+  others.observe_learned("b", seen_rows(9, 1, 1));
+  const LearnedSums last =
+      inspector.sums_of(x.bottomRows(9), Labels(labels.begin() + 21, labels.end()));
+  CHECK(inspector.take_learned("a", last));
+  CHECK(is_like(inspector.state(), others.state()));
+
+  inspector.add_learned("a", last);
+  CHECK(inspector.take_learned(
+      "a", inspector.sums_of(x.topRows(29), Labels(labels.begin(), labels.begin() + 29))));
+  const LearnedSums& one = inspector.state().learned.at("a");
+  CHECK(one.features.rows == 1);
+  CHECK(one.features.m2.isZero(0));
+  CHECK(one.labels == std::map<Index, Index>{{2, 1}});
+  CHECK(inspector.take_learned("a", inspector.sums_of(x.bottomRows(1), Labels{2})));
+  CHECK(inspector.state().learned.count("a") == 0);
+}
+
+TEST_CASE("rows that were not counted are not taken away", "[metrics][property]") {
+  DataInspector inspector(seen_dim);
+  const Matrix<double> x = seen_rows(6, 0, 1);
+  inspector.observe_learned("a", x, even_labels(6));
+  const InspectorState before = inspector.state();
+  CHECK_FALSE(inspector.take_learned("b", inspector.sums_of(x)));
+  CHECK_FALSE(inspector.take_learned("a", inspector.sums_of(seen_rows(7, 0, 1))));
+  CHECK_FALSE(inspector.take_learned("a", inspector.sums_of(x.topRows(2), Labels{7, 0})));
+  CHECK_FALSE(inspector.take_learned("a", inspector.sums_of(x.topRows(3), Labels{0, 0, 0})));
+  CHECK_FALSE(inspector.take_learned("a", inspector.sums_of(x.topRows(2))));  // had labels
+  CHECK(is_like(inspector.state(), before));
+  CHECK(message_of<TaskError>([&] { inspector.take_learned("", inspector.sums_of(x)); }) ==
+        "a task name is empty, expected a name");
+  LearnedSums narrow = inspector.sums_of(x);
+  narrow.features.mean.conservativeResize(3);
+  CHECK(message_of<ShapeError>([&] { inspector.add_learned("a", narrow); }) ==
+        "task 'a' has 3 means, expected 11, one a coordinate");
+  CHECK(message_of<ShapeError>([&] { (void)inspector.sums_of(x, even_labels(7)); }) ==
+        "labels have 7 entries, expected at most 6, one a row");
+  CHECK(is_like(inspector.state(), before));
+}
+
 TEST_CASE("a renamed task keeps what was observed of it", "[metrics][property]") {
   DataInspector inspector = two_task_inspector(1);
   const InspectorState before = inspector.state();
@@ -486,7 +533,7 @@ TEST_CASE("a state that no observations lead to is refused", "[metrics][error]")
   CHECK(contains(refused([](InspectorState& s) {
                    s.learned["task 0"].labels = {{-1, 2}};
                  }),
-                 "task 'task 0' holds label -1, expected 0 or more"));
+                 "task 'task 0' holds label -1, expected 0.."));
   CHECK(refused([](InspectorState& s) { s.learned[""] = s.learned["task 0"]; }) ==
         "a task name is empty, expected a name");
   CHECK(contains(refused([](InspectorState& s) { s.windows[0].tasks.clear(); }),
@@ -495,6 +542,14 @@ TEST_CASE("a state that no observations lead to is refused", "[metrics][error]")
                  "expected rising numbers of 0.."));
   CHECK(contains(refused([](InspectorState& s) { s.windows[0].features.rows = 0; }),
                  " has 0 rows, expected 1.."));
+  const Index most = Index{1} << 52;
+  CHECK(contains(refused([&](InspectorState& s) { s.dropped_query_rows = most; }),
+                 "the state counts more than 4503599627370496 rows"));
+  CHECK(contains(refused([&](InspectorState& s) {
+                   s.learned["task 0"].features.rows = most;
+                   s.learned["task 1"].features.rows = most;
+                 }),
+                 "the state counts more than 4503599627370496 rows"));
   CHECK(contains(refused([](InspectorState& s) { s.dropped_query_rows = -1; }),
                  "dropped_query_rows is -1, expected 0.."));
   CHECK(contains(refused([](InspectorState& s) {

@@ -106,6 +106,20 @@ TEST_CASE("a full queue refuses what is new and counts it", "[router]") {
   CHECK(queue.refused() == 2);
 }
 
+TEST_CASE("what waits follows the new name of a task", "[router]") {
+  ReviewQueue<std::string> queue;
+  queue.add(waiting("a"));
+  queue.add(waiting("b", "loans"));
+  queue.rename_task("travel", "trips");
+  queue.rename_task("banking", "bank");
+  const auto items = queue.list();
+  CHECK(items[0].task == "trips");
+  CHECK(items[0].candidates == std::vector<std::string>{"trips", "bank"});
+  CHECK(items[1].task == "loans");
+  CHECK(items[1].candidates == std::vector<std::string>{"loans", "bank"});
+  CHECK_FALSE(queue.correct(items[0].request, "trips").is_corrected);
+}
+
 TEST_CASE("a request that does not wait is refused", "[router][error]") {
   ReviewQueue<std::string> queue;
   queue.add(waiting("a"));

@@ -179,7 +179,6 @@ TEST_CASE("a task's own thresholds replace the others for it alone", "[router]")
   RoutingPolicy policy{.min_confidence = 0.5, .min_margin = 0.1};
   policy.tasks["task-0"] = {.min_confidence = 0.9};
   policy.tasks["task-2"] = {.min_confidence = 1};
-  policy.tasks["never learned"] = {.min_confidence = 1};
   CHECK(outcome_of(policy, sure_of_first(0.89, 1)) == RoutingOutcome::review);
   CHECK(outcome_of(policy, sure_of_first(0.9, 0)) == RoutingOutcome::routed);  // its margin is 0
   RoutingDecision second = sure_of_first(0.6, 0.1);
@@ -263,6 +262,15 @@ TEST_CASE("the default task of a fallback is an active task of the table", "[rou
       "expected an active task"));
   policy.fallback = FallbackKind::base_model;
   CHECK(PolicyTable(policy, *router.table()).default_task() == -1);
+}
+
+TEST_CASE("thresholds of an unknown task are refused", "[router][error]") {
+  AnalyticRouter<double> router = policy_router();
+  const RoutingPolicy policy{.tasks = {{"task-0", {.min_confidence = 0.5}}, {"taks-1", {}}}};
+  CHECK(message_of<TaskError>([&] { (void)PolicyTable(policy, *router.table()); }) ==
+        "the policy has thresholds of task 'taks-1', which is unknown: learn it first");
+  router.rename("task-1", "taks-1");
+  CHECK(PolicyTable(policy, *router.table()).policy().tasks.size() == 2);
 }
 
 TEST_CASE("a policy on novelty needs a router that measures it", "[router][error]") {

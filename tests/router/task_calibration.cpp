@@ -58,11 +58,12 @@ double mean_of(const Sketch& sketch) {
   double mean = 0;
   double left = 0;
   for (std::size_t k = 1; k < residual_levels; ++k) {
-    const double right = 1 - std::pow(2, -static_cast<double>(k) / 4);
+    const double right =
+        k + 1 == residual_levels ? 1 : 1 - std::pow(2, -static_cast<double>(k) / 4);
     mean += (right - left) * (sketch[k] + sketch[k - 1]) / 2;
     left = right;
   }
-  return mean + (1 - left) * sketch.back();
+  return mean;
 }
 
 /// Mean over the rows of a task of its score by a joint fit of all tasks, in double.
@@ -135,11 +136,12 @@ TEST_CASE("a residual sketch holds the quantiles of the sorted residuals", "[rou
   const std::vector<double> residuals = random_residuals(count, -0.2, count);
   const Sketch sketch = detail::sketch_residuals(residuals);
   for (std::size_t k = 0; k < residual_levels; ++k) {
-    const double u = 1 - std::pow(2, -static_cast<double>(k) / 4);
+    const double u = k + 1 == residual_levels ? 1 : 1 - std::pow(2, -static_cast<double>(k) / 4);
     CHECK(std::abs(residual_level(k) - u) < 1e-15);
     CHECK(std::abs(sketch[k] - slow_quantile(residuals, u)) < 1e-12);
   }
   CHECK(sketch.front() == *std::min_element(residuals.begin(), residuals.end()));
+  CHECK(sketch.back() == *std::max_element(residuals.begin(), residuals.end()));
   CHECK(std::is_sorted(sketch.begin(), sketch.end()));
 }
 
@@ -225,6 +227,24 @@ TEST_CASE("the quantile at a coverage is raised as conformal prediction asks", "
     const double level = std::min(1.0, std::ceil((n + 1) * coverage) / n);
     CHECK(std::abs(quantiles.at(coverage) - value_at(task.residuals, level)) < 1e-9);
   }
+}
+
+TEST_CASE("a coverage near 1 is kept up to the largest residual", "[router]") {
+  constexpr Index rows = 30000;
+  const std::vector<double> residuals = random_residuals(rows, 0, 9);
+  TaskCalibration task{.rows = rows, .mean_score = 1.5};
+  task.residuals = detail::sketch_residuals(residuals);
+  const ResidualQuantiles quantiles(std::vector{task}, std::vector<double>{1.5}, 1);
+  for (const double coverage : {0.999, 0.9998, 0.9999, 0.99996}) {
+    CAPTURE(coverage);
+    const double quantile = quantiles.at(coverage);
+    const auto covered =
+        std::count_if(residuals.begin(), residuals.end(), [&](double r) { return r <= quantile; });
+    CHECK(static_cast<double>(covered) >= coverage * rows);
+  }
+  const double largest = *std::max_element(residuals.begin(), residuals.end());
+  CHECK(std::abs(quantiles.at(1 - 1.0 / rows) - largest) < 1e-12);
+  CHECK(std::isinf(quantiles.at(0.99999)));
 }
 
 TEST_CASE("a coverage that the rows cannot promise has an infinite quantile", "[router]") {

@@ -347,3 +347,20 @@ TEST_CASE("each flipped bit of a busy state is found and named", "[store][error]
   }
   CHECK((Learned<float>(load_points<float>(root)) == Learned<float>(learner)));
 }
+
+TEST_CASE("rows learned before anything was watched are unlearned by the router alone", "[store]") {
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  PointLearner<double> learner = small_learner<double>();
+  learn_small_tasks(learner, 0, 2);
+  save(learner, root);
+  auto watched = load_points<double>(
+      root, {.adjust = [](LearnerOptions& options) { options.inspector.emplace(); }});
+  const auto rows = small_task<double>(0);
+  watched.correct(rows.inputs[4], "task-1", Index{1},
+                  std::pair{std::string("task-0"), rows.labels[4]});
+  CHECK(watched.tasks()[0].rows == 23);
+  const auto learned = watched.inspector()->state().learned;
+  CHECK(learned.count("task-0") == 0);
+  CHECK(learned.at("task-1").features.rows == 1);
+}

@@ -40,9 +40,11 @@ struct RouteEvent {
 
 /// A change of the learner. Fields that an event does not have stay empty.
 struct ChangeEvent {
-  std::string_view event = {};  ///< learn, extend, remove, archive, restore, rename, freeze, ...
+  std::string_view event =
+      {};  ///< learn, extend, remove, archive, restore, rename, freeze, confirm, ...
   std::uint64_t generation = 0;
   std::uint64_t router_digest = 0;
+  std::string_view query = {};  ///< the caller's id of a request that a human decided
   std::string_view task = {};
   std::string_view source = {};  ///< the other task or router of a merge, the old name of a rename
   std::optional<Index> rows = {};

@@ -268,6 +268,7 @@ class AuditLineBuilder {
   }
 
   void add_members(const ChangeEvent& event) {
+    if (!event.query.empty()) add_text_or_null("query", event.query, limits_.query);
     add_text("task", event.task);
     add_text("source", event.source);
     add("rows", event.rows);

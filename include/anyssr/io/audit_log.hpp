@@ -72,10 +72,8 @@ struct AuditTail {
   Sha256::Digest digest = no_audit_line;
 };
 
-/// The last whole line of a file; none where it has none. A line that lacks its \n alone is whole.
-/// @throws FileError    where it cannot be read
-/// @throws FormatError  where a long end of it holds no whole line: it is no file of a log
-[[nodiscard]] inline std::optional<AuditTail> find_audit_tail(const std::filesystem::path& path) {
+/// The last whole line among the last bytes of a file.
+[[nodiscard]] inline std::optional<AuditTail> find_near_tail(const std::filesystem::path& path) {
   constexpr std::uint64_t most = 16 * max_audit_line_bytes;
   const RegularFile file(path);
   const std::uint64_t begin = file.size() - std::min(file.size(), most);
@@ -90,9 +88,30 @@ struct AuditTail {
     } catch (const FormatError&) {  // torn: the line before may be whole
     }
   }
-  expect<FormatError>(begin == 0, path.string(), ": holds no whole line in its last ", most,
-                      " bytes, expected a file of an audit log: move it away");
   return std::nullopt;
+}
+
+/// The last whole line of a file; none where it holds torn ones at most. A line that lacks its \n
+/// alone is whole.
+/// @throws FileError    where it cannot be read
+/// @throws FormatError  where it holds something else than lines of a log
+[[nodiscard]] inline std::optional<AuditTail> find_audit_tail(const std::filesystem::path& path) {
+  std::optional<AuditTail> tail = find_near_tail(path);
+  if (tail) return tail;
+  // none at all, or a loss of power left many zeros behind it: then the whole file is read
+  bool is_log = true;
+  for_each_audit_line(
+      path,
+      [&](const AuditRecord& record, const AuditFileLine& line) {
+        tail = AuditTail{record.seq, audit_digest(line.text)};
+      },
+      [&](const AuditFileLine& line, const std::string& /*reason*/) {
+        is_log &= is_torn_audit_line(line.text, std::nullopt);
+      });
+  expect<FormatError>(
+      tail || is_log, path.string(),
+      ": holds no line of an audit log, expected some or none at all: move it away");
+  return tail;
 }
 
 /// The last file of a log, open to be written at its end.

@@ -34,7 +34,8 @@ template <Backbone B>
 class ContinualLearner : public LearnerTasks<B> {
   using Core = LearnerCore<B>;
   using Core::backbone_, Core::commit, Core::options_, Core::router_, Core::subspaces_,
-      Core::state_, Core::expect_known, Core::expect_features, Core::labels, Core::tell;
+      Core::state_, Core::expect_known, Core::expect_features, Core::labels, Core::tell,
+      Core::watched_sums, Core::watch_learned;
   using typename Core::Handles;
 
  public:
@@ -110,13 +111,16 @@ class ContinualLearner : public LearnerTasks<B> {
     detail::report(progress, {.stage = "router", .total = 1});
 
     const detail::Stopwatch router_clock;
+    const auto& features = backbone_->features(trunk);
+    const std::vector<Index> rows = labels(targets);
+    const LearnedSums sums = watched_sums(features, rows);
     commit_new(std::move(adapter), [&] {
-      router_.learn(name, backbone_->features(trunk), labels(targets), task_options.declared_rows);
+      router_.learn(name, features, rows, task_options.declared_rows);
       subspaces_ = std::move(subspaces);
+      watch_learned(name, sums);
     });
     report.router_seconds = router_clock.seconds();
     report.seconds = clock.seconds();
-    watch_learned(name, backbone_->features(trunk), labels(targets));
     tell({.event = "learn",
           .task = name,
           .rows = report.rows,
@@ -145,9 +149,12 @@ class ContinualLearner : public LearnerTasks<B> {
     const bool labelled =
         !router_.tasks()[static_cast<std::size_t>(*router_.find(name))].label_columns.empty();
     const std::vector<Index> rows = labelled ? labels(targets) : std::vector<Index>{};
-    commit(current.handles(), [&] { router_.extend(name, features, rows); });
     const bool observed = labelled || !options_.router.label_columns;
-    watch_learned(name, features, observed ? labels(targets) : rows);
+    const LearnedSums sums = watched_sums(features, observed ? labels(targets) : rows);
+    commit(current.handles(), [&] {
+      router_.extend(name, features, rows);
+      watch_learned(name, sums);
+    });
     tell({.event = "extend", .task = name, .rows = static_cast<Index>(inputs.size())});
   }
 
@@ -167,9 +174,11 @@ class ContinualLearner : public LearnerTasks<B> {
     for (const auto& [key, value] : task_options.metadata)
       adapter.metadata.insert_or_assign(key, value);
     detail::report(task_options.progress, {.stage = "router", .total = 1});
-    commit_new(std::move(adapter),
-               [&] { router_.learn(name, features, {}, task_options.declared_rows); });
-    watch_learned(name, features, {});
+    const LearnedSums sums = watched_sums(features, {});
+    commit_new(std::move(adapter), [&] {
+      router_.learn(name, features, {}, task_options.declared_rows);
+      watch_learned(name, sums);
+    });
     tell({.event = "learn", .task = name, .rows = static_cast<Index>(inputs.size())});
   }
 
@@ -201,11 +210,6 @@ class ContinualLearner : public LearnerTasks<B> {
     detail::expect<TaskError>(!detail::is_name_held(router_.tasks(), name), "task '", name,
                               "' waits for its merge to be committed or undone, expected another "
                               "name");
-  }
-
-  template <class F>
-  void watch_learned(std::string_view name, const F& features, const std::vector<Index>& rows) {
-    if (Core::watch_) Core::watch_->observe_learned(name, features, rows);
   }
 
   template <class Change>

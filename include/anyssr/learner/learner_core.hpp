@@ -82,7 +82,10 @@ class LearnerCore {
   [[nodiscard]] const LearnerOptions& options() const noexcept { return options_; }
   [[nodiscard]] const Adaptable& backbone() const noexcept { return *backbone_; }
   [[nodiscard]] const AnalyticRouter<Scalar>& router() const noexcept { return router_; }
-  [[nodiscard]] bool is_poisoned() const noexcept { return router_.is_poisoned(); }
+  /// True where a change failed half-way and nothing could undo it: a factorisation without
+  /// RouterOptions::rollback_copy, or no memory left to publish. The last snapshot goes on serving;
+  /// changes and saves are refused.
+  [[nodiscard]] bool is_poisoned() const noexcept { return router_.is_poisoned() || is_torn_; }
   /// The spans of the tasks learned, by site; empty but for the choice `complement`.
   [[nodiscard]] const TaskSubspaces<Scalar>& subspaces() const noexcept { return subspaces_; }
 
@@ -244,7 +247,10 @@ class LearnerCore {
         usage_(std::make_shared<UsageMeter>(other.usage_->counts())),
         merged_(other.merged_),
         watch_(other.watch_ ? std::make_shared<detail::DataWatch>(other.watch_->copy()) : nullptr),
-        state_(make_snapshot(other.snapshot().handles(), other.snapshot().generation())) {}
+        state_(other.is_torn_
+                   ? other.state_.load()
+                   : make_snapshot(other.snapshot().handles(), other.snapshot().generation())),
+        is_torn_(other.is_torn_) {}
   LearnerCore(LearnerCore&&) = default;
   LearnerCore& operator=(const LearnerCore& other) {
     if (this != &other) *this = LearnerCore(other);
@@ -270,19 +276,40 @@ class LearnerCore {
     return {};
   }
 
+  /// What the inspector is to count of rows, before they are learned; nothing without one.
+  template <class F>
+  [[nodiscard]] LearnedSums watched_sums(const F& features, std::span<const Index> labels) const {
+    return watch_ ? watch_->sums_of(features, labels) : LearnedSums{};
+  }
+  void watch_learned(std::string_view task, const LearnedSums& sums) {
+    if (watch_) watch_->add(task, sums);
+  }
+
+  void expect_not_torn() const {
+    detail::expect<NumericalError>(!is_torn_,
+                                   "the learner is poisoned by an earlier change that failed "
+                                   "half-way: load its last save");
+  }
+
   /// Runs the change of the router and publishes what came of it.
   /// @param steps  changes that it counts as: each moves one task or one adapter
   template <class Change>
   void commit(Handles handles, const Change& change, std::uint64_t steps = 1) {
+    expect_not_torn();
     const std::scoped_lock lock(change_mutex_);
-    const auto next = std::make_shared<Snapshot<Adaptable>>(*state_.load());  // allocates before
-    change();
-    *next = *make_snapshot(std::move(handles), next->generation() + steps);
-    state_.store(next);
+    const auto table = router_.table();
+    try {
+      change();
+      state_.store(make_snapshot(std::move(handles), state_.load()->generation() + steps));
+    } catch (...) {
+      is_torn_ = router_.table() != table;
+      throw;
+    }
   }
 
   /// The same state under another policy or other hooks.
   void republish() {
+    expect_not_torn();
     const std::scoped_lock lock(change_mutex_);
     const auto now = state_.load();
     state_.store(make_snapshot(now->handles(), now->generation()));
@@ -318,6 +345,7 @@ class LearnerCore {
   Merged merged_;
   std::shared_ptr<detail::DataWatch> watch_;      // null without LearnerOptions::inspector
   detail::Published<Snapshot<Adaptable>> state_;  // never null
+  bool is_torn_ = false;                          // router_ and state_ do not belong together
   mutable detail::OwnMutex change_mutex_;         // guards router_ and subspaces_ in commit()
 
  private:

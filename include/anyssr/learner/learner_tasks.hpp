@@ -28,7 +28,8 @@ struct Correction {
   std::string right_task;
   std::optional<Target> target = {};  ///< as for learn_task; none: the label that the task gives
   std::optional<std::pair<std::string, Target>> learned_as =
-      {};  ///< the task and target with which the query was learned, if it was
+      {};               ///< the task and target with which the query was learned, if it was
+  std::string id = {};  ///< the caller's id of the request, for the audit log
 };
 
 /// Part of ContinualLearner; see there.
@@ -74,6 +75,7 @@ class LearnerTasks : public LearnerCore<B> {
       rename_merged(name, new_name);
       usage_->join(name, new_name);
       if (watch_) watch_->rename(name, new_name, waits);
+      rename_in_queue(name, new_name);
     });
     tell({.event = "rename", .task = new_name, .source = name});
   }
@@ -119,7 +121,8 @@ class LearnerTasks : public LearnerCore<B> {
   /// forgets them as rows of the wrong ones where they were learned there. Both are exact. No
   /// adapter changes. Many corrections in one call cost one change of the router a task.
   /// @throws TaskError, ArgumentError  an unknown, frozen or merging task, a label that it does not
-  ///         have; the learner is then as it was
+  ///         have, a task of a balanced router that has all the rows it was declared with
+  ///         (TaskOptions::declared_rows); the learner is then as it was
   void correct(std::span<const Correction<Input, Target>> corrections) {
     detail::expect<ShapeError>(!corrections.empty(), "corrections are empty, expected at least 1");
     CorrectedRows learned;
@@ -135,21 +138,28 @@ class LearnerTasks : public LearnerCore<B> {
     }
     if (learned.size() == 1 && unlearned.empty()) {  // needs no copy of the router
       const std::string& task = learned.begin()->first;
-      const TaskRows& rows = learned.begin()->second;
-      const auto features = checked_features(rows.inputs);
-      commit(handles(), [&] { (void)router_.extend(task, features, rows.labels); });
+      TaskRows& rows = learned.begin()->second;
+      const auto features = counted_features(rows);
+      commit(handles(), [&] {
+        (void)router_.extend(task, features, rows.labels);
+        watch_corrected(unlearned, learned);
+      });
     } else {
       AnalyticRouter<Scalar> next = router_;
-      for (const auto& [task, rows] : unlearned) {
-        next.unlearn(task, checked_features(rows.inputs), rows.labels);
+      for (auto& [task, rows] : unlearned) {
+        next.unlearn(task, counted_features(rows), rows.labels);
       }
-      for (const auto& [task, rows] : learned) {
-        (void)next.extend(task, checked_features(rows.inputs), rows.labels);
+      for (auto& [task, rows] : learned) {
+        (void)next.extend(task, counted_features(rows), rows.labels);
       }
-      commit(handles(), [&] { router_ = std::move(next); });
+      commit(handles(), [&] {
+        router_ = std::move(next);
+        watch_corrected(unlearned, learned);
+      });
     }
     for (const Correction<Input, Target>& correction : corrections) {
       tell({.event = "correct",
+            .query = correction.id,
             .task = correction.right_task,
             .source = correction.learned_as ? std::string_view(correction.learned_as->first)
                                             : std::string_view(),
@@ -170,7 +180,11 @@ class LearnerTasks : public LearnerCore<B> {
 
   /// Confirms what waits for review: the item leaves the queue, the router stays.
   /// @throws ArgumentError  without a queue (ServingHooks::reviews), or for an unknown request
-  ReviewedItem<Input> confirm_review(std::uint64_t request) { return queue().confirm(request); }
+  ReviewedItem<Input> confirm_review(std::uint64_t request) {
+    ReviewedItem<Input> reviewed = queue().confirm(request);
+    tell({.event = "confirm", .query = reviewed.item.query, .task = reviewed.task});
+    return reviewed;
+  }
 
   /// Corrects what waits for review: the router learns the query as a row of the right task, then
   /// the item leaves the queue.
@@ -178,7 +192,11 @@ class LearnerTasks : public LearnerCore<B> {
   ReviewedItem<Input> correct_review(std::uint64_t request, std::string_view right_task,
                                      const std::optional<Target>& target = {}) {
     const ReviewItem<Input> item = queue().find(request);
-    correct(item.input, right_task, target);
+    const Correction<Input, Target> correction{.query = item.input,
+                                               .right_task = std::string(right_task),
+                                               .target = target,
+                                               .id = item.query};
+    correct(std::span(&correction, 1));
     return queue().correct(request, std::string(right_task));
   }
 
@@ -187,7 +205,9 @@ class LearnerTasks : public LearnerCore<B> {
   void correct_reviews(const std::map<std::uint64_t, std::string>& right_tasks) {
     std::vector<Correction<Input, Target>> corrections;
     for (const auto& [request, task] : right_tasks) {
-      corrections.push_back({.query = queue().find(request).input, .right_task = task});
+      ReviewItem<Input> item = queue().find(request);
+      corrections.push_back(
+          {.query = std::move(item.input), .right_task = task, .id = std::move(item.query)});
     }
     correct(corrections);
     for (const auto& [request, task] : right_tasks) (void)queue().correct(request, task);
@@ -226,7 +246,7 @@ class LearnerTasks : public LearnerCore<B> {
     const auto nothing_else = [] {};
     commit(std::move(next), nothing_else, std::max<std::uint64_t>(1, replaced));
     tell({.event = "consolidate", .adapter_bytes = made.report.bytes_after});
-    return made.report;
+    return std::move(made.report);
   }
 
   /// Two tasks become one in the place of the first, labels of the second after those of the first.
@@ -263,7 +283,7 @@ class LearnerTasks : public LearnerCore<B> {
       merged_ = std::move(merged);
     });
     tell({.event = "merge_tasks", .task = name, .source = second});
-    return report;
+    return std::move(report);  // a part of a pair: else a copy
   }
 
   /// The merge stands; both originals are gone, and their counts of use and data are its own.
@@ -279,6 +299,7 @@ class LearnerTasks : public LearnerCore<B> {
         watch_->join(parts[0].name, parts[1].name, name,
                      static_cast<Index>(parts[0].label_columns.size()));
       }
+      for (const RoutedTask& part : parts) rename_in_queue(part.name, name);
     });
     tell({.event = "commit", .task = name});
   }
@@ -301,7 +322,9 @@ class LearnerTasks : public LearnerCore<B> {
     commit(std::move(next), [&] {
       router_ = std::move(undone);
       erase_merged(name);
-      if (!is_part) usage_->join(name, parts[0].name);
+      if (is_part) return;
+      usage_->join(name, parts[0].name);
+      rename_in_queue(name, parts[0].name);
     });
     tell({.event = "undo", .task = name});
   }
@@ -318,7 +341,9 @@ class LearnerTasks : public LearnerCore<B> {
  private:
   struct TaskRows {
     std::vector<Input> inputs;
-    std::vector<Index> labels;  ///< empty for a task without labels
+    std::vector<Index> labels;    ///< empty for a task without labels
+    std::vector<Index> observed;  ///< for the inspector, as learn_task and extend_task do
+    LearnedSums sums;             ///< likewise
   };
   using CorrectedRows = std::map<std::string, TaskRows>;
 
@@ -335,10 +360,27 @@ class LearnerTasks : public LearnerCore<B> {
                CorrectedRows& to) const {
     TaskRows& rows = to[task];
     rows.inputs.push_back(query);
-    if (task_named(task).label_columns.empty()) return;
-    rows.labels.push_back(target
-                              ? labels(std::span<const Target>(&*target, 1)).at(0)
-                              : router_.best_label(task, checked_features(std::span(&query, 1))));
+    const bool labelled = !task_named(task).label_columns.empty();
+    std::vector<Index> label;
+    if (target && (labelled || !options_.router.label_columns)) {
+      label = labels(std::span<const Target>(&*target, 1));
+    } else if (labelled) {
+      label = {router_.best_label(task, checked_features(std::span(&query, 1)))};
+    }
+    rows.observed.insert(rows.observed.end(), label.begin(), label.end());
+    if (labelled) rows.labels.push_back(label.at(0));
+  }
+
+  [[nodiscard]] auto counted_features(TaskRows& rows) const {
+    auto features = checked_features(rows.inputs);
+    rows.sums = Core::watched_sums(features, rows.observed);
+    return features;
+  }
+
+  void watch_corrected(const CorrectedRows& unlearned, const CorrectedRows& learned) {
+    if (!watch_) return;
+    for (const auto& [task, rows] : unlearned) watch_->take(task, rows.sums);
+    for (const auto& [task, rows] : learned) watch_->add(task, rows.sums);
   }
 
   [[nodiscard]] auto checked_features(std::span<const Input> inputs) const {
@@ -397,6 +439,12 @@ class LearnerTasks : public LearnerCore<B> {
     auto node = merged_.extract(found);
     node.key() = new_name;
     merged_.insert(std::move(node));
+  }
+
+  void rename_in_queue(std::string_view name, std::string_view new_name) {
+    if (name != new_name && this->hooks().reviews) {
+      this->hooks().reviews->rename_task(name, new_name);
+    }
   }
 
   [[nodiscard]] ReviewQueue<Input>& queue() const {

@@ -150,10 +150,19 @@ class DataWatch {
     const std::scoped_lock lock(mutex_);
     inspector_.observe_queries(features, tasks, seconds_now());
   }
+  /// Of rows that are to be learned or unlearned: refuses what cannot be counted before it is.
   template <class X>
-  void observe_learned(std::string_view task, const X& features, std::span<const Index> labels) {
+  [[nodiscard]] LearnedSums sums_of(const X& features, std::span<const Index> labels) const {
+    return inspector_.sums_of(features, labels);  // reads what never changes: without the lock
+  }
+  void add(std::string_view task, const LearnedSums& sums) {
     const std::scoped_lock lock(mutex_);
-    inspector_.observe_learned(std::string(task), features, labels);
+    inspector_.add_learned(std::string(task), sums);
+  }
+  /// Rows that were learned before anything was watched are passed over.
+  void take(std::string_view task, const LearnedSums& sums) {
+    const std::scoped_lock lock(mutex_);
+    (void)inspector_.take_learned(std::string(task), sums);
   }
   void observe_outcomes(const std::map<std::string, std::vector<std::string>>& groups,
                         std::span<const std::uint8_t> correct) {

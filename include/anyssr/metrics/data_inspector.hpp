@@ -57,23 +57,73 @@ class DataInspector {
   [[nodiscard]] const InspectorOptions& options() const noexcept { return options_; }
   [[nodiscard]] const InspectorState& state() const noexcept { return state_; }
 
-  /// Counts rows that a task learns.
-  /// @param task      its name; a new one begins
+  /// The sums of rows, for add_learned and take_learned: nothing is counted yet.
   /// @param features  n x D, dense or row-major sparse, float or double
-  /// @param labels    n labels of 0 and more, or none
-  /// @throws TaskError (no name), ShapeError, NonFiniteError, ArgumentError  before any state
-  /// changes Cost: FeatureSketch::apply.
+  /// @param labels    labels of 0 and more, at most n; rows beyond them have none
+  /// @throws ShapeError, NonFiniteError, ArgumentError
+  /// Cost: FeatureSketch::apply.
+  template <class X>
+  requires(FeatureMatrix<X, float> || FeatureMatrix<X, double>) [[nodiscard]] LearnedSums
+      sums_of(const X& features, std::span<const Index> labels = {}) const {
+    const Matrix<double> z = sketch_.apply(features);
+    detail::expect<ShapeError>(static_cast<Index>(labels.size()) <= z.rows(), "labels have ",
+                               labels.size(), " entries, expected at most ", z.rows(),
+                               ", one a row");
+    LearnedSums sums;
+    if (z.rows() == 0) return sums;
+    add_labels(labels, sums.labels);
+    sums.features = detail::moments_of(z);
+    return sums;
+  }
+
+  /// Counts rows that a task learns.
+  /// @param task    its name; a new one begins
+  /// @param sums    of the rows, as sums_of an inspector of these options gave them
+  /// @throws TaskError (no name), ShapeError, ArgumentError  before any state changes
+  void add_learned(const std::string& task, const LearnedSums& sums) {
+    detail::expect<TaskError>(!task.empty(), "a task name is empty, expected a name");
+    if (sums.features.rows == 0) return;
+    detail::expect_possible_sums(task, sums, sketch_.coordinates());
+    state_.learned.insert_or_assign(task, joined_sums(learned_or_none(task), sums, 0));
+  }
+
+  /// The same by the rows themselves.
+  /// @param labels  n labels of 0 and more, or none
+  /// @throws as sums_of and add_learned, before any state changes
   template <class X>
   requires(FeatureMatrix<X, float> || FeatureMatrix<X, double>) void observe_learned(
       const std::string& task, const X& features, std::span<const Index> labels = {}) {
     detail::expect<TaskError>(!task.empty(), "a task name is empty, expected a name");
-    const Matrix<double> z = sketch_.apply(features);
-    if (!labels.empty()) detail::expect_count("labels", labels.size(), z.rows());
-    if (z.rows() == 0) return;
-    LearnedSums sums = learned_or_none(task);
-    add_labels(labels, sums.labels);
-    sums.features = detail::merged_moments(sums.features, detail::moments_of(z));
-    state_.learned.insert_or_assign(task, std::move(sums));
+    if (!labels.empty()) detail::expect_count("labels", labels.size(), features.rows());
+    add_learned(task, sums_of(features, labels));
+  }
+
+  /// Rows that were counted for a task count no longer: what is left is what the others gave, to
+  /// rounding.
+  /// @return false, and no change, where fewer rows of the task or of one of the labels were
+  ///         counted: these were not among them
+  /// @throws TaskError (no name), ShapeError, ArgumentError  as add_learned
+  bool take_learned(const std::string& task, const LearnedSums& sums) {
+    detail::expect<TaskError>(!task.empty(), "a task name is empty, expected a name");
+    if (sums.features.rows == 0) return true;
+    detail::expect_possible_sums(task, sums, sketch_.coordinates());
+    LearnedSums left = learned_or_none(task);
+    if (left.features.rows < sums.features.rows) return false;
+    for (const auto& [label, rows] : sums.labels) {
+      const auto found = left.labels.find(label);
+      if (found == left.labels.end() || found->second < rows) return false;
+      if ((found->second -= rows) == 0) left.labels.erase(found);
+    }
+    Index labelled = 0;
+    for (const auto& [label, rows] : left.labels) labelled += rows;
+    left.features = detail::moments_without(left.features, sums.features);
+    if (labelled > left.features.rows) return false;
+    if (left.features.rows == 0) {
+      state_.learned.erase(task);
+    } else {
+      state_.learned.insert_or_assign(task, std::move(left));
+    }
+    return true;
   }
 
   /// Counts queries that came at about one time.
@@ -128,13 +178,13 @@ class DataInspector {
     InspectorState both = state_;
     for (const auto& [task, sums] : other.state_.learned) {
       LearnedSums& here = both.learned[task];
-      here.features = detail::merged_moments(here.features, sums.features);
-      for (const auto& [label, rows] : sums.labels) here.labels[label] += rows;
+      here = joined_sums(here, sums, 0);
     }
     for (const QueryWindow& window : other.state_.windows) add_window(both, window);
     both.dropped_query_rows += other.state_.dropped_query_rows;
     drop_old_windows(both);
     add_groups(both, other.state_.groups);
+    detail::expect_possible_inspector(both);  // of so many rows that counts would not be exact
     state_ = std::move(both);
   }
 
@@ -173,11 +223,7 @@ class DataInspector {
     const bool is_new = name != first && name != second;
     detail::expect<TaskError>(!is_new || !state_.learned.contains(name), "task '", name,
                               "' has observations already, expected a new name");
-    const LearnedSums own = learned_or_none(first);
-    const LearnedSums more = learned_or_none(second);
-    LearnedSums both{.features = detail::merged_moments(own.features, more.features),
-                     .labels = own.labels};
-    for (const auto& [label, rows] : more.labels) both.labels[label + first_labels] += rows;
+    LearnedSums both = joined_sums(learned_or_none(first), learned_or_none(second), first_labels);
     const bool had_rows = state_.learned.erase(first) + state_.learned.erase(second) > 0;
     if (had_rows) state_.learned.insert_or_assign(name, std::move(both));
     for (QueryWindow& window : state_.windows) {
@@ -406,6 +452,14 @@ class DataInspector {
   [[nodiscard]] LearnedSums learned_or_none(const std::string& task) const {
     const auto found = state_.learned.find(task);
     return found == state_.learned.end() ? LearnedSums{} : found->second;
+  }
+
+  /// @param first_labels  is added to the labels of `more`
+  [[nodiscard]] static LearnedSums joined_sums(LearnedSums own, const LearnedSums& more,
+                                               Index first_labels) {
+    own.features = detail::merged_moments(own.features, more.features);
+    for (const auto& [label, rows] : more.labels) own.labels[label + first_labels] += rows;
+    return own;
   }
 
   [[nodiscard]] std::map<std::string, Index> learned_rows() const {

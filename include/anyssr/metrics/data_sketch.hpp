@@ -61,6 +61,24 @@ inline constexpr double largest_norm = 1e140;
   return both;
 }
 
+/// Moments of the rows of `both` that are not in `part`, by the same equation. Round-off grows with
+/// the share that `part` has of them.
+/// @param part  moments of some of the rows
+[[nodiscard]] inline FeatureMoments moments_without(const FeatureMoments& both,
+                                                    const FeatureMoments& part) {
+  if (part.rows == 0) return both;
+  FeatureMoments left{.rows = both.rows - part.rows};
+  if (left.rows == 0) return left;
+  const auto n = static_cast<double>(left.rows);
+  const auto m = static_cast<double>(part.rows);
+  const Vector<double> step = part.mean - both.mean;
+  left.mean = both.mean - step * (m / n);
+  left.m2 = both.m2 - part.m2 - step.cwiseAbs2() * (m * ((n + m) / n));
+  left.m2 =
+      left.rows == 1 ? Vector<double>::Zero(step.size()) : Vector<double>(left.m2.cwiseMax(0));
+  return left;
+}
+
 }  // namespace detail
 
 /// The map from features to coordinates. Deterministic from its three numbers.

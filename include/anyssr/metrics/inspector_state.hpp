@@ -59,6 +59,8 @@ namespace detail {
 
 /// Counts up to here are exact in double.
 inline constexpr Index most_inspected_rows = Index{1} << 53;
+/// Rows that a state may begin with: what is observed after them stays below the above.
+inline constexpr Index most_known_rows = Index{1} << 52;
 
 inline void expect_inspector_options(const InspectorOptions& options) {
   expect_positive("window_seconds", options.window_seconds);
@@ -106,18 +108,33 @@ void expect_possible_counts(const std::string& what, const std::map<Key, Index>&
   expect(sum >= least, what, " counts ", sum, " rows, expected ", least);
 }
 
+/// Refuses sums that no rows of a task have.
+inline void expect_possible_sums(const std::string& task, const LearnedSums& sums,
+                                 Index coordinates) {
+  const std::string what = "task '" + task + "'";
+  expect_possible_moments(what, sums.features, coordinates);
+  expect_possible_counts(what, sums.labels, 0, sums.features.rows);
+  for (const auto& [label, rows] : sums.labels) {
+    expect(label >= 0 && label <= most_inspected_rows, what, " holds label ", label,
+           ", expected 0..", most_inspected_rows);
+  }
+}
+
 /// Refuses a state that no observations lead to.
 /// @throws ArgumentError, ShapeError, TaskError
 inline void expect_possible_inspector(const InspectorState& state) {
   const Index coordinates = FeatureSketch(state.dim, state.sketch, state.seed).coordinates();
   expect_positive("window_seconds", state.window_seconds);
+  Index rows = 0;
+  const auto add = [&](Index more) {
+    expect(more <= most_known_rows - rows, "the state counts more than ", most_known_rows,
+           " rows, expected at most these");
+    rows += more;
+  };
   for (const auto& [task, sums] : state.learned) {
     expect<TaskError>(!task.empty(), "a task name is empty, expected a name");
-    const std::string what = "task '" + task + "'";
-    expect_possible_moments(what, sums.features, coordinates);
-    expect_possible_counts(what, sums.labels, 0, sums.features.rows);
-    expect(sums.labels.empty() || sums.labels.begin()->first >= 0, what, " holds label ",
-           sums.labels.empty() ? 0 : sums.labels.begin()->first, ", expected 0 or more");
+    expect_possible_sums(task, sums, coordinates);
+    add(sums.features.rows);
   }
   Index before = -1;
   for (const QueryWindow& window : state.windows) {
@@ -128,13 +145,15 @@ inline void expect_possible_inspector(const InspectorState& state) {
     before = window.number;
     expect_possible_moments(what, window.features, coordinates);
     expect_possible_counts(what, window.tasks, window.features.rows, window.features.rows);
+    add(window.features.rows);
   }
   expect(state.dropped_query_rows >= 0 && state.dropped_query_rows <= most_inspected_rows,
          "dropped_query_rows is ", state.dropped_query_rows, ", expected 0..", most_inspected_rows);
+  add(state.dropped_query_rows);
   for (const auto& [column, values] : state.groups) {
     expect(!column.empty(), "a group column has no name, expected one");
     for (const auto& [value, count] : values) {
-      expect(count.total >= 1 && count.total <= most_inspected_rows && count.right >= 0 &&
+      expect(count.total >= 1 && count.total <= most_known_rows && count.right >= 0 &&
                  count.right <= count.total,
              "group '", value, "' of column '", column, "' has ", count.right, " right of ",
              count.total, " answers, expected at least one answer and no more right than answers");

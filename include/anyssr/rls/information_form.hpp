@@ -176,6 +176,9 @@ class RecursiveLeastSquares<S, Information> {
   [[nodiscard]] const Matrix<S>& weights() const {
     if (!weights_current_) {
       factor();
+      if (weights_.cols() != targets()) {
+        weights_ = Matrix<S>(dim(), targets());  // Eigen's resize that fails leaves a freed pointer
+      }
       weights_ = sums_.cross_correlation();
       solve_forward(sums_.square(), factor_diagonal_, weights_, options_.threads);
       solve_backward(sums_.square(), factor_diagonal_, weights_, options_.threads);

@@ -5,11 +5,13 @@
 /// Queries that wait for a human: listed, confirmed or corrected by the number of their request.
 /// The queue keeps what it was given until it is resolved or dropped, and nothing else does.
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -73,6 +75,16 @@ class ReviewQueue {
   [[nodiscard]] std::uint64_t refused() const {
     const std::scoped_lock lock(mutex_);
     return refused_;
+  }
+
+  /// What waits goes on under the new name of a task.
+  void rename_task(std::string_view task, std::string_view new_name) {
+    const std::string name(new_name);
+    const std::scoped_lock lock(mutex_);
+    for (ReviewItem<Input>& item : items_) {
+      if (item.task == task) item.task = name;
+      std::replace(item.candidates.begin(), item.candidates.end(), std::string(task), name);
+    }
   }
 
   /// @throws ArgumentError  where no such request waits

@@ -190,7 +190,12 @@ class RouterCore {
     next.set_ridge(scaled_ridge(tasks, options_.rls, options_.balanced));
     (void)next.weights();  // may throw: before anything changes
     std::swap(rls_, next);
-    publish(std::move(tasks));
+    try {
+      publish(std::move(tasks));
+    } catch (...) {  // no memory for the table
+      std::swap(rls_, next);
+      throw;
+    }
   }
 
   /// Mean task score of a task's rows, from the sums alone: C_t . W_t / n_t.

@@ -109,7 +109,8 @@ class PolicyTable {
   PolicyTable() = default;
 
   /// @throws ArgumentError  a threshold out of range, or novelty asked for that the table does not
-  ///         measure;  TaskError  a default task that is unknown or archived
+  ///         measure;  TaskError  a default task that is unknown or archived, thresholds of a task
+  ///         that is unknown
   template <RealScalar S>
   PolicyTable(RoutingPolicy policy, const RoutingTable<S>& table) : policy_(std::move(policy)) {
     expect_policy(policy_);
@@ -120,13 +121,18 @@ class PolicyTable {
       candidate_threshold_ = table.candidate_threshold(policy_.coverage);
     }
     thresholds_.assign(table.tasks().size(), {policy_.min_confidence, policy_.min_margin});
+    std::size_t own_thresholds = 0;
     for (std::size_t t = 0; t < table.tasks().size(); ++t) {
       const auto own = policy_.tasks.find(table.tasks()[t].name);
-      if (own != policy_.tasks.end()) thresholds_[t] = own->second;
+      if (own != policy_.tasks.end()) {
+        thresholds_[t] = own->second;
+        ++own_thresholds;
+      }
       if (table.tasks()[t].name == policy_.default_task && table.tasks()[t].active) {
         default_task_ = static_cast<Index>(t);
       }
     }
+    if (own_thresholds < policy_.tasks.size()) refuse_unknown(table.tasks());
     temperature_ = table.temperature();
     if (policy_.fallback == FallbackKind::default_task) {
       // Of a learner without tasks too: else the next task that it learns could not be published.
@@ -167,6 +173,17 @@ class PolicyTable {
   }
 
  private:
+  /// Thresholds that no task has would protect nothing, and nobody would notice.
+  void refuse_unknown(const std::vector<RoutedTask>& tasks) const {
+    for (const auto& [name, thresholds] : policy_.tasks) {
+      const bool known =
+          std::any_of(tasks.begin(), tasks.end(),
+                      [&, &named = name](const auto& task) { return task.name == named; });
+      detail::expect<TaskError>(known, "the policy has thresholds of task '", name,
+                                "', which is unknown: learn it first");
+    }
+  }
+
   [[nodiscard]] Index candidate_count(const RoutingDecision& decision) const noexcept {
     Index count = 0;
     for (Index t = 0; t < decision.scores.size(); ++t) {

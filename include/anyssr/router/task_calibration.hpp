@@ -6,7 +6,7 @@
 ///
 ///   b_t                temperature fitted on the task's leave-one-out scores, and its weight
 ///   r_i = (1 + w) - (task score of row i, its own label's column for the best one)   residual
-///   Q_t(u)             quantiles of r at u = 1 - 2^(-k/4), k = 0..49: dense towards 1
+///   Q_t(u)             quantiles of r at u = 1 - 2^(-k/4), k = 0..48, dense towards 1, and at 1
 ///   m_t                mean score of the task's rows at that time, by the sums alone
 ///
 /// Confidence: log b = sum_t k_t log b_t / sum_t k_t, k_t = d^2 L / d(log b)^2 at b_t.
@@ -35,10 +35,10 @@
 
 namespace anyssr::inline v0 {
 
-/// Levels u of a residual sketch.
+/// Levels u of a residual sketch. The last is 1: the largest residual.
 inline constexpr std::size_t residual_levels = 50;
 [[nodiscard]] inline double residual_level(std::size_t k) noexcept {
-  return 1 - std::exp2(-static_cast<double>(k) / 4);
+  return k + 1 < residual_levels ? 1 - std::exp2(-static_cast<double>(k) / 4) : 1;
 }
 
 /// What leave-one-out said of a task when rows of it were learned. Without rows it says nothing.
@@ -76,7 +76,7 @@ namespace detail {
   for (std::size_t k = 1; k < residual_levels; ++k) {
     mean += (residual_level(k) - residual_level(k - 1)) * (sketch[k] + sketch[k - 1]) / 2;
   }
-  return mean + (1 - residual_level(residual_levels - 1)) * sketch[residual_levels - 1];
+  return mean;
 }
 
 /// r' of a residual and its slope in g.
