@@ -221,7 +221,7 @@ std::string storage_chart(const Results& results) {
     Plot::Points points;
   };
   std::vector<Series> all{{"router", "s1", {}},
-                          {"adapters and heads", "s3", {}},
+                          {"adapters, heads, inspector", "s3", {}},
                           {"log of a year", "s4", {}},
                           {"all together", "ink", {}},
                           {"a full model each", "bad dashed", {}},
@@ -229,7 +229,7 @@ std::string storage_chart(const Results& results) {
   double least = 1e300;
   double most = 1;
   for (const anyssr::StorageForecast& f : results.forecast) {
-    const double bytes[] = {f.router.disk,      f.adapters.disk + f.heads.disk,
+    const double bytes[] = {f.router.disk,      f.adapters.disk + f.heads.disk + f.inspector.disk,
                             f.log.disk,         f.total().disk,
                             f.full_copies.disk, f.replay.disk};
     for (std::size_t k = 0; k < all.size(); ++k) {

@@ -215,8 +215,8 @@ std::string forecast_card(const Results& results) {
     rows += "<tr><td class=\"text\">" + grouped(static_cast<std::size_t>(f.tasks)) + "</td>" +
             cell(bytes_text(f.total().memory)) + cell(bytes_text(f.total().disk)) +
             cell(bytes_text(f.full_copies.disk)) + cell(bytes_text(f.replay.disk)) +
-            cell(price_text(cost.router + cost.adapters + cost.log)) +
-            cell(price_text(cost.reviews)) + "</tr>\n";
+            cell(price_text(cost.total() - cost.reviews)) + cell(price_text(cost.reviews)) +
+            "</tr>\n";
   }
   const anyssr::CostModel& costs = results.costs;
   const std::string prices =

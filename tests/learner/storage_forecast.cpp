@@ -39,8 +39,8 @@ TEST_CASE("a hundred tasks of a large model take what they take by hand", "[lear
   CHECK(is_within(forecast.adapters.disk, 734003200, 0.003));
   // 4 (4096^2 + 2 * 4096 + 3 * 4096 * 100) + 8 (4096 + 100)
   CHECK(forecast.router.memory == 67108864 + 32768 + 4915200 + 33568);
-  // 4 (4096 * 4097 / 2 + 4096 * 100) + 1248 * 100 and a few kilobytes
-  CHECK(is_within(forecast.router.disk, 33562624 + 1638400 + 124800, 1e-3));
+  // 4 (4096 * 4097 / 2 + 4096 * 100) + (448 + 8 + 47 + 635) * 100 and a few kilobytes
+  CHECK(is_within(forecast.router.disk, 33562624 + 1638400 + 113800, 1e-3));
   CHECK(forecast.heads.disk == 0);
   CHECK(forecast.full_copies.disk == 1.348e12);
   CHECK(forecast.replay.disk == 1e9);
@@ -57,7 +57,7 @@ TEST_CASE("label columns and a buffer and kept generations are counted", "[learn
   StorageForecast other = forecast_storage(shape, 10);
   // 90 more columns: C, W and W by rows, and 8 bytes each
   CHECK(other.router.memory - one.router.memory == 90 * (3 * 8000 + 8));
-  CHECK(other.router.disk - one.router.disk == 90 * (8000 + 8));
+  CHECK(other.router.disk - one.router.disk == 90 * (8000 + 8 + 39 + 8));  // a name of 8 bytes
   shape = plain;
   shape.dense_features = true;
   other = forecast_storage(shape, 10);
@@ -84,11 +84,26 @@ TEST_CASE("heads and a log are counted", "[learner][golden]") {
   CHECK(forecast.total().disk == forecast.heads.disk + 4e8);
 }
 
+TEST_CASE("spans and an inspector are counted", "[learner][golden]") {
+  const StorageShape shape{.kept_generations = 2,
+                           .span_parameters = 1000,
+                           .span_sites = 2,
+                           .inspector = {500, 700},
+                           .inspector_a_task = {10, 20}};
+  const StorageForecast forecast = forecast_storage(shape, 5);
+  CHECK(forecast.adapters.memory == 20000);
+  CHECK(forecast.adapters.disk == 20000 + 5 * (330 + 2 * 140));
+  CHECK(forecast.inspector.memory == 550);
+  CHECK(forecast.inspector.disk == 700 + 5 * 20 + 700 + 4 * 20);  // that before knows 4 tasks
+  CHECK(forecast.total().memory == 20550);
+}
+
 TEST_CASE("a month costs what its parts cost", "[learner][golden]") {
   const StorageForecast storage{.tasks = 1,
                                 .router = {2e9, 1e9},
                                 .adapters = {0, 5e9},
                                 .heads = {0, 1e9},
+                                .inspector = {1e9, 2e9},
                                 .log = {0, 4e9},
                                 .full_copies = {1e11, 1e11},
                                 .replay = {0, 3e9}};
@@ -99,9 +114,10 @@ TEST_CASE("a month costs what its parts cost", "[learner][golden]") {
                                                     .review_cost = 0.5});
   CHECK(is_within(cost.router, 6.1, 1e-14));
   CHECK(is_within(cost.adapters, 0.6, 1e-14));
+  CHECK(is_within(cost.inspector, 3.2, 1e-14));
   CHECK(is_within(cost.log, 0.4, 1e-14));
   CHECK(is_within(cost.reviews, 304.375, 1e-14));  // 10 a day for 30.4375 days
-  CHECK(is_within(cost.total(), 311.475, 1e-14));
+  CHECK(is_within(cost.total(), 314.675, 1e-14));
   CHECK(is_within(cost.full_copies, 310, 1e-14));
   CHECK(is_within(cost.replay, 0.3, 1e-14));
 }
@@ -110,11 +126,12 @@ TEST_CASE("forecasts are printed as tables", "[learner][golden]") {
   const auto forecasts = forecast_storage(seven_billion());
   REQUIRE(forecasts.size() == 4);
   const std::string text = to_text(forecasts);
-  CHECK(contains(text,
-                 "memory\n"
-                 "tasks   router  adapters  heads  log    total  full copies  replay\n"
-                 "   10  67.7 MB   73.4 MB    0 B  0 B   141 MB       135 GB     0 B\n"
-                 "  100  72.1 MB    734 MB    0 B  0 B   806 MB      1.35 TB     0 B\n"));
+  CHECK(
+      contains(text,
+               "memory\n"
+               "tasks   router  adapters  heads  inspector  log    total  full copies  replay\n"
+               "   10  67.7 MB   73.4 MB    0 B        0 B  0 B   141 MB       135 GB     0 B\n"
+               "  100  72.1 MB    734 MB    0 B        0 B  0 B   806 MB      1.35 TB     0 B\n"));
   CHECK(contains(text, "disk\ntasks"));
   CHECK(contains(text, "10000"));
   const std::string cost = to_text(forecasts, {.disk_gb_month = 0.1});
@@ -137,10 +154,12 @@ TEST_CASE("a storage shape out of range is refused", "[learner][error]") {
   CHECK(refused({}) == "nothing was thrown");
   CHECK(refused({.router_dim = -1}) == "router_dim is -1, expected 0..1073741824");
   CHECK(refused({.router_scalar_bytes = 2}) == "router_scalar_bytes is 2, expected 4 or 8");
-  CHECK(refused({.label_columns = -1}) == "label_columns is -1, expected 0..1125899906842624");
+  CHECK(refused({.label_columns = -1}) == "label_columns is -1, expected 0 to 1e18");
   CHECK(refused({.kept_generations = 0}) == "kept_generations is 0, expected 1..1000");
-  CHECK(refused({.adapter_parameters = -5}) ==
-        "adapter_parameters is -5, expected 0..1125899906842624");
+  CHECK(refused({.adapter_parameters = -5}) == "adapter_parameters is -5, expected 0 to 1e18");
+  CHECK(refused({.adapters_a_task = 0.5}) == "adapters_a_task is 0.5, expected 1 to 3");
+  CHECK(refused({.usage_entries = NAN}) == "usage_entries is nan, expected 0 to 1e18");
+  CHECK(refused({.inspector = {-1, 0}}) == "inspector memory is -1, expected 0 to 1e18");
   CHECK(refused({.adapter_disk_bytes = 0}) == "adapter_disk_bytes is 0, expected above 0 to 8");
   CHECK(refused({.model_bytes = NAN}) == "model_bytes is nan, expected 0 to 1e18");
   CHECK(message_of<ArgumentError>([] { (void)forecast_storage({}, -1); }) ==

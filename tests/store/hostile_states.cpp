@@ -361,7 +361,6 @@ TEST_CASE("a policy that no file can hold is not saved", "[store][error]") {
   const std::string text = " \"caf\xEF\xBF\xBD\" has byte 0xE9 at 3, expected UTF-8";
   CHECK(refusal({.name = bad}) == "the name of the policy" + text);
   CHECK(refusal({.default_task = bad}) == "default_task of the policy" + text);
-  CHECK(refusal({.tasks = {{bad, {}}}}) == "a task of the policy" + text);
   CHECK(message_of<ArgumentError>([&] {
           learner.set_policy({.max_novelty = -std::numeric_limits<double>::infinity()});
         }) == "max_novelty of the policy is -inf, expected a number, or infinity for none");

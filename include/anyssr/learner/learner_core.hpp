@@ -209,6 +209,10 @@ class LearnerCore {
   [[nodiscard]] StorageReport storage() const {
     StorageReport report{.router_bytes = router_.bytes(), .subspace_bytes = subspaces_.bytes()};
     for (const TaskSummary& task : tasks()) report.adapter_bytes.push_back(task.adapter_bytes);
+    for (const auto& [name, parts] : merged_) {
+      for (const auto& part : parts) report.waiting_bytes += part->info().bytes;
+    }
+    if (watch_) report.inspector_bytes = watch_->copy().bytes();
     return report;
   }
 

@@ -70,8 +70,10 @@ struct StorageReport {
   std::size_t router_bytes = 0;
   std::size_t subspace_bytes = 0;               ///< spans of earlier tasks (choice complement)
   std::vector<std::size_t> adapter_bytes = {};  ///< one a task
+  std::size_t waiting_bytes = 0;    ///< adapters of tasks that wait for a merge's commit
+  std::size_t inspector_bytes = 0;  ///< 0 without one
   [[nodiscard]] std::size_t total() const noexcept {
-    std::size_t sum = router_bytes + subspace_bytes;
+    std::size_t sum = router_bytes + subspace_bytes + waiting_bytes + inspector_bytes;
     for (const std::size_t bytes : adapter_bytes) sum += bytes;
     return sum;
   }

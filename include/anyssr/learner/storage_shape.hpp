@@ -4,17 +4,104 @@
 /// @file
 /// The sizes of a learner as it is, for a forecast of more tasks like its own.
 
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/learner/storage_forecast.hpp"
+#include "anyssr/lora/adapter.hpp"
+#include "anyssr/metrics/inspector_state.hpp"
 #include "anyssr/router/novelty.hpp"
 
 namespace anyssr::inline v0 {
+namespace detail {
 
-/// Sizes of the router and, on average over its tasks, of labels, adapters and heads. What only the
-/// caller knows stays 0: queries and bytes of the log, bytes of the model and of replay.
+/// Bytes of a number in JSON, with a comma.
+[[nodiscard]] inline double json_bytes(double number) {
+  std::array<char, 32> digits{};
+  const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  const std::string_view text(digits.data(), static_cast<std::size_t>(end - digits.data()));
+  const bool is_whole = text.find_first_of(".e") == std::string_view::npos;  // written as 1.0
+  return static_cast<double>(text.size() + (is_whole ? 3 : 1));
+}
+[[nodiscard]] inline double json_bytes(Index count) {
+  return static_cast<double>(std::to_string(count).size() + 1);
+}
+[[nodiscard]] inline double json_bytes(const FeatureMoments& moments) {
+  double bytes = 23 + json_bytes(moments.rows);  // "m2":[],"mean":[],"rows":
+  for (const double number : moments.mean) bytes += json_bytes(number);
+  for (const double number : moments.m2) bytes += json_bytes(number);
+  return bytes;
+}
+
+/// Of what an inspector has of tasks, and of the rest: in memory and, as JSON, on disk.
+struct InspectorParts {
+  StoragePart tasks = {};
+  StoragePart rest = {};
+};
+
+[[nodiscard]] inline InspectorParts inspector_parts(const InspectorState& state) {
+  InspectorParts parts;
+  const auto add = [](StoragePart& part, std::size_t memory, double disk) {
+    part.memory += static_cast<double>(memory);
+    part.disk += disk;
+  };
+  const auto size = [](const std::string& text) { return static_cast<double>(text.size()); };
+  add(parts.rest, 0, 205 + 800);  // the keys of the whole; options and entries in the manifest
+  for (const auto& [task, sums] : state.learned) {
+    // {"labels":[{"label":3,"rows":360}],"task":"billing"}
+    add(parts.tasks, bytes_of(sums), 25 + size(task) + json_bytes(sums.features));
+    for (const auto& [label, rows] : sums.labels) {
+      add(parts.tasks, 0, 18 + json_bytes(label) + json_bytes(rows));
+    }
+  }
+  for (const QueryWindow& window : state.windows) {
+    // {"number":7,"tasks":[{"rows":80,"task":"billing"}]}
+    add(parts.rest, bytes_of(window), 23 + json_bytes(window.number) + json_bytes(window.features));
+    for (const auto& [task, rows] : window.tasks) {
+      add(parts.tasks, node_bytes, 19 + size(task) + json_bytes(rows));
+    }
+  }
+  add(parts.rest, bytes_of(state.groups), 0);
+  for (const auto& [column, values] : state.groups) {
+    // {"column":"region","values":[{"right":9,"total":10,"value":"eu"}]}
+    add(parts.rest, 0, 26 + size(column));
+    for (const auto& [value, count] : values) {
+      add(parts.rest, 0, 29 + size(value) + json_bytes(count.right) + json_bytes(count.total));
+    }
+  }
+  return parts;
+}
+
+/// Adds the numbers of an adapter, of which more is known where it is loaded.
+template <RealScalar S>
+void add_adapter(const Adapter<S>& adapter, StorageShape& shape) {
+  for (const auto& [site, module] : adapter.modules) {
+    shape.adapter_parameters += static_cast<double>(module.parameter_count());
+    shape.adapter_tensors += 2;
+  }
+  for (const auto& [key, head] : adapter.heads) {
+    shape.head_parameters += static_cast<double>(head.parameter_count());
+  }
+  for (const auto& [key, value] : adapter.metadata) {
+    shape.metadata_bytes += static_cast<double>(key.size() + value.size() + 10);
+  }
+}
+
+}  // namespace detail
+
+/// Sizes of the router and, on average over its tasks, of labels, adapters, heads, spans and what
+/// the inspector has. What only the caller knows stays 0: queries and bytes of the log, bytes of
+/// the model and of replay.
 /// @throws FileError, FormatError  where an adapter must be loaded for it and cannot
 template <class Learner>
 [[nodiscard]] StorageShape storage_shape(const Learner& learner) {
@@ -29,20 +116,35 @@ template <class Learner>
                      .adapter_memory_bytes = sizeof(typename Learner::Scalar),
                      .adapter_disk_bytes = sizeof(typename Learner::Scalar)};
   const auto snapshot = learner.snapshot();
-  const auto count = static_cast<Index>(snapshot.tasks().size());
-  if (count == 0) return shape;
-  for (std::size_t t = 0; t < snapshot.tasks().size(); ++t) {
-    shape.label_columns += static_cast<Index>(snapshot.tasks()[t].label_columns.size());
-    const auto adapter = snapshot.handles()[t]->get();
-    for (const auto& [site, module] : adapter->modules) {
-      shape.adapter_parameters += module.parameter_count();
-      shape.adapter_tensors += 2;
-    }
-    for (const auto& [key, head] : adapter->heads) shape.head_parameters += head.parameter_count();
+  if (snapshot.tasks().empty()) return shape;
+  const auto count = static_cast<double>(snapshot.tasks().size());
+  shape.usage_entries = static_cast<double>(learner.usage().size()) / count;
+  shape.name_bytes = 0;
+  for (const auto& task : snapshot.tasks()) {
+    shape.name_bytes += static_cast<double>(task.name.size()) / count;
   }
-  for (Index* const sum : {&shape.label_columns, &shape.adapter_parameters, &shape.adapter_tensors,
-                           &shape.head_parameters}) {
-    *sum = (*sum + count / 2) / count;
+  shape.label_columns = static_cast<double>(snapshot.table().weights().cols()) / count - 1;
+  double adapters = 0;
+  const auto add_all = [&](const auto& handles) {
+    for (const auto& handle : handles) detail::add_adapter(*handle->get(), shape);
+    adapters += static_cast<double>(handles.size());
+  };
+  add_all(snapshot.handles());
+  for (const auto& [name, parts] : learner.merged()) add_all(parts);
+  shape.adapters_a_task = adapters / count;
+  shape.metadata_bytes /= adapters;
+  for (double* const sum :
+       {&shape.adapter_parameters, &shape.adapter_tensors, &shape.head_parameters}) {
+    *sum /= count;
+  }
+  for (const auto& [site, span] : learner.subspaces().spans()) {
+    shape.span_parameters += static_cast<double>(span.size()) / count;
+    shape.span_sites += 1;
+  }
+  if (const auto inspector = learner.inspector()) {
+    const detail::InspectorParts parts = detail::inspector_parts(inspector->state());
+    shape.inspector = parts.rest;
+    shape.inspector_a_task = {parts.tasks.memory / count, parts.tasks.disk / count};
   }
   return shape;
 }

@@ -57,6 +57,16 @@ class DataInspector {
   [[nodiscard]] const InspectorOptions& options() const noexcept { return options_; }
   [[nodiscard]] const InspectorState& state() const noexcept { return state_; }
 
+  /// Bytes in memory.
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    std::size_t total = detail::bytes_of(state_.groups);
+    for (const auto& [task, sums] : state_.learned) total += detail::bytes_of(sums);
+    for (const QueryWindow& window : state_.windows) {
+      total += detail::bytes_of(window) + detail::node_bytes * window.tasks.size();
+    }
+    return total;
+  }
+
   /// The sums of rows, for add_learned and take_learned: nothing is counted yet.
   /// @param features  n x D, dense or row-major sparse, float or double
   /// @param labels    labels of 0 and more, at most n; rows beyond them have none

@@ -5,6 +5,7 @@
 /// What a DataInspector keeps: sums and counts, never a row. A plain value that can be saved.
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -56,6 +57,24 @@ struct InspectorState {
 };
 
 namespace detail {
+
+/// Bytes in memory of the numbers, and about as many as a map's node takes beside them.
+[[nodiscard]] inline std::size_t bytes_of(const FeatureMoments& moments) noexcept {
+  return static_cast<std::size_t>(moments.mean.size() + moments.m2.size()) * sizeof(double);
+}
+inline constexpr std::size_t node_bytes = 64;
+[[nodiscard]] inline std::size_t bytes_of(const LearnedSums& sums) noexcept {
+  return sizeof(sums) + node_bytes + bytes_of(sums.features) + node_bytes * sums.labels.size();
+}
+/// Without its tasks, of which each takes a node and its name.
+[[nodiscard]] inline std::size_t bytes_of(const QueryWindow& window) noexcept {
+  return sizeof(window) + bytes_of(window.features);
+}
+[[nodiscard]] inline std::size_t bytes_of(const GroupCounts& groups) noexcept {
+  std::size_t nodes = groups.size();
+  for (const auto& [column, values] : groups) nodes += values.size();
+  return node_bytes * nodes;
+}
 
 /// Counts up to here are exact in double.
 inline constexpr Index most_inspected_rows = Index{1} << 53;
