@@ -693,6 +693,108 @@ TEST_CASE("a merge by data is nearest to both on the queries of each task", "[le
   CHECK(relative_error(merged->modules.at("lift").delta(), expected) < life_tolerance<double>());
 }
 
+TEST_CASE("a merge by data of wide inputs tells its error on all of them", "[learner]") {
+  constexpr Index dim = 1100;
+  PointLearner<double> learner(PointBackbone<double>(dim), small_learner_options());
+  std::vector<PointTask<double>> tasks;
+  for (Index t = 0; t < 2; ++t) {
+    tasks.push_back(point_task<double>(t, 150, dim, 5));
+    learner.learn_task(tasks.back().name, tasks.back().inputs, tasks.back().labels);
+  }
+  const auto now = learner.snapshot();
+  const MergeReport report = learner.merge_tasks("task-0", "task-1", "both",
+                                                 {.rule = MergeRule::data_aware,
+                                                  .rank = 1,
+                                                  .first_inputs = tasks[0].inputs,
+                                                  .second_inputs = tasks[1].inputs});
+  const Matrix<double> merged = learner.snapshot().adapter("both")->modules.at("lift").delta();
+  double lost = 0;
+  double whole = 0;
+  for (const PointTask<double>& task : tasks) {
+    const Matrix<double> x = learner.backbone().features(task.inputs);
+    const Matrix<double> own = now.adapter(task.name)->modules.at("lift").delta();
+    lost += (x * (merged - own).transpose()).squaredNorm();
+    whole += (x * own.transpose()).squaredNorm();
+  }
+  const double error = std::sqrt(lost / whole);
+  CHECK(error > 0.01);
+  CHECK(std::abs(report.relative_error.at("lift") - error) < 1e-6);
+  CHECK(report.energy_kept.at("lift") > 1 - 1e-9);
+}
+
+TEST_CASE("heads of classes stand side by side whatever the router knows of labels", "[learner]") {
+  LearnerOptions options = small_learner_options();
+  options.inspector = InspectorOptions{};
+  SECTION("without label columns") {
+    options.router.label_columns = false;
+    auto learner = small_learner<double>(options);
+    learn_small_tasks<double>(learner, 0, 2);
+    learner.merge_tasks("task-0", "task-1", "both");
+    CHECK(learner.snapshot().adapter("both")->heads.begin()->second.out_dim() == 4);
+    learner.commit_merge("both");
+    CHECK(learner.inspector()->state().learned.at("both").labels ==
+          std::map<Index, Index>{{0, 12}, {1, 12}, {2, 12}, {3, 12}});
+  }
+  SECTION("of adopted tasks") {
+    auto learner = living_learner<double>();
+    const auto a = *learner.snapshot().adapter("task-0");
+    const auto b = *learner.snapshot().adapter("task-1");
+    learner.adopt_task("a", a, small_task<double>(3).inputs);
+    learner.adopt_task("b", b, small_task<double>(4).inputs);
+    learner.merge_tasks("a", "b", "both");
+    CHECK(learner.snapshot().adapter("both")->heads.begin()->second.out_dim() == 4);
+  }
+}
+
+TEST_CASE("a head of other classes than the router's labels comes second", "[learner][error]") {
+  auto learner = living_learner<double>();
+  Adapter<double> wide = *learner.snapshot().adapter("task-0");
+  for (auto& [name, head] : wide.heads) {
+    head.weights.conservativeResize(Eigen::NoChange, 3);
+    head.weights.col(2).setZero();
+    head.bias.conservativeResize(3);
+    head.bias(2) = -5;
+  }
+  learner.replace_adapter("task-0", wide);
+  CHECK(refusal_of<ArgumentError>(learner,
+                                  [&] { learner.merge_tasks("task-0", "task-1", "both"); }) ==
+        "task 'task-0' has a head of 3 classes and 2 labels in the router, expected as many: "
+        "extend it by rows of each class, or merge it as the second");
+  learner.merge_tasks("task-1", "task-0", "both");
+  learner.commit_merge("both");
+  const auto more = small_task<double>(0);
+  const std::vector<Index> third(more.inputs.size(), 4);  // that class of the head
+  learner.extend_task("both", more.inputs, third);
+  CHECK(learner.tasks()[0].labels == 5);
+}
+
+TEST_CASE("a name that is given again brings no use with it", "[learner]") {
+  auto learner = living_learner<double>();
+  const auto old = learner.snapshot();
+  learner.remove_task("task-2");
+  (void)old.predict(small_task<double>(2).inputs);
+  REQUIRE(learner.usage().count("task-2") == 1);
+  SECTION("by a new name") { learner.rename_task("task-1", "task-2"); }
+  SECTION("by a merge") { learner.merge_tasks("task-0", "task-1", "task-2"); }
+  CHECK(learner.usage().count("task-2") == 0);
+}
+
+TEST_CASE("an undone merge gives its queries back to both parts", "[learner]") {
+  LearnerOptions options = small_learner_options();
+  options.inspector = InspectorOptions{};
+  auto learner = small_learner<double>(options);
+  learn_small_tasks<double>(learner, 0, 3);
+  learner.merge_tasks("task-0", "task-1", "both");
+  for (Index t = 0; t < 3; ++t) (void)learner.predict(small_task<double>(t).inputs);
+  learner.undo_merge("both");
+  std::map<std::string, Index> asked;
+  const auto state = learner.inspector()->state();
+  for (const QueryWindow& window : state.windows) {
+    for (const auto& [task, rows] : window.tasks) asked[task] += rows;
+  }
+  CHECK(asked == std::map<std::string, Index>{{"task-0", 24}, {"task-1", 24}, {"task-2", 24}});
+}
+
 TEST_CASE("a committed merge stands", "[learner]") {
   auto learner = living_learner<double>();
   learner.merge_tasks("task-0", "task-1", "task-0");  // it may have the name of one
@@ -842,8 +944,10 @@ TEST_CASE("a sink hears of every change once and in order", "[learner]") {
     const auto& change = std::get<ChangeEvent>(event);
     const auto& weights = learner.router().table()->weights();
     heard.push_back({std::string(change.event), std::string(change.task),
-                     std::string(change.source), change.rows, change.generation,
-                     change.router_digest,
+                     change.second_source.empty()
+                         ? std::string(change.source)
+                         : std::string(change.source) + " " + std::string(change.second_source),
+                     change.rows, change.generation, change.router_digest,
                      hash_bytes({reinterpret_cast<const char*>(weights.data()),
                                  static_cast<std::size_t>(weights.size()) * sizeof(double)},
                                 0)});
@@ -858,11 +962,16 @@ TEST_CASE("a sink hears of every change once and in order", "[learner]") {
   learner.commit_merge("both");
   learner.remove_task("c");
   CHECK(message_of<TaskError>([&] { learner.remove_task("c"); }) != "nothing was thrown");
-  const std::vector<std::array<std::string, 3>> expected{
-      {"learn", "task-0", ""},    {"learn", "task-1", ""},           {"learn", "task-2", ""},
-      {"extend", "task-0", ""},   {"replace", "task-0", ""},         {"rename", "c", "task-2"},
-      {"correct", "c", "task-0"}, {"merge_tasks", "both", "task-1"}, {"commit", "both", ""},
-      {"remove", "c", ""}};
+  const std::vector<std::array<std::string, 3>> expected{{"learn", "task-0", ""},
+                                                         {"learn", "task-1", ""},
+                                                         {"learn", "task-2", ""},
+                                                         {"extend", "task-0", ""},
+                                                         {"replace", "task-0", ""},
+                                                         {"rename", "c", "task-2"},
+                                                         {"correct", "c", "task-0"},
+                                                         {"merge_tasks", "both", "task-0 task-1"},
+                                                         {"commit", "both", "task-0 task-1"},
+                                                         {"remove", "c", ""}};
   REQUIRE(heard.size() == expected.size());
   const std::uint64_t first = heard.front().generation;
   for (std::size_t k = 0; k < heard.size(); ++k) {

@@ -236,6 +236,11 @@ TEST_CASE("only what can be merged is suggested", "[learner]") {
     learner.remove_task("twin");
     learner.adopt_task("twin", adapter, point_task<double>(0, 30, small_dim, 5, 90).inputs);
   }
+  SECTION("no two tasks that the policy names") {
+    learner.set_policy({.tasks = {{"task-0", {.min_margin = 1}}}});
+    CHECK(suggest_merges(learner).size() == 1);  // it can be merged under that name
+    learner.set_policy({.tasks = {{"task-0", {.min_margin = 1}}, {"twin", {.min_margin = 1}}}});
+  }
   SECTION("nothing in a balanced router") {
     LearnerOptions options = small_learner_options();
     options.router.balanced = true;
@@ -282,6 +287,9 @@ TEST_CASE("what must stay is not suggested to go", "[learner]") {
   REQUIRE(suggest_discards(learner, criteria).size() == 2);
   SECTION("a frozen task") { learner.freeze_task("task-1"); }
   SECTION("an archived task") { learner.archive_task("task-1"); }
+  SECTION("a task with thresholds in the policy") {
+    learner.set_policy({.tasks = {{"task-1", {.min_margin = 1}}}});
+  }
   SECTION("the default task of the policy") {
     learner.set_policy({.fallback = FallbackKind::default_task, .default_task = "task-1"});
   }

@@ -105,6 +105,17 @@ TEST_CASE("inputs that no moment can hold are refused and change nothing", "[lor
   CHECK(refused({.directions = 0}) == "directions are 0, expected at least 1");
   scene.trunk.x(3, 4) = std::numeric_limits<float>::quiet_NaN();
   CHECK(refused() == "inputs of 'layer' hold NaN, infinity or numbers too large to square");
+  {
+    // finite in double, and no longer along a direction in float
+    SiteMoments<float> inside = {{"layer",
+                                  {.moment = Matrix<double>::Zero(1, 1),
+                                   .basis = Matrix<float>::Constant(10, 1, 0.31622776F)}}};
+    scene.trunk.x = Matrix<float>::Constant(3, 10, 3e38F);
+    CHECK(message_of<NonFiniteError>([&] {
+            add_site_moments(scene.backbone, scene.trunk, scene.adapter, inside);
+          }) == "the inputs of a site are too large to square in their directions");
+    CHECK(inside.at("layer").moment.isZero(0));
+  }
   scene.trunk.x = Matrix<float>::Ones(3, 10);
   scene.adapter.modules.at("layer") = test::random_module<float>(9, 7, 2, 0, 1);
   CHECK(refused() == "inputs of 'layer' are 3 x 10, expected n x 9");

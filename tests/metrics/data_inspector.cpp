@@ -283,6 +283,36 @@ TEST_CASE("queries of a join are held against the rows of its parts", "[metrics]
   CHECK(std::abs(drift.shares.distance - 2000.0 / 2400) < 1e-12);
 }
 
+TEST_CASE("a join of tasks that are asked as before is no drift", "[metrics][property]") {
+  DataInspector inspector(seen_dim, few_windows());
+  for (int task = 0; task < 3; ++task) {
+    const std::string name = "task " + std::to_string(task);
+    inspector.observe_learned(name, seen_rows(task == 0 ? 100 : 50, task, 1));
+  }
+  const auto ask = [&](double time, const std::vector<std::string>& names) {
+    for (int task = 0; task < 3; ++task) {
+      const Index rows = task == 0 ? 100 : 50;
+      inspector.observe_queries(seen_rows(rows, task, 7 + static_cast<std::uint64_t>(time)),
+                                names_of(rows, names[static_cast<std::size_t>(task)]), time);
+    }
+  };
+  ask(0, {"task 0", "task 1", "task 2"});
+  ask(60, {"both", "both", "task 2"});
+  CHECK(inspector.earlier_to_now().alarm);
+  inspector.set_joins({{"both", {"task 0", "task 1"}}});
+  CHECK_FALSE(inspector.earlier_to_now().alarm);
+  CHECK(inspector.earlier_to_now().shares.distance == 0);
+  inspector.set_joins({});  // undone
+  inspector.split_queries("both", "task 0", "task 1");
+  CHECK(inspector.state().windows[1].tasks ==
+        std::map<std::string, Index>{{"task 0", 100}, {"task 1", 50}, {"task 2", 50}});
+  CHECK(inspector.earlier_to_now().shares.distance == 0);
+  inspector.observe_queries(seen_rows(1, 0, 3), names_of(1, "one"), 60);
+  inspector.split_queries("one", "task 1", "task 0");  // of a row none is left for the smaller one
+  CHECK(inspector.state().windows[1].tasks.at("task 0") == 101);
+  CHECK(inspector.state().windows[1].tasks.at("task 1") == 50);
+}
+
 TEST_CASE("imbalance is told before learning and counts nothing", "[metrics][golden]") {
   DataInspector inspector(seen_dim);
   Labels labels(14, 3);

@@ -118,6 +118,9 @@ TEST_CASE("what waits follows the new name of a task", "[router]") {
   CHECK(items[1].task == "loans");
   CHECK(items[1].candidates == std::vector<std::string>{"loans", "bank"});
   CHECK_FALSE(queue.correct(items[0].request, "trips").is_corrected);
+  queue.rename_task("loans", "money");
+  queue.rename_task("bank", "money");  // they became one
+  CHECK(queue.list().front().candidates == std::vector<std::string>{"money"});
 }
 
 TEST_CASE("a request that does not wait is refused", "[router][error]") {

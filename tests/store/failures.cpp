@@ -86,7 +86,7 @@ struct HalfLearned {
     learner.replace_adapter("task-0", *learner.snapshot().adapter("task-1"));
     learner.merge_tasks("task-2", "task-3", "both");
     learner.archive_task("task-1");
-    learner.set_policy(busy_policy());
+    learner.set_policy(busy_policy("task-1"));
     (void)learner.predict(small_task<float>(0).inputs);
     save(learner, before);
     old_state.emplace(learner);

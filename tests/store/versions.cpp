@@ -201,7 +201,7 @@ TEST_CASE("a checkpoint without what came after version 1.0 loads with the defau
   const std::string root = folder.file("state");
   PointLearner<double> learner = small_learner<double>(busy_learner_options());
   learn_small_tasks(learner, 0, 3);
-  learner.set_policy(busy_policy());
+  learner.set_policy(busy_policy("task-2"));
   (void)learner.predict(small_task<double>(0).inputs);
   save(learner, root, {.audit_head = "sha256:" + std::string(64, '0')});
   make_older(root);

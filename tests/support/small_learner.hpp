@@ -194,7 +194,8 @@ inline LearnerOptions busy_learner_options() {
   return options;
 }
 
-inline RoutingPolicy busy_policy() {
+/// @param careful  the task of which more is asked
+inline RoutingPolicy busy_policy(const std::string& careful = "task-4") {
   return {.name = "careful",
           .min_confidence = 0.1 + 0.2,
           .min_margin = 1e-3,
@@ -205,7 +206,7 @@ inline RoutingPolicy busy_policy() {
           .blend_confidence = 0.7,
           .fallback = FallbackKind::default_task,
           .default_task = "task-0",
-          .tasks = {{"task-4", {.min_confidence = 0.8, .min_margin = 0.05}}}};
+          .tasks = {{careful, {.min_confidence = 0.8, .min_margin = 0.05}}}};
 }
 
 /// A learner of tasks in every state: task-0 is frozen, task-1 archived, task-2 and task-3 wait in

@@ -46,7 +46,9 @@ struct ChangeEvent {
   std::uint64_t router_digest = 0;
   std::string_view query = {};  ///< the caller's id of a request that a human decided
   std::string_view task = {};
-  std::string_view source = {};  ///< the other task or router of a merge, the old name of a rename
+  std::string_view source = {};  ///< the (first) task or router of a merge, the old name of a
+                                 ///< rename, the wrong task of a correction
+  std::string_view second_source = {};  ///< the other task of a merge
   std::optional<Index> rows = {};
   std::optional<double> seconds = {};
   std::optional<std::uint64_t> adapter_bytes = {};

@@ -271,6 +271,7 @@ class AuditLineBuilder {
     if (!event.query.empty()) add_text_or_null("query", event.query, limits_.query);
     add_text("task", event.task);
     add_text("source", event.source);
+    add_text("second_source", event.second_source);
     add("rows", event.rows);
     add_text("path", event.path);
     add("bytes", event.bytes);

@@ -49,8 +49,8 @@ class LearnerTasks : public LearnerCore<B> {
   using Target = typename Core::Target;
   using Core::snapshot;
 
-  /// The task is not chosen until restore_task; all it learned stays, its adapter too. Where a
-  /// store loads adapters on demand, it then is on disk only.
+  /// The task is not chosen until restore_task; all it learned stays, its adapter too. A store that
+  /// loads adapters on demand has no reason to load it again until then.
   /// @throws TaskError  for an unknown name
   void archive_task(std::string_view name) { set_active(name, false, "archive"); }
   void restore_task(std::string_view name) { set_active(name, true, "restore"); }
@@ -70,9 +70,11 @@ class LearnerTasks : public LearnerCore<B> {
     if (name != new_name) expect_not_in_policy(name);
     const auto before = state_.load();  // a name may stand in its table
     const bool waits = !task_named(name).parts.empty();
+    const bool is_part = detail::is_name_held(task_named(name).parts, new_name);
     commit(handles(), [&] {  // what is saved changes at once
       router_.rename(name, new_name);
       rename_merged(name, new_name);
+      if (name != new_name && !is_part) usage_->erase(new_name);  // of a task that is gone
       usage_->join(name, new_name);
       if (watch_) watch_->rename(name, new_name, waits);
       rename_in_queue(name, new_name);
@@ -255,7 +257,8 @@ class LearnerTasks : public LearnerCore<B> {
   /// @param name  of the merged task; may be that of one of both
   /// @throws TaskError, ArgumentError  as RouterTasks::join;  ShapeError, ArgumentError for
   /// adapters
-  ///         that cannot become one (sites of two shapes);  the learner is then as it was
+  ///         that cannot become one (sites of two shapes; a first head that has other classes than
+  ///         the router has labels of its task);  the learner is then as it was
   MergeReport merge_tasks(std::string_view first, std::string_view second, std::string_view name,
                           const MergeOptions<Input>& merge_options = {}) {
     expect_known(first);
@@ -266,8 +269,8 @@ class LearnerTasks : public LearnerCore<B> {
     const auto now = snapshot();
     const auto a = now.adapter(first);
     const auto b = now.adapter(second);
-    const bool labelled = !task_named(first).label_columns.empty();
-    auto [adapter, report] = merged_adapter<Adaptable>(*backbone_, *a, *b, labelled, merge_options);
+    expect_labels_of_head(task_named(first), *a);
+    auto [adapter, report] = merged_adapter<Adaptable>(*backbone_, *a, *b, merge_options);
     Core::check_adapter(*backbone_, adapter);
     AnalyticRouter<Scalar> joined = router_;
     joined.join(first, second, name);
@@ -281,31 +284,35 @@ class LearnerTasks : public LearnerCore<B> {
     commit(std::move(next), [&] {
       router_ = std::move(joined);
       merged_ = std::move(merged);
+      if (name != first && name != second) usage_->erase(name);  // of a task that is gone
     });
-    tell({.event = "merge_tasks", .task = name, .source = second});
+    tell({.event = "merge_tasks", .task = name, .source = first, .second_source = second});
     return std::move(report);  // a part of a pair: else a copy
   }
 
   /// The merge stands; both originals are gone, and their counts of use and data are its own.
-  /// @throws TaskError  where the task waits for no merge or is frozen
+  /// @throws TaskError  where the task waits for no merge or is frozen;  FileError, FormatError
+  ///         where an inspector counts labels, and the first adapter must be loaded and cannot be
   void commit_merge(std::string_view name) {
     const std::vector<RoutedTask> parts = task_named(name).parts;
     const auto before = state_.load();  // a name may stand in its table
+    const Index first_labels = watch_ ? labels_of_first(name) : 0;
     commit(handles(), [&] {
       router_.commit_join(name);
       erase_merged(name);
       for (const RoutedTask& part : parts) usage_->join(part.name, name);
       if (watch_) {
-        watch_->join(parts[0].name, parts[1].name, name,
-                     static_cast<Index>(parts[0].label_columns.size()));
+        watch_->join(parts[0].name, parts[1].name, name, first_labels);
       }
       for (const RoutedTask& part : parts) rename_in_queue(part.name, name);
     });
-    tell({.event = "commit", .task = name});
+    tell(
+        {.event = "commit", .task = name, .source = parts[0].name, .second_source = parts[1].name});
   }
 
-  /// Both originals are back, the second right after the first. Queries that chose the merged task
-  /// go on counting as the first one's.
+  /// Both originals are back, the second right after the first. Use of the merged task goes on
+  /// counting as the first one's, or as that of the part whose name it had; the inspector's queries
+  /// likewise, but for a name of its own in the shares of the rows that both learned.
   /// @throws TaskError  where the task waits for no merge or is frozen
   void undo_merge(std::string_view name) {
     const std::vector<RoutedTask> parts = task_named(name).parts;
@@ -324,9 +331,10 @@ class LearnerTasks : public LearnerCore<B> {
       erase_merged(name);
       if (is_part) return;
       usage_->join(name, parts[0].name);
+      if (watch_) watch_->split(name, parts[0].name, parts[1].name);
       rename_in_queue(name, parts[0].name);
     });
-    tell({.event = "undo", .task = name});
+    tell({.event = "undo", .task = name, .source = parts[0].name, .second_source = parts[1].name});
   }
 
  protected:
@@ -427,6 +435,28 @@ class LearnerTasks : public LearnerCore<B> {
       if (watch_) watch_->forget(name);
     });
     tell({.event = "remove", .task = name, .rows = rows});
+  }
+
+  /// Classes of a head; 0 where it has none of classes.
+  [[nodiscard]] static Index classes_of(const Adapter<Scalar>& adapter) {
+    if (!HasLabels<Adaptable> || adapter.heads.empty()) return 0;
+    return adapter.heads.begin()->second.out_dim();
+  }
+
+  /// Labels of the second task follow those of the first in the router as in the head, or they
+  /// would be confused from the merge on.
+  static void expect_labels_of_head(const RoutedTask& task, const Adapter<Scalar>& adapter) {
+    const Index classes = classes_of(adapter);
+    const auto labels = static_cast<Index>(task.label_columns.size());
+    detail::expect(classes == 0 || labels == 0 || classes == labels, "task '", task.name,
+                   "' has a head of ", classes, " classes and ", labels,
+                   " labels in the router, expected as many: extend it by rows of each class, or "
+                   "merge it as the second");
+  }
+
+  [[nodiscard]] Index labels_of_first(std::string_view merged) const {
+    const auto found = merged_.find(merged);
+    return found == merged_.end() ? 0 : classes_of(*found->second[0]->get());
   }
 
   void erase_merged(std::string_view name) noexcept {

@@ -9,8 +9,10 @@
 ///   data_aware  dW nearest to both changes on the inputs that each task sees (RegMean, arXiv
 ///               2212.09849), then the best approximation of that rank on these inputs
 ///
-/// Heads of classifiers stand side by side, so that the labels of the second task follow those of
-/// the first; other heads are averaged.
+/// A module that is alone at its site stays as it is. Heads of classifiers stand side by side, so
+/// that the labels of the second task follow those of the first; other heads are averaged. Heads
+/// that were fitted apart never saw each other's queries: measure what the merge answers before it
+/// is committed, and bring a retrained adapter (replace_adapter) where that is too little.
 
 #include <algorithm>
 #include <array>
@@ -36,9 +38,12 @@ struct MergeOptions {
   double ridge = 1e-6;  ///< of data_aware, above 0, relative to the mean second moment
 };
 
-/// What a merge cost.
+/// What a merge cost. The errors are of the modules; what they do to answers is to be measured.
 struct MergeReport {
   std::map<std::string, double> relative_error = {};  ///< by site, of the rule's own measure
+  /// By site, of data_aware: share of the inputs' energy that this measure sees, of the task where
+  /// it is less. 1 but for inputs wider than 1024 of which there are more rows than that.
+  std::map<std::string, double> energy_kept = {};
   std::size_t bytes_before = 0;
   std::size_t bytes_after = 0;
 };
@@ -62,8 +67,8 @@ template <RealScalar S>
 /// Heads of both: side by side where they are of classes, else averaged.
 template <RealScalar S>
 [[nodiscard]] std::map<std::string, Head<S>> merged_heads(const Adapter<S>& a, const Adapter<S>& b,
-                                                          bool labelled) {
-  if (!labelled) {
+                                                          bool of_classes) {
+  if (!of_classes) {
     const Adapter<S> heads_of_a{.heads = a.heads};
     const Adapter<S> heads_of_b{.heads = b.heads};
     if (a.heads.empty() && b.heads.empty()) return {};
@@ -110,6 +115,14 @@ template <RealScalar S>
   return modules;
 }
 
+/// Rows that entered a site: queries, or their tokens.
+template <RealScalar S>
+[[nodiscard]] double most_rows(const SiteMoments<S>& moments) {
+  Index rows = 1;
+  for (const auto& [site, moment] : moments) rows = std::max(rows, moment.rows);
+  return static_cast<double>(rows);
+}
+
 /// The changes nearest to both on the queries of each task, every task counting the same.
 template <AdaptableBackbone B>
 [[nodiscard]] std::map<std::string, LoraModule<typename B::Scalar>> data_aware_modules(
@@ -121,15 +134,20 @@ template <AdaptableBackbone B>
          ", expected queries of both tasks");
   const Adapter<S> modules_of_a{.modules = a.modules};
   const Adapter<S> modules_of_b{.modules = b.modules};
+  // as many directions as a whole moment would have: all of them where there are no more rows
+  const MomentOptions moments{.whole_limit = 1024, .directions = 1024};
   const SiteMoments<S> seen_by_a =
-      site_moments(backbone, backbone.trunk(options.first_inputs), modules_of_a);
+      site_moments(backbone, backbone.trunk(options.first_inputs), modules_of_a, moments);
   const SiteMoments<S> seen_by_b =
-      site_moments(backbone, backbone.trunk(options.second_inputs), modules_of_b);
-  const std::array entries{
-      DataMergeEntry<S>{&modules_of_a, &seen_by_a,
-                        1 / static_cast<double>(options.first_inputs.size())},
-      DataMergeEntry<S>{&modules_of_b, &seen_by_b,
-                        1 / static_cast<double>(options.second_inputs.size())}};
+      site_moments(backbone, backbone.trunk(options.second_inputs), modules_of_b, moments);
+  for (const SiteMoments<S>* const seen : {&seen_by_a, &seen_by_b}) {
+    for (const auto& [site, moment] : *seen) {
+      const auto kept = report.energy_kept.try_emplace(site, 1.0).first;
+      kept->second = std::min(kept->second, moment.energy_kept());
+    }
+  }
+  const std::array entries{DataMergeEntry<S>{&modules_of_a, &seen_by_a, 1 / most_rows(seen_by_a)},
+                           DataMergeEntry<S>{&modules_of_b, &seen_by_b, 1 / most_rows(seen_by_b)}};
   DataMergedAdapter<S> merged = merge_by_data<S>(std::span<const DataMergeEntry<S>>(entries),
                                                  {.rank = options.rank, .ridge = options.ridge});
   report.relative_error = std::move(merged.relative_error);
@@ -138,12 +156,11 @@ template <AdaptableBackbone B>
 
 }  // namespace detail
 
-/// @param labelled  whether the heads are of classes, which then follow each other
 /// @throws ArgumentError, ShapeError  for adapters that cannot become one, or options out of range
 template <AdaptableBackbone B>
 [[nodiscard]] std::pair<Adapter<typename B::Scalar>, MergeReport> merged_adapter(
     const B& backbone, const Adapter<typename B::Scalar>& a, const Adapter<typename B::Scalar>& b,
-    bool labelled, const MergeOptions<typename B::Input>& options) {
+    const MergeOptions<typename B::Input>& options) {
   using S = typename B::Scalar;
   detail::expect(options.rank >= 0, "rank is ", options.rank,
                  ", expected 0 (the larger of both) or more");
@@ -156,7 +173,7 @@ template <AdaptableBackbone B>
   } else {
     merged.modules = detail::data_aware_modules(backbone, a, b, options, report);
   }
-  merged.heads = detail::merged_heads(a, b, labelled);
+  merged.heads = detail::merged_heads(a, b, HasLabels<B>);
   report.bytes_after = merged.bytes();
   return {std::move(merged), std::move(report)};
 }

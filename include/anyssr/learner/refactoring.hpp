@@ -116,12 +116,21 @@ inline void expect_criteria(const RefactoringCriteria& criteria) {
          criteria.min_answered, ", expected 0 to 1");
 }
 
-/// Whether merge_tasks would take both, and both are in use.
-[[nodiscard]] inline bool can_merge(const RoutedTask& a, const RoutedTask& b) {
+/// Whether the policy asks for a task by its name, which then must not go.
+[[nodiscard]] inline bool is_in_policy(const RoutingPolicy& policy, const std::string& task) {
+  const bool is_default =
+      policy.fallback == FallbackKind::default_task && policy.default_task == task;
+  return is_default || policy.tasks.contains(task);
+}
+
+/// Whether merge_tasks would take both, under one of their names at least, and both are in use.
+[[nodiscard]] inline bool can_merge(const RoutedTask& a, const RoutedTask& b,
+                                    const RoutingPolicy& policy) {
   const auto is_free = [](const RoutedTask& task) {
     return task.active && !task.frozen && task.parts.empty();
   };
-  return is_free(a) && is_free(b) && a.label_columns.empty() == b.label_columns.empty();
+  return is_free(a) && is_free(b) && a.label_columns.empty() == b.label_columns.empty() &&
+         !(is_in_policy(policy, a.name) && is_in_policy(policy, b.name));
 }
 
 /// What use says of one task.
@@ -130,6 +139,7 @@ struct TaskUse {
   TaskUsage usage = {};
   std::size_t adapter_bytes = 0;
   double idle = 0;  // seconds since the last use; infinite without one
+  bool is_in_policy = false;
 };
 
 /// The tasks that may be archived, discarded or trained again: active, not frozen, waiting for no
@@ -149,7 +159,9 @@ template <Backbone B>
     const bool is_default =
         policy.fallback == FallbackKind::default_task && policy.default_task == task.name;
     if (!task.active || task.frozen || !task.parts.empty() || is_default) continue;
-    TaskUse use{.task = task, .adapter_bytes = snapshot.handles()[t]->info().bytes};
+    TaskUse use{.task = task,
+                .adapter_bytes = snapshot.handles()[t]->info().bytes,
+                .is_in_policy = is_in_policy(policy, task.name)};
     const auto found = usage.find(task.name);
     if (found != usage.end()) use.usage = found->second;
     use.idle = use.usage.count == 0 ? std::numeric_limits<double>::infinity()
@@ -167,8 +179,8 @@ template <Backbone B>
                                          std::uint64_t decisions) {
   const bool kept =
       std::find(criteria.keep.begin(), criteria.keep.end(), use.task.name) != criteria.keep.end();
-  return !kept && decisions >= criteria.min_decisions && use.usage.count <= criteria.max_count &&
-         use.idle >= criteria.unused_seconds;
+  return !kept && !use.is_in_policy && decisions >= criteria.min_decisions &&
+         use.usage.count <= criteria.max_count && use.idle >= criteria.unused_seconds;
 }
 
 [[nodiscard]] inline Suggestion discard_suggestion(const TaskUse& use, std::uint64_t decisions) {
@@ -184,8 +196,9 @@ template <Backbone B>
 
 }  // namespace detail
 
-/// Pairs that merge_tasks can join and that reach the criteria, the most confused first. A task is
-/// in one of them at most: ask again after a merge. A balanced router joins none.
+/// Pairs that merge_tasks can join (under the name of that which the policy names, if one is) and
+/// that reach the criteria, the most confused first. A task is in one of them at most: ask again
+/// after a merge. A balanced router joins none.
 /// @throws ArgumentError  a criterion out of range; FileError, FormatError as task_pairs
 /// Cost: 2 d T^2 flops; adapters are loaded for the pairs that are confused enough alone.
 template <Backbone B>
@@ -195,9 +208,10 @@ template <Backbone B>
   std::vector<Suggestion> suggestions;
   if (learner.options().router.balanced || criteria.most == 0) return suggestions;
   auto moment = detail::pair_moment(learner);
+  const RoutingPolicy policy = learner.snapshot().policy();
   std::erase_if(moment.pairs, [&](const detail::PlacedPair& pair) {
     return pair.pair.confusion < criteria.min_confusion ||
-           !detail::can_merge(moment.tasks[pair.first], moment.tasks[pair.second]);
+           !detail::can_merge(moment.tasks[pair.first], moment.tasks[pair.second], policy);
   });
   detail::compare_adapters(moment);
   std::set<std::size_t> used;
@@ -225,8 +239,8 @@ template <Backbone B>
 /// Active tasks that queries hardly ask for: chosen at most max_count times, and not since
 /// unused_seconds, while the learner made min_decisions decisions and more. In order of their rows,
 /// the fewest first: what was learned from little is learned again at little cost. Frozen tasks,
-/// those that wait for a merge and the policy's default task are never among them; nor are archived
-/// ones, which someone chose to keep.
+/// those that wait for a merge and those that the policy names are never among them; nor are
+/// archived ones, which someone chose to keep.
 /// @throws ArgumentError  a criterion out of range
 template <Backbone B>
 [[nodiscard]] std::vector<Suggestion> suggest_discards(const ContinualLearner<B>& learner,

@@ -180,6 +180,11 @@ class DataWatch {
     if (from != to) forget_known(std::string(to));  // of a task of that name that is gone
     inspector_.rename_task(std::string(from), std::string(to));
   }
+  /// A join that is undone: what was learned stayed under the names of its parts.
+  void split(std::string_view name, std::string_view first, std::string_view second) {
+    const std::scoped_lock lock(mutex_);
+    inspector_.split_queries(std::string(name), std::string(first), std::string(second));
+  }
   /// Both tasks go on as one; labels of the second follow those of the first.
   /// @param first_labels  how many those are; 0: as many as were observed
   void join(std::string_view first, std::string_view second, std::string_view name,

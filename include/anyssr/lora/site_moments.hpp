@@ -60,6 +60,8 @@ void add_rows(const X& x, SiteMoment<S>& site) {
     const RowMajorMatrix<S> inside = x * site.basis;
     gram = gram_in_double(inside);
   }
+  expect<NonFiniteError>(gram.allFinite(), "the inputs of a site are too large to square in their ",
+                         "directions");
   if (site.moment.size() == 0) site.moment.setZero(gram.rows(), gram.cols());
   site.moment += Matrix<double>(gram.template selfadjointView<Eigen::Lower>());
   site.rows += x.rows();

@@ -222,6 +222,20 @@ class DataInspector {
     }
   }
 
+  /// Queries that chose a task go on as those of two, in the shares of the rows that these learned.
+  void split_queries(const std::string& task, const std::string& first, const std::string& second) {
+    const auto own = static_cast<double>(learned_or_none(first).features.rows);
+    const auto other = static_cast<double>(learned_or_none(second).features.rows);
+    const double share = own + other > 0 ? own / (own + other) : 0.5;
+    for (QueryWindow& window : state_.windows) {
+      const auto node = window.tasks.extract(task);
+      if (!node) continue;
+      const auto rows = static_cast<Index>(std::round(share * static_cast<double>(node.mapped())));
+      if (rows > 0) window.tasks[first] += rows;
+      if (rows < node.mapped()) window.tasks[second] += node.mapped() - rows;
+    }
+  }
+
   /// What was observed of two tasks goes on as of one, also under the name of either.
   /// @param first_labels  the labels 0, 1, ... of the second task count from here on
   /// @throws TaskError  where a name is empty, twice the same, or the new one has rows of its own
@@ -291,7 +305,7 @@ class DataInspector {
   }
 
   /// Names that stand for several tasks which were learned under their own: merges that wait. For
-  /// learned_to_now; not part of the state.
+  /// drift; not part of the state.
   void set_joins(std::map<std::string, std::vector<std::string>> joins) {
     joins_ = std::move(joins);
   }
@@ -325,7 +339,8 @@ class DataInspector {
     const std::size_t first = first_window_of_now();
     const QueryWindow before = windows_between(0, first);
     const QueryWindow now = windows_between(first, state_.windows.size());
-    return drift_between(before.features, before.tasks, now.features, now.tasks, options_.drift);
+    return drift_between(before.features, joined(before.tasks), now.features, joined(now.tasks),
+                         options_.drift);
   }
 
   /// All of the above at once.

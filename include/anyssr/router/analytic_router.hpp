@@ -113,7 +113,8 @@ class AnalyticRouter : public RouterTasks<S> {
   }
 
   /// Takes rows of a task out again, exactly (to round-off), without the others. The task stays,
-  /// also without rows; the temperature of the confidence stays as it was fitted.
+  /// also without rows. The temperature of the confidence and the counts of suggest_label_weight
+  /// stay as they were measured, until the last task is removed.
   /// @param labels  as the rows were learned with
   /// @param digest  what learn or extend returned for these rows: other rows are then refused
   /// @throws TaskError for an unknown name or more rows than the task has; otherwise as

@@ -83,7 +83,13 @@ class ReviewQueue {
     const std::scoped_lock lock(mutex_);
     for (ReviewItem<Input>& item : items_) {
       if (item.task == task) item.task = name;
-      std::replace(item.candidates.begin(), item.candidates.end(), std::string(task), name);
+      const auto own = std::find(item.candidates.begin(), item.candidates.end(), task);
+      if (own == item.candidates.end()) continue;
+      *own = name;
+      // a task that became one with another candidate stands where the better one did
+      const auto first = std::find(item.candidates.begin(), item.candidates.end(), name);
+      item.candidates.erase(std::remove(first + 1, item.candidates.end(), name),
+                            item.candidates.end());
     }
   }
 

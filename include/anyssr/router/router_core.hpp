@@ -196,6 +196,7 @@ class RouterCore {
       std::swap(rls_, next);
       throw;
     }
+    if (this->tasks().empty() && rls_.rows() == 0) label_weight_counts_ = {};
   }
 
   /// Mean task score of a task's rows, from the sums alone: C_t . W_t / n_t.
@@ -226,7 +227,8 @@ class RouterCore {
     }
     const RoutingParameters parameters{
         .label_weight = options_.label_weight,
-        .temperature = pooled_temperature(calibrations, temperature_),
+        .temperature =
+            pooled_temperature(calibrations, tasks.empty() ? default_temperature : temperature_),
         .residuals = ResidualQuantiles(calibrations, mean_scores, options_.label_weight)};
     table_ = std::make_shared<const RoutingTable<S>>(expansion_, rls_.weights(), std::move(tasks),
                                                      parameters, make_meter());
