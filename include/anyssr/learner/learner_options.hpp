@@ -27,7 +27,8 @@ struct LearnerOptions {
   SubspaceChoice subspace = SubspaceChoice::own;
   SubspaceOptions subspace_fit{.rank = 512};  ///< size of a task's subspace at a site
   LiftOptions lift;                           ///< for a plain backbone, which is lifted
-  std::optional<InspectorOptions> inspector;  ///< watches what is learned and asked; none: nothing
+  std::optional<InspectorOptions> inspector;  ///< watches what is learned and asked (a query counts
+                                              ///< for the task that scored best); none: nothing
   std::uint64_t seed = 0;  ///< with the task's name the seed of its adapter and its training:
                            ///< adapters do not depend on the order of tasks (but for `complement`)
 };

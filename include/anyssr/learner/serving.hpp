@@ -25,7 +25,9 @@
 
 namespace anyssr::inline v0 {
 
-/// How often a task was chosen, and how surely.
+/// How often a task was chosen, and how surely: whatever became of the query, it counts for the
+/// task that scored best. The second task of a blend and the default task of a fallback count
+/// nothing.
 struct TaskUsage {
   std::uint64_t count = 0;     ///< decisions that chose it
   std::uint64_t answered = 0;  ///< of these routed or blended: its adapter answered

@@ -13,7 +13,9 @@
 /// is known, and is not saved over, since what this version does not know would be lost. Unknown
 /// keys are ignored. Version 1.1 is written, with names in `must_understand`, where the state holds
 /// what 1.0 would misread: a task that is archived ("disabled") or waits for a merge ("merge"),
-/// rows of removed tasks ("removed_rows"), a policy other than the default ("policy").
+/// rows of removed tasks ("removed_rows"), a policy other than the default ("policy"); and without
+/// such a name where it holds what 1.0 would lose at its next save: frozen tasks, use, an
+/// inspector.
 
 #include <algorithm>
 #include <array>
@@ -244,6 +246,14 @@ inline void parse_serving(const JsonFields& fields, Manifest& manifest) {
   return names;
 }
 
+/// Whether version 1.0 would lose anything.
+[[nodiscard]] inline bool holds_more_than_1_0(const Manifest& manifest) {
+  const auto is_frozen = [](const auto* task) { return task->frozen; };
+  const auto tasks = with_parts(manifest.tasks);
+  return !names_to_understand(manifest).empty() || !manifest.usage.empty() ||
+         !manifest.inspector.empty() || std::any_of(tasks.begin(), tasks.end(), is_frozen);
+}
+
 }  // namespace detail
 
 /// @param place  for messages
@@ -283,7 +293,9 @@ inline void parse_serving(const JsonFields& fields, Manifest& manifest) {
   const std::string zeros = "sha256:" + std::string(detail::check_digits, '0');
   Json json{
       {"format", "anyssr-checkpoint"},
-      {"version", {detail::manifest_major, names.empty() ? 0 : detail::manifest_minor}},
+      {"version",
+       {detail::manifest_major,
+        detail::holds_more_than_1_0(manifest) ? detail::manifest_minor : 0}},
       {"must_understand", names},
       {"check", zeros},
       {"library", manifest.library},
