@@ -10,7 +10,7 @@
 ///                      digest keys and target energies
 ///                      + s (d^2 + d) where novelty is by the exact leverage
 ///                      + s b (d + 64/s), b = min(max(d/8, 256), 1024), with dense features
-///   router on disk     s (d (d + 1)/2 + d C) + 8 C + 448 T + (39 + n) C + (635 + 5 n) T + 4 kB,
+///   router on disk     s (d (d + 1)/2 + d C) + 8 C + 448 T + (39 + n) C + (595 + 5 n) T + 4 kB,
 ///                      each generation with its manifest; that before knows a task fewer
 ///   adapters, heads    numbers T times their bytes, and on disk a few JSON files a task; spans of
 ///                      earlier tasks (choice complement) count as adapters
