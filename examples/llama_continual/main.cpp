@@ -185,6 +185,7 @@ llama_continual::Answerer learn(const Arguments& arguments, const Options& optio
                                 const support::TextTokens& tokens) {
   support::expect_writable(arguments.json);
   support::expect_writable(arguments.report);
+  support::expect_apart(arguments.json, arguments.report);
   std::vector<Task> tasks =
       llama_continual::read_tasks(arguments.tasks, arguments.adapters, arguments.limits);
   std::vector<Task> stripped;

@@ -33,7 +33,9 @@ inline std::string escaped(std::string_view text, bool lines = false) {
 inline std::string number(double value, int digits) {
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "%.*f", digits, value);
-  return text.data();
+  const std::string_view found(text.data());
+  const bool is_zero = found.find_first_not_of("-0.") == std::string_view::npos;
+  return std::string(found.substr(is_zero && found.starts_with('-') ? 1 : 0));
 }
 
 /// "97.3&nbsp;%"

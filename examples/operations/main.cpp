@@ -68,6 +68,7 @@ void run(const Arguments& arguments, const CLI::App& app) {
                          options.max_risk, ", expected 0 to 1");
   support::expect_writable(arguments.json);
   support::expect_writable(arguments.page);
+  support::expect_apart(arguments.json, arguments.page);
   departments::Questions questions = arguments.clinc.empty()
                                          ? departments::read_jsonl(arguments.data)
                                          : departments::read_clinc(arguments.clinc);
@@ -85,6 +86,8 @@ void run(const Arguments& arguments, const CLI::App& app) {
   if (!options.quiet) operations::print_report(results);
   if (!arguments.json.empty()) operations::write_json(arguments.json, options, results);
   if (!arguments.page.empty()) operations::write_page(arguments.page, options, results);
+  anyssr::detail::expect<anyssr::FormatError>(results.log_verified,
+                                              "the audit log: ", results.log_problem);
 }
 
 }  // namespace

@@ -188,8 +188,10 @@ std::string changes_card(const Results& results) {
   };
   add(std::to_string(correction.corrected) + " corrections between " + pair,
       "routed right, these two", percent(correction.pair_before), percent(correction.pair_after));
-  add("", "routed right, all others", percent(correction.others_before),
-      percent(correction.others_after));
+  if (results.tasks.size() > 2) {
+    add("", "routed right, all others", percent(correction.others_before),
+        percent(correction.others_after));
+  }
   add("merge of " + pair, "department and intent right", percent(trial.accuracy_before),
       percent(trial.accuracy_merged));
   add("merge undone", "all decisions", "", trial.undone ? "as before" : "changed");

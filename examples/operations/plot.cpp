@@ -192,6 +192,8 @@ std::string heat_map(const std::string& title, const std::vector<std::string>& n
   const auto count = static_cast<double>(names.size());
   const double cell = std::min(48.0, (width - names_width - overhang) / count);
   const double high = std::min(34.0, cell);
+  // where the rows are lower than letters, every so many-th has its name; all have it in a tooltip
+  const auto named_every = static_cast<std::size_t>(std::ceil(15 / std::min(high, 0.82 * cell)));
   double low = 1;
   double most = 0;
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -206,9 +208,11 @@ std::string heat_map(const std::string& title, const std::vector<std::string>& n
     const std::string name = escaped(shortened(names[i], 19));
     const double y = head + high * static_cast<double>(i);
     const double x = names_width + cell * (static_cast<double>(i) + 0.5);
-    svg += text_at(names_width - 8, y + high / 2 + 4, "end", "tick", name);
-    svg += concat("<text class=\"tick\" transform=\"translate(", at(x), " ", at(head - 8),
-                  ") rotate(-55)\">", name, "</text>\n");
+    if (i % named_every == 0) {
+      svg += text_at(names_width - 8, y + high / 2 + 4, "end", "tick", name);
+      svg += concat("<text class=\"tick\" transform=\"translate(", at(x), " ", at(head - 8),
+                    ") rotate(-55)\">", name, "</text>\n");
+    }
     for (std::size_t j = 0; j < names.size(); ++j) {
       if (i == j) continue;
       const double shade = std::clamp((values[i][j] - low) / span, 0.0, 1.0);
@@ -219,7 +223,7 @@ std::string heat_map(const std::string& title, const std::vector<std::string>& n
                     escaped(names[j]), ": ", number(values[i][j], 3), "</title></rect>\n");
       if (cell < 32) continue;
       svg += text_at(left_edge + cell / 2, y + high / 2 + 4, "middle",
-                     shade > 0.5 ? "value strong" : "value", number(values[i][j], 2));
+                     shade > 0.62 ? "value strong" : "value", number(values[i][j], 2));
     }
   }
   const double foot = head + high * count + 14;

@@ -67,8 +67,10 @@ void print_changes(const Results& results) {
               correction.second.c_str());
   std::printf("  routed right, the pair     %.4f before, %.4f after\n", correction.pair_before,
               correction.pair_after);
-  std::printf("  routed right, all others   %.4f before, %.4f after\n", correction.others_before,
-              correction.others_after);
+  if (results.tasks.size() > 2) {
+    std::printf("  routed right, all others   %.4f before, %.4f after\n", correction.others_before,
+                correction.others_after);
+  }
   const TrialFigures& trial = results.trial;
   std::printf("the pair merged: accuracy %.4f before, %.4f merged; undone, all decisions are %s\n",
               trial.accuracy_before, trial.accuracy_merged,
@@ -117,13 +119,14 @@ Json by_coverage(const Results& results, const Value& value) {
 Json changes_json(const Results& results) {
   const CorrectionFigures& correction = results.correction;
   const TrialFigures& trial = results.trial;
+  const bool has_others = results.tasks.size() > 2;
   return {{"pair", {correction.first, correction.second}},
           {"corrections", correction.corrected},
           {"correction_seconds", correction.seconds},
           {"pair_accuracy_before", correction.pair_before},
           {"pair_accuracy_after", correction.pair_after},
-          {"others_accuracy_before", correction.others_before},
-          {"others_accuracy_after", correction.others_after},
+          {"others_accuracy_before", has_others ? Json(correction.others_before) : Json()},
+          {"others_accuracy_after", has_others ? Json(correction.others_after) : Json()},
           {"merge_accuracy_before", trial.accuracy_before},
           {"merge_accuracy_after", trial.accuracy_merged},
           {"merge_undone", trial.undone},

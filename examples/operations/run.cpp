@@ -454,6 +454,9 @@ class Run {
     results_.log_verified = found.ok() && log_.failed_writes() == 0;
     if (found.first_break) results_.log_problem = found.first_break->what;
     if (log_.failed_writes() > 0) results_.log_problem = log_.last_error();
+    if (!results_.log_verified && results_.log_problem.empty()) {
+      results_.log_problem = "its lines are not those that were written";
+    }
   }
 
   const Questions& questions_;

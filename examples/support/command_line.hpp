@@ -7,11 +7,12 @@
 #include <sys/resource.h>
 
 #include <anyssr/core/error.hpp>
+#include <anyssr/io/atomic_file.hpp>
 #include <anyssr/subspace/expansion.hpp>
-#include <cstdio>
-#include <fstream>
+#include <filesystem>
 #include <sstream>
 #include <string>
+#include <system_error>
 
 namespace support {
 
@@ -42,12 +43,29 @@ inline void expect_scalar(const std::string& name) {
 /// Refuses an output file before the work instead of after it.
 inline void expect_writable(const std::string& path) {
   if (path.empty()) return;
-  const std::string probe = path + ".part";
-  if (!std::ofstream(probe)) {
+  // the new file takes the name of what is there: of a device, nothing would be left
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  const bool is_taken =
+      std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
+  if (is_taken || std::filesystem::path(path).parent_path() == "/dev") {
+    throw anyssr::FormatError(path + ": is no regular file, expected one, or a new name");
+  }
+  try {
+    const anyssr::AtomicFile probe{std::filesystem::path(path)};  // leaves nothing behind
+  } catch (const anyssr::FileError&) {
     throw anyssr::FormatError(path +
                               ": cannot be written; does the folder exist, may you write there?");
   }
-  std::remove(probe.c_str());
+}
+
+/// Refuses two outputs of one name.
+inline void expect_apart(const std::string& json, const std::string& report) {
+  const auto plain = [](const std::string& path) {
+    return std::filesystem::path(path).lexically_normal();
+  };
+  if (json.empty() || plain(json) != plain(report)) return;
+  throw anyssr::ArgumentError("--json and --report are both " + json + ", expected two files");
 }
 
 /// Most memory that this process has held so far.

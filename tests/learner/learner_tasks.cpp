@@ -533,6 +533,28 @@ TEST_CASE("what waits for review follows the names of tasks", "[learner]") {
   CHECK(task_of_review() == "both of both");
 }
 
+TEST_CASE("a review that another thread resolved meanwhile is no error", "[learner]") {
+  auto learner = living_learner<double>();
+  const auto queue = std::make_shared<ReviewQueue<RowVector<double>>>();
+  std::uint64_t taken = 0;
+  learner.set_hooks({.audit =
+                         [&](const AuditEvent& event) {
+                           const auto* change = std::get_if<ChangeEvent>(&event);
+                           if (change != nullptr && taken != 0) queue->drop(taken);
+                         },
+                     .reviews = queue});
+  learner.set_policy({.name = "all", .min_margin = 1000});
+  const auto queries = point_task<double>(1, 10, small_dim, 5, 70).inputs;
+  (void)learner.predict(std::span(queries).first(3));
+  const auto waiting = queue->list();
+  taken = waiting[0].request;
+  learner.correct_reviews({{waiting[0].request, "task-1"}, {waiting[1].request, "task-1"}});
+  taken = waiting[2].request;
+  CHECK(learner.correct_review(waiting[2].request, "task-1").task == "task-1");
+  CHECK(queue->size() == 0);
+  CHECK(learner.tasks()[1].rows == 27);
+}
+
 TEST_CASE("reviews without a queue are refused", "[learner][error]") {
   auto learner = living_learner<double>(1);
   const std::string message = "there is no review queue: set ServingHooks::reviews";
@@ -768,15 +790,37 @@ TEST_CASE("a head of other classes than the router's labels comes second", "[lea
   CHECK(learner.tasks()[0].labels == 5);
 }
 
-TEST_CASE("a name that is given again brings no use with it", "[learner]") {
+TEST_CASE("a waiting merge is named by the key it waits under", "[learner]") {
   auto learner = living_learner<double>();
+  const auto waiting = [&]() -> const std::string& { return learner.merged().begin()->first; };
+  const std::string name = "a name that needs memory of its own";
+  learner.merge_tasks("task-0", "task-1", name + " before");
+  learner.rename_task(waiting(), name);
+  CHECK(learner.merged().begin()->first == name);
+  learner.undo_merge(waiting());
+  learner.merge_tasks("task-0", "task-1", name);
+  learner.commit_merge(waiting());
+  CHECK(learner.tasks()[0].name == name);
+  CHECK(learner.merged().empty());
+}
+
+TEST_CASE("a name that is given again brings no use with it", "[learner]") {
+  LearnerOptions options = small_learner_options();
+  options.inspector = InspectorOptions{};
+  auto learner = small_learner<double>(options);
+  learn_small_tasks<double>(learner, 0, 3);
   const auto old = learner.snapshot();
   learner.remove_task("task-2");
   (void)old.predict(small_task<double>(2).inputs);
   REQUIRE(learner.usage().count("task-2") == 1);
   SECTION("by a new name") { learner.rename_task("task-1", "task-2"); }
   SECTION("by a merge") { learner.merge_tasks("task-0", "task-1", "task-2"); }
+  SECTION("by learning") { learn_small_tasks<double>(learner, 2, 3); }
   CHECK(learner.usage().count("task-2") == 0);
+  const auto state = learner.inspector()->state();
+  for (const QueryWindow& window : state.windows) {
+    CHECK(window.tasks == std::map<std::string, Index>{{"", window.features.rows}});
+  }
 }
 
 TEST_CASE("an undone merge gives its queries back to both parts", "[learner]") {

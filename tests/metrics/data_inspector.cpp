@@ -487,7 +487,7 @@ TEST_CASE("observations that are refused change nothing", "[metrics][error]") {
         }) == "labels have 2 entries, expected 3, one a row");
   CHECK(message_of<ArgumentError>([&] {
           inspector.observe_learned("a", x, Labels{1, 2, -3});
-        }) == "labels hold -3, expected 0 or more");
+        }) == "labels hold -3, expected 0..9007199254740992");
   CHECK(message_of<ShapeError>([&] {
           inspector.observe_learned("a", Matrix<double>(x.leftCols(9)));
         }) == "features are 3 x 9, expected n x 10");

@@ -106,6 +106,14 @@ TEST_CASE("a full queue refuses what is new and counts it", "[router]") {
   CHECK(queue.refused() == 2);
 }
 
+TEST_CASE("a request that is dropped waits no more", "[router]") {
+  ReviewQueue<std::string> queue;
+  const auto request = queue.add(waiting("a"));
+  CHECK(queue.drop(*request));
+  CHECK_FALSE(queue.drop(*request));
+  CHECK(queue.size() == 0);
+}
+
 TEST_CASE("what waits follows the new name of a task", "[router]") {
   ReviewQueue<std::string> queue;
   queue.add(waiting("a"));

@@ -91,6 +91,13 @@ TEST_CASE("a confidence below its threshold goes to review", "[router]") {
   CHECK(outcome_of(policy, sure_of_first(0.799, 0.1)) == RoutingOutcome::review);
 }
 
+TEST_CASE("the only task needs no margin", "[router]") {
+  RoutingDecision decision = sure_of_first(1, -0.5);  // its score, where there is no runner-up
+  decision.runner_up = -1;
+  CHECK(outcome_of({}, decision) == RoutingOutcome::routed);
+  CHECK(outcome_of({.min_margin = 0.1}, decision) == RoutingOutcome::review);
+}
+
 TEST_CASE("a margin below its threshold goes to review", "[router]") {
   const RoutingPolicy policy{.min_margin = 0.25};
   CHECK(outcome_of(policy, sure_of_first(0.9, 0.25)) == RoutingOutcome::routed);

@@ -229,6 +229,18 @@ TEST_CASE("the quantile at a coverage is raised as conformal prediction asks", "
   }
 }
 
+TEST_CASE("a task counts by the rows it learned, not by those it was calibrated on", "[router]") {
+  std::vector<TaskCalibration> tasks(2);
+  tasks[0].rows = 100;
+  tasks[0].residuals.fill(1.5);
+  tasks[1].rows = 900;
+  tasks[1].residuals.fill(0.5);
+  const std::vector<double> scores(2, 0.0);
+  CHECK(std::abs(ResidualQuantiles(tasks, scores, 1).at(0.8) - 0.5) < 1e-9);
+  const std::vector<double> rows{900, 900};
+  CHECK(std::abs(ResidualQuantiles(tasks, scores, 1, rows).at(0.8) - 1.5) < 1e-9);
+}
+
 TEST_CASE("a coverage near 1 is kept up to the largest residual", "[router]") {
   constexpr Index rows = 30000;
   const std::vector<double> residuals = random_residuals(rows, 0, 9);

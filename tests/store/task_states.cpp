@@ -370,4 +370,9 @@ TEST_CASE("rows learned before anything was watched are unlearned by the router 
   const auto learned = watched.inspector()->state().learned;
   CHECK(learned.count("task-0") == 0);
   CHECK(learned.at("task-1").features.rows == 1);
+  const auto more = point_task<double>(0, 4, small_dim, 5, 70);
+  watched.extend_task("task-0", more.inputs, more.labels);  // now a part of it is watched
+  watched.correct(rows.inputs[5], "task-1", Index{1},
+                  std::pair{std::string("task-0"), rows.labels[5]});
+  CHECK(watched.inspector()->state().learned.at("task-0").features.rows == 4);
 }

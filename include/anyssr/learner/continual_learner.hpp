@@ -218,8 +218,7 @@ class ContinualLearner : public LearnerTasks<B> {
     handles.push_back(std::make_shared<const AdapterHandle<Scalar>>(std::move(adapter)));
     commit(std::move(handles), [&] {
       change();
-      // of a removed task of that name, for which an old snapshot may have counted
-      this->usage_->erase(router_.tasks().back().name);
+      this->forget_bearer(router_.tasks().back().name);
     });
   }
 };

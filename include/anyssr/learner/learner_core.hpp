@@ -84,7 +84,7 @@ class LearnerCore {
   [[nodiscard]] const AnalyticRouter<Scalar>& router() const noexcept { return router_; }
   /// True where a change failed half-way and nothing could undo it: a factorisation without
   /// RouterOptions::rollback_copy, or no memory left to publish. The last snapshot goes on serving;
-  /// changes and saves are refused.
+  /// changes of the router and saves are refused.
   [[nodiscard]] bool is_poisoned() const noexcept { return router_.is_poisoned() || is_torn_; }
   /// The spans of the tasks learned, by site; empty but for the choice `complement`.
   [[nodiscard]] const TaskSubspaces<Scalar>& subspaces() const noexcept { return subspaces_; }
@@ -155,8 +155,13 @@ class LearnerCore {
 
   /// Whom predictions and changes tell from now on. Hooks are not part of a saved state.
   void set_hooks(Hooks hooks) {
-    hooks_ = std::move(hooks);
-    republish();
+    Hooks before = std::exchange(hooks_, std::move(hooks));
+    try {
+      republish();
+    } catch (...) {
+      hooks_ = std::move(before);
+      throw;
+    }
   }
   [[nodiscard]] const Hooks& hooks() const noexcept { return hooks_; }
 
@@ -287,6 +292,13 @@ class LearnerCore {
   }
   void watch_learned(std::string_view task, const LearnedSums& sums) {
     if (watch_) watch_->add(task, sums);
+  }
+
+  /// A name that a task had which is gone brings no use and no queries to the next one: an old
+  /// snapshot may have counted for it since.
+  void forget_bearer(std::string_view name) {
+    usage_->erase(name);
+    if (watch_) watch_->forget_queries(name);
   }
 
   void expect_not_torn() const {

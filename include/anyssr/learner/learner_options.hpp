@@ -66,7 +66,8 @@ struct TaskSummary {
   std::map<std::string, std::string> metadata = {};
 };
 
-/// Bytes in memory, the backbone excluded.
+/// Bytes in memory, the backbone excluded; adapters that a store loads on demand count as if all
+/// were loaded.
 struct StorageReport {
   std::size_t router_bytes = 0;
   std::size_t subspace_bytes = 0;               ///< spans of earlier tasks (choice complement)

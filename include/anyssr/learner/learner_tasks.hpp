@@ -65,16 +65,16 @@ class LearnerTasks : public LearnerCore<B> {
   }
 
   /// @throws TaskError  for an unknown name, or a new one that is empty or taken, or in the policy
-  void rename_task(std::string_view name, std::string_view new_name) {
+  void rename_task(std::string_view old_name, std::string_view new_name) {
+    const std::string name(old_name);  // it may stand in a table or map that changes
     expect_known(name);
     if (name != new_name) expect_not_in_policy(name);
-    const auto before = state_.load();  // a name may stand in its table
     const bool waits = !task_named(name).parts.empty();
     const bool is_part = detail::is_name_held(task_named(name).parts, new_name);
     commit(handles(), [&] {  // what is saved changes at once
       router_.rename(name, new_name);
       rename_merged(name, new_name);
-      if (name != new_name && !is_part) usage_->erase(new_name);  // of a task that is gone
+      if (name != new_name && !is_part) this->forget_bearer(new_name);
       usage_->join(name, new_name);
       if (watch_) watch_->rename(name, new_name, waits);
       rename_in_queue(name, new_name);
@@ -199,7 +199,10 @@ class LearnerTasks : public LearnerCore<B> {
                                                .target = target,
                                                .id = item.query};
     correct(std::span(&correction, 1));
-    return queue().correct(request, std::string(right_task));
+    (void)queue().drop(request);  // another thread may have resolved it meanwhile
+    return {.item = item,
+            .task = correction.right_task,
+            .is_corrected = correction.right_task != item.task};
   }
 
   /// The same of many requests at once, in one change.
@@ -212,7 +215,7 @@ class LearnerTasks : public LearnerCore<B> {
           {.query = std::move(item.input), .right_task = task, .id = std::move(item.query)});
     }
     correct(corrections);
-    for (const auto& [request, task] : right_tasks) (void)queue().correct(request, task);
+    for (const auto& [request, task] : right_tasks) (void)queue().drop(request);
   }
 
   /// Compresses the adapters to a budget of bytes, ranks chosen by singular values across sites and
@@ -284,7 +287,7 @@ class LearnerTasks : public LearnerCore<B> {
     commit(std::move(next), [&] {
       router_ = std::move(joined);
       merged_ = std::move(merged);
-      if (name != first && name != second) usage_->erase(name);  // of a task that is gone
+      if (name != first && name != second) this->forget_bearer(name);
     });
     tell({.event = "merge_tasks", .task = name, .source = first, .second_source = second});
     return std::move(report);  // a part of a pair: else a copy
@@ -293,9 +296,9 @@ class LearnerTasks : public LearnerCore<B> {
   /// The merge stands; both originals are gone, and their counts of use and data are its own.
   /// @throws TaskError  where the task waits for no merge or is frozen;  FileError, FormatError
   ///         where an inspector counts labels, and the first adapter must be loaded and cannot be
-  void commit_merge(std::string_view name) {
+  void commit_merge(std::string_view given_name) {
+    const std::string name(given_name);  // it may stand in a table or map that changes
     const std::vector<RoutedTask> parts = task_named(name).parts;
-    const auto before = state_.load();  // a name may stand in its table
     const Index first_labels = watch_ ? labels_of_first(name) : 0;
     commit(handles(), [&] {
       router_.commit_join(name);
@@ -314,16 +317,16 @@ class LearnerTasks : public LearnerCore<B> {
   /// counting as the first one's, or as that of the part whose name it had; the inspector's queries
   /// likewise, but for a name of its own in the shares of the rows that both learned.
   /// @throws TaskError  where the task waits for no merge or is frozen
-  void undo_merge(std::string_view name) {
+  void undo_merge(std::string_view given_name) {
+    const std::string name(given_name);  // it may stand in a table or map that changes
     const std::vector<RoutedTask> parts = task_named(name).parts;
     const bool is_part = detail::is_name_held(parts, name);
     if (!is_part) expect_not_in_policy(name);
-    const auto before = state_.load();  // a name may stand in its table
     Handles next = handles();
     AnalyticRouter<Scalar> undone = router_;
     undone.undo_join(name);
     const auto at = next.begin() + static_cast<std::ptrdiff_t>(*router_.find(name));
-    const Handles originals = merged_.at(std::string(name));
+    const Handles originals = merged_.at(name);
     *at = originals[0];
     next.insert(at + 1, originals[1]);
     commit(std::move(next), [&] {
@@ -352,6 +355,7 @@ class LearnerTasks : public LearnerCore<B> {
     std::vector<Index> labels;    ///< empty for a task without labels
     std::vector<Index> observed;  ///< for the inspector, as learn_task and extend_task do
     LearnedSums sums;             ///< likewise
+    Index known_rows = 0;         ///< of the task before
   };
   using CorrectedRows = std::map<std::string, TaskRows>;
 
@@ -368,6 +372,7 @@ class LearnerTasks : public LearnerCore<B> {
                CorrectedRows& to) const {
     TaskRows& rows = to[task];
     rows.inputs.push_back(query);
+    rows.known_rows = task_named(task).rows;
     const bool labelled = !task_named(task).label_columns.empty();
     std::vector<Index> label;
     if (target && (labelled || !options_.router.label_columns)) {
@@ -387,7 +392,7 @@ class LearnerTasks : public LearnerCore<B> {
 
   void watch_corrected(const CorrectedRows& unlearned, const CorrectedRows& learned) {
     if (!watch_) return;
-    for (const auto& [task, rows] : unlearned) watch_->take(task, rows.sums);
+    for (const auto& [task, rows] : unlearned) watch_->take(task, rows.sums, rows.known_rows);
     for (const auto& [task, rows] : learned) watch_->add(task, rows.sums);
   }
 

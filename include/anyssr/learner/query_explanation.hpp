@@ -73,6 +73,7 @@ inline void keep_largest(std::vector<NamedPush>& pushes, Index count) {
 template <AdaptableBackbone B>
 [[nodiscard]] QueryExplanation explain(const Snapshot<B>& snapshot, const typename B::Input& query,
                                        Index rivals = 2, Index pushes = 10) {
+  detail::expect(pushes >= 0, "pushes is ", pushes, ", expected 0 or more");
   const std::span<const typename B::Input> inputs(&query, 1);
   const auto trunk = snapshot.backbone().trunk(inputs);
   const auto& features = snapshot.backbone().features(trunk);

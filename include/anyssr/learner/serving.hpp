@@ -161,10 +161,18 @@ class DataWatch {
     const std::scoped_lock lock(mutex_);
     inspector_.add_learned(std::string(task), sums);
   }
-  /// Rows that were learned before anything was watched are passed over.
-  void take(std::string_view task, const LearnedSums& sums) {
+  /// Passed over where not all of the task was watched: the rows may be among the others.
+  /// @param rows  that the task has learned
+  void take(std::string_view task, const LearnedSums& sums, Index rows) {
     const std::scoped_lock lock(mutex_);
+    const auto found = inspector_.state().learned.find(std::string(task));
+    if (found == inspector_.state().learned.end() || found->second.features.rows != rows) return;
     (void)inspector_.take_learned(std::string(task), sums);
+  }
+  /// A task that is gone gives its name to another: the queries that it got are of none.
+  void forget_queries(std::string_view task) {
+    const std::scoped_lock lock(mutex_);
+    inspector_.rename_queries(std::string(task), "");
   }
   void observe_outcomes(const std::map<std::string, std::vector<std::string>>& groups,
                         std::span<const std::uint8_t> correct) {

@@ -100,8 +100,11 @@ void add_adapter(const Adapter<S>& adapter, StorageShape& shape) {
 }  // namespace detail
 
 /// Sizes of the router and, on average over its tasks, of labels, adapters, heads, spans and what
-/// the inspector has. What only the caller knows stays 0: queries and bytes of the log, bytes of
-/// the model and of replay.
+/// the inspector has. They are of a learner that goes on learning (one that was just loaded has
+/// made no buffer for rows yet) and is saved after each task: a first save has one generation,
+/// adapters that were just replaced stay for the generation before, and equal ones are stored once.
+/// What only the caller knows stays 0: queries and bytes of the log, bytes of the model and of
+/// replay.
 /// @throws FileError, FormatError  where an adapter must be loaded for it and cannot
 template <class Learner>
 [[nodiscard]] StorageShape storage_shape(const Learner& learner) {

@@ -415,7 +415,8 @@ class DataInspector {
 
   static void add_labels(std::span<const Index> labels, std::map<Index, Index>& counts) {
     for (const Index label : labels) {
-      detail::expect(label >= 0, "labels hold ", label, ", expected 0 or more");
+      detail::expect(label >= 0 && label <= detail::most_inspected_rows, "labels hold ", label,
+                     ", expected 0..", detail::most_inspected_rows);
       ++counts[label];
     }
   }

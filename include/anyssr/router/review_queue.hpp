@@ -108,6 +108,13 @@ class ReviewQueue {
     return take(at, std::move(task));
   }
 
+  /// The item leaves the queue, whatever is right.
+  /// @return false where no such request waits
+  bool drop(std::uint64_t request) {
+    const std::scoped_lock lock(mutex_);
+    return std::erase_if(items_, [&](const auto& item) { return item.request == request; }) > 0;
+  }
+
   /// Another task is the right one: the item leaves the queue. Whoever owns the router teaches it.
   /// @throws ArgumentError  where no such request waits, or the task is empty
   ReviewedItem<Input> correct(std::uint64_t request, std::string task) {

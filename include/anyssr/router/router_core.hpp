@@ -221,15 +221,17 @@ class RouterCore {
     expect_not_poisoned();
     std::vector<TaskCalibration> calibrations;
     std::vector<double> mean_scores;
+    std::vector<double> rows;
     for (const RoutedTask& task : tasks) {
       calibrations.push_back(task.calibration);
       mean_scores.push_back(mean_score(task));
+      rows.push_back(static_cast<double>(task.rows));
     }
     const RoutingParameters parameters{
         .label_weight = options_.label_weight,
         .temperature =
             pooled_temperature(calibrations, tasks.empty() ? default_temperature : temperature_),
-        .residuals = ResidualQuantiles(calibrations, mean_scores, options_.label_weight)};
+        .residuals = ResidualQuantiles(calibrations, mean_scores, options_.label_weight, rows)};
     table_ = std::make_shared<const RoutingTable<S>>(expansion_, rls_.weights(), std::move(tasks),
                                                      parameters, make_meter());
     temperature_ = parameters.temperature;

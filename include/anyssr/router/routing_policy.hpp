@@ -154,7 +154,9 @@ class PolicyTable {
     }
     const TaskThresholds& least = thresholds_[static_cast<std::size_t>(decision.task)];
     const bool sure =
-        decision.confidence >= least.min_confidence && decision.margin >= least.min_margin &&
+        decision.confidence >= least.min_confidence &&
+        // without a runner-up the margin is the score itself, which may be below 0
+        (least.min_margin == 0 || decision.margin >= least.min_margin) &&
         (policy_.coverage <= 0 || candidate_count(decision) <= policy_.max_candidates);
     if (sure) {
       decision.outcome = RoutingOutcome::routed;

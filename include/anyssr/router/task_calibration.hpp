@@ -201,7 +201,7 @@ struct CarriedResidual {
 
 }  // namespace detail
 
-/// Residuals of all tasks together, weighted by their rows, as they would be today.
+/// Residuals of all tasks together, weighted by the tasks' rows, as they would be today.
 class ResidualQuantiles {
  public:
   ResidualQuantiles() = default;
@@ -209,8 +209,11 @@ class ResidualQuantiles {
   /// @param calibrations  one a task; those without rows are left out
   /// @param mean_scores   m_t of today, one a task
   /// @param label_weight  w
+  /// @param task_rows     rows that each task learned, of which some were calibrated on: what it
+  ///                      counts; none: as many as were
   ResidualQuantiles(std::span<const TaskCalibration> calibrations,
-                    std::span<const double> mean_scores, double label_weight) {
+                    std::span<const double> mean_scores, double label_weight,
+                    std::span<const double> task_rows = {}) {
     const double top = detail::residual_top(label_weight);
     std::vector<std::array<double, residual_levels>> sketches;
     std::vector<double> weights;
@@ -219,8 +222,9 @@ class ResidualQuantiles {
       if (task.rows == 0) continue;
       sketches.push_back(
           detail::carry_residuals(task.residuals, task.mean_score - mean_scores[t], top));
-      weights.push_back(static_cast<double>(task.rows));
-      rows_ += weights.back();
+      const auto rows = static_cast<double>(task.rows);
+      weights.push_back(task_rows.empty() ? rows : std::max(rows, task_rows[t]));
+      rows_ += rows;
     }
     if (rows_ > 0) pooled_ = detail::pooled_sketch(sketches, weights);
   }
