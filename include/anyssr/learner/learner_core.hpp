@@ -143,26 +143,12 @@ class LearnerCore {
   /// @throws ArgumentError, TaskError  as PolicyTable; the policy of before stays
   void set_policy(RoutingPolicy policy) {
     (void)PolicyTable(policy, *router_.table());
-    RoutingPolicy before = std::exchange(policy_, std::move(policy));
-    try {
-      republish();
-    } catch (...) {
-      policy_ = std::move(before);
-      throw;
-    }
+    republish_with(policy_, std::move(policy));
   }
   [[nodiscard]] const RoutingPolicy& policy() const noexcept { return policy_; }
 
   /// Whom predictions and changes tell from now on. Hooks are not part of a saved state.
-  void set_hooks(Hooks hooks) {
-    Hooks before = std::exchange(hooks_, std::move(hooks));
-    try {
-      republish();
-    } catch (...) {
-      hooks_ = std::move(before);
-      throw;
-    }
-  }
+  void set_hooks(Hooks hooks) { republish_with(hooks_, std::move(hooks)); }
   [[nodiscard]] const Hooks& hooks() const noexcept { return hooks_; }
 
   /// Use by task since the learner was made, across saves.
@@ -323,12 +309,19 @@ class LearnerCore {
     }
   }
 
-  /// The same state under another policy or other hooks.
-  void republish() {
+  /// The same state under another policy or other hooks; where that fails, under those of before.
+  template <class T>
+  void republish_with(T& part, T value) {
     expect_not_torn();
     const std::scoped_lock lock(change_mutex_);
-    const auto now = state_.load();
-    state_.store(make_snapshot(now->handles(), now->generation()));
+    std::swap(part, value);
+    try {
+      const auto now = state_.load();
+      state_.store(make_snapshot(now->handles(), now->generation()));
+    } catch (...) {
+      std::swap(part, value);
+      throw;
+    }
   }
 
   [[nodiscard]] std::shared_ptr<const Snapshot<Adaptable>> make_snapshot(

@@ -258,10 +258,11 @@ class LearnerTasks : public LearnerCore<B> {
   /// The router joins them exactly; one adapter is made of both. The originals are kept until
   /// commit_merge, and undo_merge brings them back bit for bit.
   /// @param name  of the merged task; may be that of one of both
-  /// @throws TaskError, ArgumentError  as RouterTasks::join;  ShapeError, ArgumentError for
-  /// adapters
-  ///         that cannot become one (sites of two shapes; a first head that has other classes than
-  ///         the router has labels of its task);  the learner is then as it was
+  /// @throws TaskError, ArgumentError    as RouterTasks::join
+  /// @throws ShapeError, ArgumentError   for adapters that cannot become one: sites of two shapes,
+  /// a
+  ///         first head of other classes than the router has labels of its task
+  /// The learner is then as it was.
   MergeReport merge_tasks(std::string_view first, std::string_view second, std::string_view name,
                           const MergeOptions<Input>& merge_options = {}) {
     expect_known(first);
