@@ -104,8 +104,8 @@ void add_adapter(const Adapter<S>& adapter, StorageShape& shape) {
 /// made no buffer for rows yet) and is saved after each task: a first save has one generation,
 /// adapters that were just replaced stay for the generation before, and equal ones are stored once.
 /// Names above 80 bytes and thresholds of a policy for every task add 1 to 3 % on disk that are not
-/// counted. What only the caller knows stays 0: queries and bytes of the log, bytes of the model and of
-/// replay.
+/// counted. What only the caller knows stays 0: queries and bytes of the log, bytes of the model
+/// and of replay.
 /// @throws FileError, FormatError  where an adapter must be loaded for it and cannot
 template <class Learner>
 [[nodiscard]] StorageShape storage_shape(const Learner& learner) {
