@@ -37,7 +37,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/random.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What a text is cut into. Measured on 150 intents (CLINC150): words and characters are both
 /// needed, 1024 buckets are too few, and pairs add 2 points of accuracy.
@@ -305,4 +305,4 @@ static_assert(Backbone<TextHashingBackbone<float>> && Backbone<TextHashingBackbo
 static_assert(FingerprintedBackbone<TextHashingBackbone<float>>);
 static_assert(NamesFeatures<TextHashingBackbone<float>>);
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -23,7 +23,9 @@
 #include <utility>
 #include <vector>
 
-namespace anyssr::inline v0 {
+#include "anyssr/core/abi.hpp"
+
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 struct CodePoint {
@@ -178,4 +180,4 @@ class WordSplitter {
 };
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -15,7 +15,7 @@
 
 #include "anyssr/core/types.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A task and its score, largest first in a list.
 struct ScoredTask {
@@ -67,4 +67,4 @@ using AuditEvent = std::variant<RouteEvent, ChangeEvent>;
 /// Takes every event, from any thread. It throws nothing: a failed write never fails a prediction.
 using AuditSink = std::function<void(const AuditEvent&)>;
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

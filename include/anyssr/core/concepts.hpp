@@ -13,7 +13,7 @@
 
 #include "anyssr/core/types.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 template <class S>
 concept RealScalar = std::same_as<S, float> || std::same_as<S, double>;
@@ -70,4 +70,4 @@ concept NamesFeatures = requires(const B& backbone, const typename B::Input& inp
   { backbone.feature_parts(input) } -> std::convertible_to<std::vector<FeaturePart>>;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -15,7 +15,7 @@
 
 #include "anyssr/core/types.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Base of everything that the library throws.
 class Error : public std::runtime_error {
@@ -148,4 +148,4 @@ inline void expect_positive(std::string_view name, double value) {
 }
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -10,7 +10,7 @@
 
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// How far a piece of work is.
 struct Progress {
@@ -35,4 +35,4 @@ inline void report(const ProgressCallback& callback, const Progress& progress) {
 }
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -21,7 +21,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Philox4x32-10: 128 random bits for a 128-bit counter and a 64-bit key.
 [[nodiscard]] constexpr std::array<std::uint32_t, 4> philox(
@@ -190,4 +190,4 @@ template <RealScalar S, int Order = Eigen::ColMajor>
   return mix_bits(hash);
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

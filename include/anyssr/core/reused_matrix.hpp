@@ -14,7 +14,7 @@
 
 #include "anyssr/core/types.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// A row-major matrix whose memory only grows. Its numbers are not kept by `resize`.
 template <class S>
@@ -114,4 +114,4 @@ class Pool {
   std::size_t made_ = 0;
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -19,7 +19,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/random.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Sums the hashes of the rows of one batch.
 template <RealScalar S>
@@ -95,4 +95,4 @@ class RowDigest {
   std::vector<std::uint64_t> rows_;
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

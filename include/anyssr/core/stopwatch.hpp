@@ -6,7 +6,9 @@
 
 #include <chrono>
 
-namespace anyssr::inline v0::detail {
+#include "anyssr/core/abi.hpp"
+
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 class Stopwatch {
  public:
@@ -18,4 +20,4 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

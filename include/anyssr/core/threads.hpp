@@ -15,7 +15,7 @@
 
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Number of threads that an option means: itself, or the hardware's for 0.
 /// @throws ArgumentError  below 0
@@ -79,4 +79,4 @@ void parallel_for(int threads, Index count, Body&& body) {
   failure.rethrow();
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -7,12 +7,9 @@
 #include <Eigen/Core>
 #include <Eigen/SparseCore>
 
-#if EIGEN_VERSION_AT_LEAST(3, 4, 0)
-#else
-#error "anyssr needs Eigen 3.4.0 or newer"
-#endif
+#include "anyssr/core/abi.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 using Eigen::Index;
 
@@ -32,4 +29,4 @@ using RowVector = Eigen::Matrix<Scalar, 1, Eigen::Dynamic>;
 template <class Scalar>
 using SparseRows = Eigen::SparseMatrix<Scalar, Eigen::RowMajor>;
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -22,7 +22,7 @@
 
 #include "anyssr/io/file_descriptor.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A file in the making. Until `commit` has returned, the target stays as it was; without it,
 /// nothing of the new file is left behind.
@@ -124,4 +124,4 @@ class AtomicFile {
   bool renamed_ = false;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

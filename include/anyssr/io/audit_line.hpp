@@ -32,7 +32,7 @@
 #include "anyssr/io/sha256.hpp"
 #include "anyssr/io/utf8.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 inline constexpr std::size_t max_audit_line_bytes = std::size_t{64} << 10;  // with its \n
 
@@ -362,4 +362,4 @@ class AuditLineBuilder {
   std::string buffer_ = "\n";
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -17,7 +17,7 @@
 
 #include "anyssr/io/file_descriptor.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Held as long as it lives. A child made by fork holds it too, until it ends or calls exec.
 class AuditLock {
@@ -53,4 +53,4 @@ class AuditLock {
   FileDescriptor file_;
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

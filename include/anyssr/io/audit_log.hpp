@@ -48,7 +48,7 @@
 #include "anyssr/io/file_descriptor.hpp"
 #include "anyssr/io/regular_file.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct AuditLogOptions {
   /// At least 1. A line that would make a file larger begins the next file, but where it is the
@@ -363,4 +363,4 @@ class AuditLog {
   std::shared_ptr<detail::AuditWriter> writer_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

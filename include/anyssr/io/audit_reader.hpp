@@ -30,7 +30,7 @@
 #include "anyssr/io/json_fields.hpp"
 #include "anyssr/io/regular_file.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A whole line of an audit log.
 struct AuditRecord {
@@ -257,4 +257,4 @@ AuditReading read_audit(const std::filesystem::path& path, Visitor&& visitor) {
   return reading;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -26,7 +26,7 @@
 #include "anyssr/io/audit_line.hpp"
 #include "anyssr/io/audit_reader.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 enum class AuditBreakKind {
   changed,    ///< the line is not the one that the next line was written after
@@ -203,4 +203,4 @@ class AuditChain {
   return chain.finish();
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -26,7 +26,7 @@
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/regex_program.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 class BoundedRegex {
@@ -127,4 +127,4 @@ class BoundedRegex {
 };
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

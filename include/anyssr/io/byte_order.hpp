@@ -11,7 +11,9 @@
 #include <span>
 #include <type_traits>
 
-namespace anyssr::inline v0 {
+#include "anyssr/core/abi.hpp"
+
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 template <class T>
@@ -31,4 +33,4 @@ void swap_if_big_endian(std::span<T> values) noexcept {
 }
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -28,7 +28,7 @@
 #include <immintrin.h>
 #endif
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// table[n][b]: what byte b does to the remainder when n more bytes follow.
@@ -142,4 +142,4 @@ class Crc32c {
   return checksum.hex();
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -22,7 +22,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Names as in the files.
 enum class Dtype : std::uint8_t {
@@ -179,4 +179,4 @@ template <TensorScalar T>
   return is_signed ? Dtype::I8 : Dtype::U8;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -24,7 +24,7 @@
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/utf8.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Objects keep the order of the file.
 using Json = nlohmann::ordered_json;
@@ -192,4 +192,4 @@ inline void expect_json_bytes(std::string_view text, std::string_view place) {
   return parse_json(RegularFile(path).read_text(max_bytes), path.string());
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

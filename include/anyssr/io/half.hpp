@@ -17,7 +17,7 @@
 
 #include "anyssr/core/concepts.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// The 16-bit pattern with Exponent and Mantissa bits that is nearest to `value`.
@@ -89,4 +89,4 @@ template <RealScalar S>
   return std::bit_cast<float>(std::uint32_t{bits} << 16);
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

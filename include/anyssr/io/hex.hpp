@@ -9,7 +9,9 @@
 #include <string>
 #include <string_view>
 
-namespace anyssr::inline v0 {
+#include "anyssr/core/abi.hpp"
+
+namespace anyssr::inline ANYSSR_ABI {
 
 [[nodiscard]] inline std::string to_hex(std::span<const std::byte> bytes) {
   constexpr std::string_view digits = "0123456789abcdef";
@@ -22,4 +24,4 @@ namespace anyssr::inline v0 {
   return text;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -18,7 +18,7 @@
 #include "anyssr/core/types.hpp"
 #include "anyssr/io/guarded_json.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// A view: the value must outlive it.
 class JsonFields {
@@ -107,4 +107,4 @@ class JsonFields {
   return text;
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

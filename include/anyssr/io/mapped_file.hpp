@@ -24,7 +24,7 @@
 #include "anyssr/io/file_descriptor.hpp"
 #include "anyssr/io/regular_file.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A mapped regular file, read-only. It moves and does not copy; const calls may come from several
 /// threads.
@@ -83,4 +83,4 @@ class MappedFile {
   std::span<std::byte> bytes_;  // of pages that are read-only; empty: none
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

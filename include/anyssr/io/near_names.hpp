@@ -16,7 +16,7 @@
 
 #include "anyssr/io/guarded_json.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// Cost: from.size() times to.size().
@@ -60,4 +60,4 @@ namespace detail {
 }
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -38,7 +38,7 @@
 #include "anyssr/lora/adapter.hpp"
 #include "anyssr/lora/lora_module.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What the adapter is to fit.
 struct PeftReadOptions {
@@ -397,4 +397,4 @@ template <RealScalar S>
   return detail::PeftFolder(folder, options).template read<S>();
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -42,7 +42,7 @@
 #include "anyssr/io/utf8.hpp"
 #include "anyssr/lora/adapter.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What the files are to say beside the adapter.
 struct PeftWriteOptions {
@@ -241,4 +241,4 @@ void write_peft_adapter(const std::filesystem::path& folder, const Adapter<S>& a
   file.commit();
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -28,7 +28,7 @@
 #include "anyssr/io/site_pattern.hpp"
 #include "anyssr/lora/lora_module.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What was read, or is to be written. The names in brackets are the keys of the file.
 struct PeftConfig {
@@ -316,4 +316,4 @@ class PeftConfigParser {
   return options;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -23,7 +23,7 @@
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/site_pattern.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 enum class PeftRole : std::uint8_t { lora_a, lora_b, head_weight, head_bias };
@@ -131,4 +131,4 @@ void for_each_tail(std::string_view module, F&& f) {
 }
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -23,7 +23,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/io/guarded_json.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 using CharacterSet = std::bitset<128>;
@@ -313,4 +313,4 @@ class RegexParser {
 };
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

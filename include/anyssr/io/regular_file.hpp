@@ -22,7 +22,7 @@
 
 #include "anyssr/io/file_descriptor.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// Refuses what is there and no regular file. A path that leads nowhere passes: opening it gives
@@ -102,4 +102,4 @@ class RegularFile {
   std::uint64_t size_ = 0;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -20,7 +20,7 @@
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/safetensors_header.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// Takes the events of a parse into a header; every refusal is thrown where it is met.
@@ -268,4 +268,4 @@ class SafetensorsEvents {
 };
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -18,7 +18,7 @@
 
 #include "anyssr/io/dtype.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What the header says of one tensor.
 struct TensorInfo {
@@ -53,4 +53,4 @@ inline constexpr std::string_view metadata_key = "__metadata__";
 inline constexpr std::uint64_t max_header_bytes = 100'000'000;
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

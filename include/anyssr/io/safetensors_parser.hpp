@@ -19,7 +19,7 @@
 #include "anyssr/io/safetensors_header.hpp"
 #include "anyssr/io/utf8.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// UTF-8, the first byte and NUL: what the parser would not see. Positions count from 1.
@@ -98,4 +98,4 @@ inline void expect_no_gap(const std::vector<TensorInfo>& tensors, std::uint64_t 
   return header;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

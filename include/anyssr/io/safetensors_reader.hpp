@@ -42,7 +42,7 @@
 #include "anyssr/io/safetensors_header.hpp"
 #include "anyssr/io/safetensors_parser.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct SafetensorsReaderOptions {
   std::uint64_t max_header_bytes = detail::max_header_bytes;  ///< 16 MiB is ample for adapters
@@ -336,4 +336,4 @@ class SafetensorsReader {
   SafetensorsHeader header_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -37,7 +37,7 @@
 #include "anyssr/io/safetensors_header.hpp"
 #include "anyssr/io/utf8.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A dense Eigen expression whose elements a file can hold.
 template <class X>
@@ -349,4 +349,4 @@ class SafetensorsWriter {
   std::map<std::string, std::string> metadata_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -28,7 +28,7 @@
 #include <immintrin.h>
 #endif
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 using Sha256State = std::array<std::uint32_t, 8>;  // H, or a to h
@@ -218,4 +218,4 @@ class Sha256 {
   return to_hex(hash.digest());
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

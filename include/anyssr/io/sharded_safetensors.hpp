@@ -31,7 +31,7 @@
 #include "anyssr/io/safetensors_header.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A tensor that a shard holds and the map does not list.
 struct UnlistedTensor {
@@ -233,4 +233,4 @@ class ShardedSafetensors {
   std::vector<UnlistedTensor> unlisted_;   // by name
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

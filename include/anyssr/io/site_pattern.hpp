@@ -24,7 +24,7 @@
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/regex_program.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 class SitePattern {
  public:
@@ -130,4 +130,4 @@ class SitePattern {
   return found;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -11,7 +11,9 @@
 #include <cstddef>
 #include <string_view>
 
-namespace anyssr::inline v0 {
+#include "anyssr/core/abi.hpp"
+
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// Bytes of the well-formed sequence at the start of `text`, which is not empty; 0 where there is
@@ -56,4 +58,4 @@ namespace detail {
 }
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -21,7 +21,7 @@
 #include "anyssr/core/stopwatch.hpp"
 #include "anyssr/learner/learner_tasks.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// One thread changes a learner at a time; any number of threads predict meanwhile, and one may
 /// save it (while_unchanged).
@@ -223,4 +223,4 @@ class ContinualLearner : public LearnerTasks<B> {
   }
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -18,7 +18,7 @@
 #include "anyssr/learner/query_explanation.hpp"
 #include "anyssr/learner/snapshot.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
@@ -375,4 +375,4 @@ class LearnerCore {
   }
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

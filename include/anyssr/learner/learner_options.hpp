@@ -18,7 +18,7 @@
 #include "anyssr/router/analytic_router.hpp"
 #include "anyssr/train/train_adapter.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct LearnerOptions {
   RouterOptions router;
@@ -81,4 +81,4 @@ struct StorageReport {
   }
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -19,7 +19,7 @@
 #include "anyssr/learner/merge_adapters.hpp"
 #include "anyssr/lora/adapter_budget.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A human's word on one query.
 template <class Input, class Target>
@@ -490,4 +490,4 @@ class LearnerTasks : public LearnerCore<B> {
   }
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

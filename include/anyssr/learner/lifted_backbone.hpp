@@ -29,7 +29,7 @@
 #include "anyssr/train/objective.hpp"
 #include "anyssr/train/ridge_head.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct LiftOptions {
   Index dim = 1024;                          ///< H, width of the frozen layer, at least 1
@@ -379,4 +379,4 @@ class LiftedBackbone {
   DenseExpansion<Scalar> lift_;  // gives P; its scale and bias are not used
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

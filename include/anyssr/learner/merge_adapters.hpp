@@ -25,7 +25,7 @@
 #include "anyssr/lora/adapter_algebra.hpp"
 #include "anyssr/lora/data_aware_merge.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 enum class MergeRule : std::uint8_t { sum, data_aware };
 
@@ -178,4 +178,4 @@ template <AdaptableBackbone B>
   return {std::move(merged), std::move(report)};
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

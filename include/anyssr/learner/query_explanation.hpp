@@ -19,7 +19,7 @@
 #include "anyssr/learner/snapshot.hpp"
 #include "anyssr/router/explanation.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A name and its part of a difference of scores.
 struct NamedPush {
@@ -104,4 +104,4 @@ template <AdaptableBackbone B>
   return result;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -21,7 +21,7 @@
 #include "anyssr/learner/continual_learner.hpp"
 #include "anyssr/learner/task_pairs.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 enum class SuggestionKind : std::uint8_t { merge, archive, discard, replace_adapter };
 
@@ -316,4 +316,4 @@ template <Backbone B>
   return suggestions;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -23,7 +23,7 @@
 #include "anyssr/router/review_queue.hpp"
 #include "anyssr/router/routing_policy.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// How often a task was chosen, and how surely: whatever became of the query, it counts for the
 /// task that scored best. The second task of a blend and the default task of a fallback count
@@ -290,4 +290,4 @@ struct Serving {
 };
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -19,7 +19,7 @@
 #include "anyssr/lora/adapter_handle.hpp"
 #include "anyssr/router/routing_table.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// The answer to one query and how it came about.
 template <class Output>
@@ -237,4 +237,4 @@ class Published {
 
 }  // namespace detail
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -34,7 +34,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/types.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Bytes.
 struct StoragePart {
@@ -373,4 +373,4 @@ namespace detail {
   return "cost a month\n" + detail::table_text(rows);
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -22,7 +22,7 @@
 #include "anyssr/metrics/inspector_state.hpp"
 #include "anyssr/router/novelty.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// Bytes of a number in JSON, with a comma.
@@ -153,4 +153,4 @@ template <class Learner>
   return shape;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -20,7 +20,7 @@
 #include "anyssr/learner/continual_learner.hpp"
 #include "anyssr/lora/adapter_pairs.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// How much two tasks are one; `first` stands before `second` in the table.
 struct TaskPair {
@@ -140,4 +140,4 @@ template <Backbone B>
   return pairs;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

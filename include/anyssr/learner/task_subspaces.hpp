@@ -21,7 +21,7 @@
 #include "anyssr/subspace/complement.hpp"
 #include "anyssr/subspace/subspace_projector.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 enum class SubspaceChoice : std::uint8_t { none, own, complement };
 
@@ -149,4 +149,4 @@ class TaskSubspaces {
   std::map<std::string, Matrix<S>> spans_;  // site -> in x K, orthonormal
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -15,7 +15,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 #ifdef EIGEN_USE_BLAS
 inline constexpr bool use_blas = true;
@@ -105,4 +105,4 @@ template <class Y>
                                       Stride(y.outerStride(), y.innerStride()));
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -21,7 +21,7 @@
 #include "anyssr/linalg/blas.hpp"
 #include "anyssr/linalg/second_moment.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
@@ -290,4 +290,4 @@ template <RealScalar S>
   return parts.sum();
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -22,7 +22,7 @@
 #include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/blas.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
@@ -132,4 +132,4 @@ void update_factor(Matrix<S>& square, Vector<S>& diagonal,
   if (rows.rows() > 0) detail::FactorUpdate<S>(square, diagonal, rows, threads).run();
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

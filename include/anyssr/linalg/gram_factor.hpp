@@ -10,7 +10,7 @@
 
 #include "anyssr/linalg/cholesky.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 template <RealScalar S>
 struct GramFactor {
@@ -34,4 +34,4 @@ struct GramFactor {
   }
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -19,7 +19,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
@@ -159,4 +159,4 @@ template <class Y>
   return detail::left_singular_vectors(scaled, spectrum, rank);
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

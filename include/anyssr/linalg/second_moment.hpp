@@ -16,7 +16,7 @@
 #include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/blas.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Whether rows enter a sum or leave it.
 enum class Sign : std::int8_t { add = 1, subtract = -1 };
@@ -96,4 +96,4 @@ void accumulate_second_moment(const SparseRows<S>& x, const S* row_weights,
   }
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

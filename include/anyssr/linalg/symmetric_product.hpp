@@ -14,7 +14,7 @@
 #include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/blas.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// @param square   d x d; the strict upper triangle is not read
 /// @param columns  Z, d x n
@@ -49,4 +49,4 @@ void multiply_symmetric(const Matrix<S>& square, const Matrix<S>& columns, Matri
 #endif
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

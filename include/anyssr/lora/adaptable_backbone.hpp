@@ -25,7 +25,7 @@
 
 #include "anyssr/lora/adapter.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A named linear layer that a LoRA module can attach to.
 struct Site {
@@ -234,4 +234,4 @@ template <RealScalar S, std::ranges::input_range Sites>
   return modules;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

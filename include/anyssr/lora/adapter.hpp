@@ -20,7 +20,7 @@
 
 #include "anyssr/lora/lora_module.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What an adapter is made with.
 struct AdapterOptions {
@@ -313,4 +313,4 @@ void for_each_block(G& gradient, F&& f) {
   }
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

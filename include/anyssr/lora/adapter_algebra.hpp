@@ -27,7 +27,7 @@
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// B times the scale, out x r, and the effective A, r x in.
@@ -324,4 +324,4 @@ template <RealScalar S>
   return detail::cosine(product, left_norm, right_norm);
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

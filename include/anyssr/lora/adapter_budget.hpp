@@ -26,7 +26,7 @@
 
 #include "anyssr/lora/adapter_algebra.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct BudgetOptions {
   /// Losses count as shares of each adapter's own squared norm, so that none starves for having
@@ -354,4 +354,4 @@ template <RealScalar S>
   return result;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -15,7 +15,7 @@
 
 #include "anyssr/lora/adapter.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What is known of an adapter without loading it.
 struct AdapterInfo {
@@ -60,4 +60,4 @@ class AdapterHandle {
   std::function<Pointer()> load_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -27,7 +27,7 @@
 #include "anyssr/linalg/second_moment.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Two adapters by their places in the list, first < second.
 struct AdapterPair {
@@ -194,4 +194,4 @@ template <RealScalar S>
   return pairs;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -15,7 +15,7 @@
 
 #include "anyssr/lora/adaptable_backbone.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
@@ -61,4 +61,4 @@ template <AdaptableBackbone B>
   return rows == 0 ? 0 : std::sqrt(squares / static_cast<double>(rows));
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -29,7 +29,7 @@
 #include "anyssr/lora/adapter_algebra.hpp"
 #include "anyssr/lora/site_moments.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct DataMergeOptions {
   Index rank = 0;       ///< of the result at most; 0: the largest rank among the modules
@@ -321,4 +321,4 @@ template <RealScalar S>
   return result;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

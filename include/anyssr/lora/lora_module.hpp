@@ -24,7 +24,7 @@
 #include "anyssr/core/random.hpp"
 #include "anyssr/linalg/blas.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct LoraOptions {
   Index rank = 8;                ///< r, at least 1
@@ -352,4 +352,4 @@ void LoraModule<S>::backward(const X& x, const DY& dy, LoraGradient<S>& gradient
   }
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

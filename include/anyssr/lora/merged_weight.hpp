@@ -13,7 +13,7 @@
 
 #include "anyssr/lora/lora_module.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 template <RealScalar S>
 class MergedWeight {
@@ -64,4 +64,4 @@ class MergedWeight {
   bool is_merged_ = false;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

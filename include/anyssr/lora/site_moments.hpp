@@ -19,7 +19,7 @@
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/subspace/subspace_projector.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// The inputs of one site.
 template <RealScalar S>
@@ -146,4 +146,4 @@ template <AdaptableBackbone B>
   return moments;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -19,7 +19,7 @@
 
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// One bar of a reliability diagram.
 struct ReliabilityBin {
@@ -102,4 +102,4 @@ inline void expect_answers(std::span<const double> confidences,
   return error / static_cast<double>(confidences.size());
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

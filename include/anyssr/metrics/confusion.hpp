@@ -14,7 +14,7 @@
 
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Answers of one label that went to another.
 struct ConfusedPair {
@@ -119,4 +119,4 @@ class ConfusionMatrix {
   std::vector<Index> counts_;  // labels x labels, by rows of truth
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

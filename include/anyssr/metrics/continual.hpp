@@ -25,7 +25,7 @@
 
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// T x T accuracies: row i after learning task i, column j on task j. Entries are unset until
 /// `set`; those above the diagonal (tasks not learned yet) are needed by `forward_transfer` alone.
@@ -156,4 +156,4 @@ class AccuracyMatrix {
   return sum / static_cast<double>(tasks);
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -15,7 +15,7 @@
 
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// When a share is worth a warning.
 struct BalanceOptions {
@@ -130,4 +130,4 @@ inline void expect_balance_options(const BalanceOptions& options) {
   return warnings;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -32,7 +32,7 @@
 #include "anyssr/metrics/data_sketch.hpp"
 #include "anyssr/metrics/tail_probability.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct DriftOptions {
   double alarm_p = 0.001;  ///< above 0 and below 1: at most this share of comparisons without any
@@ -281,4 +281,4 @@ inline void conclude_drift(Drift& drift, bool shares_count, const DriftOptions& 
   return drift;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -19,7 +19,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/metrics/tail_probability.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct GroupCount {
   Index right = 0;
@@ -107,4 +107,4 @@ namespace detail {
   return gaps;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -26,7 +26,7 @@
 #include "anyssr/metrics/inspector_report.hpp"
 #include "anyssr/metrics/inspector_state.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// An ordinary value; one thread owns it.
 class DataInspector {
@@ -546,4 +546,4 @@ class DataInspector {
   InspectorState state_;  // what expect_possible_inspector asks for, at most max_windows windows
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

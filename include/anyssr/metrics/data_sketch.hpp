@@ -20,7 +20,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/random.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What is kept of rows of c coordinates; rows themselves are not.
 struct FeatureMoments {
@@ -202,4 +202,4 @@ class FeatureSketch {
   std::uint64_t seed_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -14,7 +14,7 @@
 
 #include "anyssr/metrics/inspector_state.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Rows as a part of others.
 struct LabelShare {
@@ -181,4 +181,4 @@ namespace detail {
   return text;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -18,7 +18,7 @@
 #include "anyssr/metrics/data_groups.hpp"
 #include "anyssr/metrics/data_sketch.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct InspectorOptions {
   Index sketch = 64;             ///< coordinates of features at most, 1 to 65536
@@ -181,4 +181,4 @@ inline void expect_possible_inspector(const InspectorState& state) {
 }
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -22,7 +22,7 @@
 
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
@@ -91,4 +91,4 @@ inline void expect_scores(std::string_view name, std::span<const double> scores)
   return static_cast<double>(above) / static_cast<double>(scores_negative.size());
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -25,7 +25,7 @@
 #include "anyssr/metrics/ranking.hpp"
 #include "anyssr/metrics/tail_probability.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What holds if the answers of confidence `threshold` and above are accepted.
 struct RiskPoint {
@@ -152,4 +152,4 @@ class RiskCoverage {
   return RiskCoverage(std::move(points));
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

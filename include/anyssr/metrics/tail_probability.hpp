@@ -22,7 +22,7 @@
 
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// ln Gamma(x), x > 0: Stirling's series (DLMF 5.11.1) where x is large, reached by the recurrence
@@ -172,4 +172,4 @@ inline constexpr int most_fraction_steps = 1000000;
   return high;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -25,7 +25,7 @@
 
 #include "anyssr/core/types.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct RougeScore {
   double precision = 0;  ///< share of the candidate that stands in the reference, in its order
@@ -120,4 +120,4 @@ requires std::is_same_v<std::remove_const_t<T>, std::remove_const_t<U>>
   return rouge_l(std::span(candidate_words), std::span(reference_words));
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

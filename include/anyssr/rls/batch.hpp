@@ -16,7 +16,7 @@
 #include "anyssr/core/row_digest.hpp"
 #include "anyssr/rls/rls_options.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Whether x stands in memory as the sums read it: dense entries, or compressed rows.
 template <class X>
@@ -226,4 +226,4 @@ struct CompactTargets {
   }
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -30,7 +30,7 @@
 #include "anyssr/rls/covariance_probe.hpp"
 #include "anyssr/rls/information_form.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Ridge regression with current weights. An ordinary value; const calls cache, so one thread owns
 /// it. The ridge is inside R: it must be absolute, and to change it, to merge or to rebuild, the
@@ -419,4 +419,4 @@ class RecursiveLeastSquares<S, Covariance> {
   Index rows_ = 0;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -15,7 +15,7 @@
 #include "anyssr/core/random.hpp"
 #include "anyssr/linalg/second_moment.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 template <RealScalar S>
 class CovarianceProbe {
@@ -80,4 +80,4 @@ class CovarianceProbe {
   Eigen::VectorXd cross_;  // C v, d
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -24,7 +24,7 @@
 #include "anyssr/linalg/gram_factor.hpp"
 #include "anyssr/rls/regression_sums.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Ridge regression from sums. An ordinary value; const calls cache, so one thread owns it.
 template <RealScalar S>
@@ -404,4 +404,4 @@ class RecursiveLeastSquares<S, Information> {
   mutable bool weights_current_ = false;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -7,7 +7,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What overflow and round-off are judged by.
 struct RegressionBounds {
@@ -57,4 +57,4 @@ void expect_possible_state(const RegressionState<S>& state) {
 }
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -21,7 +21,7 @@
 #include "anyssr/rls/regression_state.hpp"
 #include "anyssr/rls/row_buffer.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Refuses a list of new columns that does not say for each of `targets` columns where it goes.
 inline void expect_new_columns(std::span<const Index> to, Index targets, Index count) {
@@ -315,4 +315,4 @@ class RegressionSums {
   std::uint64_t version_ = 0;
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -11,7 +11,7 @@
 
 #include "anyssr/core/concepts.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Form that keeps S and C and solves when asked: a row costs d^2 flops, a solve d^3 / 3. Exact at
 /// every ridge; the default.
@@ -73,4 +73,4 @@ enum class RlsStatus : std::uint8_t {
              ///< (0 < R_ii <= 1 / lambda): rebuild
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -10,7 +10,7 @@
 
 #include "anyssr/rls/batch.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Bounded; takes its memory with the first row.
 template <RealScalar S>
@@ -74,4 +74,4 @@ class RowBuffer {
   std::vector<TargetEntry<S>> entries_;
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -23,7 +23,7 @@
 
 #include "anyssr/router/router_tasks.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 template <RealScalar S>
 class AnalyticRouter : public RouterTasks<S> {
@@ -270,4 +270,4 @@ class AnalyticRouter : public RouterTasks<S> {
   }
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -16,7 +16,7 @@
 
 #include "anyssr/router/routing_table.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A feature's part of a difference of scores.
 struct FeaturePush {
@@ -120,4 +120,4 @@ template <RealScalar S, FeatureMatrix<S> X>
   return result;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

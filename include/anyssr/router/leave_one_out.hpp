@@ -22,7 +22,7 @@
 #include "anyssr/rls/recursive_least_squares.hpp"
 #include "anyssr/router/routing_table.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Label weights that leave-one-out compares.
 inline constexpr std::array<double, 7> label_weight_grid{0, 0.25, 0.5, 0.75, 1, 1.5, 2};
@@ -233,4 +233,4 @@ template <RealScalar S, FeatureMatrix<S> H>
   return result;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -24,7 +24,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/linalg/gram_factor.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 enum class NoveltyMode : std::uint8_t {
   none,      ///< decisions carry no novelty
@@ -120,4 +120,4 @@ class NoveltyMeter {
   std::shared_ptr<const GramFactor<S>> factor_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

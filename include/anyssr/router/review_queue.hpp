@@ -17,7 +17,7 @@
 
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A query that waits.
 template <class Input>
@@ -148,4 +148,4 @@ class ReviewQueue {
   std::uint64_t refused_ = 0;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

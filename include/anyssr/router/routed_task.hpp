@@ -11,7 +11,7 @@
 
 #include "anyssr/router/task_calibration.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct RoutedTask {
   std::string name;
@@ -39,4 +39,4 @@ namespace detail {
 
 }  // namespace detail
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -21,7 +21,7 @@
 #include "anyssr/router/routing_table.hpp"
 #include "anyssr/router/task_weights.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct RouterOptions {
   ExpansionOptions expansion{.kind = ExpansionKind::identity};
@@ -277,4 +277,4 @@ class RouterCore {
 };
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

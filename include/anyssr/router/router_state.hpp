@@ -15,7 +15,7 @@
 #include "anyssr/router/leave_one_out.hpp"
 #include "anyssr/router/routing_table.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 template <RealScalar S>
 struct RouterState {
@@ -121,4 +121,4 @@ void expect_possible_router(const RouterState<S>& state) {
 }
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

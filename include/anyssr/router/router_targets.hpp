@@ -13,7 +13,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/router/routing_table.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Largest label of a task: a label takes a column of d numbers, so a wild one is a mistake.
 inline constexpr Index most_labels = 1000000;
@@ -143,4 +143,4 @@ inline Index close_gaps(std::vector<RoutedTask>& tasks, const std::vector<Index>
   return count;
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

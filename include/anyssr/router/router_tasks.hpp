@@ -16,7 +16,7 @@
 
 #include "anyssr/router/router_core.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 template <RealScalar S>
 class RouterTasks : public detail::RouterCore<S> {
@@ -220,4 +220,4 @@ class RouterTasks : public detail::RouterCore<S> {
   }
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

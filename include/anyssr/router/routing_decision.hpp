@@ -9,7 +9,7 @@
 
 #include "anyssr/core/types.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What becomes of a query.
 enum class RoutingOutcome : std::uint8_t {
@@ -33,4 +33,4 @@ struct RoutingDecision {
   RoutingOutcome outcome = RoutingOutcome::routed;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

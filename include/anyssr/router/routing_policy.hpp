@@ -25,7 +25,7 @@
 #include "anyssr/metrics/risk_coverage.hpp"
 #include "anyssr/router/routing_table.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Who answers a query of no task.
 enum class FallbackKind : std::uint8_t {
@@ -249,4 +249,4 @@ struct FittedThreshold {
   return sorted[sorted.size() - 1 - std::min(sorted.size() - 1, static_cast<std::size_t>(above))];
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

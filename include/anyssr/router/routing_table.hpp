@@ -27,7 +27,7 @@
 #include "anyssr/router/routing_decision.hpp"
 #include "anyssr/subspace/any_expansion.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Memory that decisions use again. One a thread.
 template <RealScalar S>
@@ -231,4 +231,4 @@ class RoutingTable {
   bool active_;  // whether any task is
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -33,7 +33,7 @@
 
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Levels u of a residual sketch. The last is 1: the largest residual.
 inline constexpr std::size_t residual_levels = 50;
@@ -263,4 +263,4 @@ class ResidualQuantiles {
   return weight > 0 ? std::exp(sum / weight) : otherwise;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -16,7 +16,7 @@
 #include "anyssr/rls/rls_options.hpp"
 #include "anyssr/router/routing_table.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// The weight of each row; empty where all are 1.
 /// @param task_of_row  index into tasks
@@ -75,4 +75,4 @@ inline void expect_declared_rows(const std::vector<RoutedTask>& tasks) {
   }
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

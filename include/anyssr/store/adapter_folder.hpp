@@ -24,7 +24,7 @@
 #include "anyssr/lora/adapter_handle.hpp"
 #include "anyssr/store/stored_file.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// "billing-eu": at most 40 of a-z, 0-9 and '-' made from any name.
 [[nodiscard]] inline std::string plain_name(std::string_view name) {
@@ -271,4 +271,4 @@ std::vector<StoredFile> write_adapter_folder(const std::filesystem::path& root,
   return files;
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

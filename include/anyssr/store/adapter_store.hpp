@@ -19,7 +19,7 @@
 
 #include "anyssr/lora/adapter_handle.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// What a store has done so far, and what it holds now.
 struct AdapterStoreCounts {
@@ -140,4 +140,4 @@ class AdapterStore {
   AdapterStoreCounts counts_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

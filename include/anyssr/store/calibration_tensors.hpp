@@ -23,7 +23,7 @@
 #include "anyssr/io/safetensors_writer.hpp"
 #include "anyssr/router/routed_task.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 inline constexpr std::array<std::string_view, 5> calibration_tensors{
     "calibration.tasks_rows", "calibration.temperature_of_task",
@@ -178,4 +178,4 @@ inline void read_parts(const SafetensorsReader& reader, std::vector<RoutedTask>&
   read_calibrations(reader, "parts.", parts);
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -19,7 +19,7 @@
 
 #include "anyssr/io/file_descriptor.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Held as long as it lives. A child made by fork holds it too, until it ends or calls exec.
 class CheckpointLock {
@@ -76,4 +76,4 @@ class CheckpointLock {
   FileDescriptor file_;
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -28,7 +28,7 @@
 #include "anyssr/store/router_file.hpp"
 #include "anyssr/store/span_files.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct LoadOptions {
   bool recover = false;  ///< take the newest whole generation where the current one is damaged
@@ -360,4 +360,4 @@ template <class Learner>
   return learner;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -35,7 +35,7 @@
 #include "anyssr/store/succession.hpp"
 #include "anyssr/store/sweep.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct SaveOptions {
   bool recover =
@@ -275,4 +275,4 @@ SaveReport save(const Learner& learner, const std::filesystem::path& root,
   return CheckpointWriter(root).save(learner, options);
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -16,7 +16,7 @@
 #include "anyssr/store/manifest.hpp"
 #include "anyssr/store/probe.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// 2026-01-31T12:00:00Z
 [[nodiscard]] inline std::string utc_now() {
@@ -110,4 +110,4 @@ template <class Learner>
   return manifest;
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -26,7 +26,7 @@
 
 #include "anyssr/store/stored_file.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// One file of a checkpoint, as a look at it found it.
 struct FileReport {
@@ -354,4 +354,4 @@ inline void with_generation(const std::filesystem::path& root, bool recover, Ver
   return reports;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

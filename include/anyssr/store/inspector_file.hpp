@@ -15,7 +15,7 @@
 #include "anyssr/store/manifest.hpp"
 #include "anyssr/store/pending_files.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 inline constexpr std::uint64_t max_inspector_bytes = std::uint64_t{512} << 20;
 
@@ -53,4 +53,4 @@ inline std::uint64_t write_inspector(const std::filesystem::path& root,
   return state;
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -29,7 +29,7 @@
 #include "anyssr/io/utf8.hpp"
 #include "anyssr/metrics/data_inspector.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// Text that JSON can hold.
@@ -326,4 +326,4 @@ inline constexpr std::array<std::pair<BalanceKind, std::string_view>, 4> balance
           {"groups", list(report.groups, detail::gap_json)}};
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

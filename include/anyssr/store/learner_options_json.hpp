@@ -15,7 +15,7 @@
 #include "anyssr/io/json_fields.hpp"
 #include "anyssr/learner/learner_options.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 inline constexpr std::array<EnumName<RidgeScale>, 2> ridge_scale_names{
     {{RidgeScale::relative, "relative"}, {RidgeScale::absolute, "absolute"}}};
@@ -240,4 +240,4 @@ void visit_learner_options(Visitor& visitor, Options& options) {
   return options;
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

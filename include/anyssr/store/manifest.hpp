@@ -35,7 +35,7 @@
 #include "anyssr/store/serving_json.hpp"
 #include "anyssr/store/stored_tasks.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A file of a checkpoint.
 struct StoredFile {
@@ -343,4 +343,4 @@ inline void expect_own_check(std::string_view text, std::string_view place) {
       place, ": is damaged: its text does not have the SHA-256 that it names");
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -11,7 +11,9 @@
 #include <utility>
 #include <vector>
 
-namespace anyssr::inline v0::detail {
+#include "anyssr/core/abi.hpp"
+
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 class PendingFiles {
  public:
@@ -34,4 +36,4 @@ class PendingFiles {
   std::vector<std::string> paths_;
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

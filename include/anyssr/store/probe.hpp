@@ -13,7 +13,7 @@
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/subspace/any_expansion.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 inline constexpr std::size_t probe_numbers = 16;
 
@@ -78,4 +78,4 @@ template <class B>
   }
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

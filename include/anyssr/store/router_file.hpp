@@ -25,7 +25,7 @@
 #include "anyssr/store/calibration_tensors.hpp"
 #include "anyssr/store/stored_file.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Rows of a packed triangle that go to or come from the disk at once: about a megabyte.
 [[nodiscard]] inline Index triangle_rows_at_once(Index dim) noexcept {
@@ -180,4 +180,4 @@ template <RealScalar S>
   return state;
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -27,7 +27,7 @@
 #include "anyssr/router/routing_policy.hpp"
 #include "anyssr/subspace/activation.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 inline constexpr std::array<EnumName<FallbackKind>, 3> fallback_kind_names{
     {{FallbackKind::base_model, "base_model"},
@@ -134,4 +134,4 @@ inline void take_number(const JsonFields& fields, std::string_view key, double& 
   return counts;
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -18,7 +18,7 @@
 #include "anyssr/store/adapter_folder.hpp"
 #include "anyssr/store/pending_files.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// A hash of the first columns of every site; 0 where a site has fewer.
 template <RealScalar S>
@@ -115,4 +115,4 @@ template <RealScalar S>
   return spans;
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -25,7 +25,7 @@
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/store/manifest.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Refuses a link, or what is no file, at any step of a path below the root: a checkpoint's own
 /// files are neither. (The root itself may be a link: that is its owner's choice.)
@@ -172,4 +172,4 @@ inline void make_folder(const std::filesystem::path& path) {
   if (is_new || ::access(parent.c_str(), R_OK) == 0) sync_folder(parent);
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

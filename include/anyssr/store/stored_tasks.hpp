@@ -24,7 +24,7 @@
 #include "anyssr/io/json_fields.hpp"
 #include "anyssr/router/routed_task.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// A task of a checkpoint, in the order of the router.
 struct StoredTask {
@@ -230,4 +230,4 @@ template <class StoredPath>
 }
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

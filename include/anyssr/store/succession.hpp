@@ -35,7 +35,7 @@
 #include "anyssr/store/adapter_folder.hpp"
 #include "anyssr/store/stored_file.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// @throws ArgumentError  saying what would be lost, and how to lose it
 template <class... Parts>
@@ -220,4 +220,4 @@ void expect_successor(const std::filesystem::path& root, const Manifest& base, c
   }
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

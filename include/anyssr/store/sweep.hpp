@@ -19,7 +19,7 @@
 
 #include "anyssr/store/generations.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Whether a name in the root or in adapters/ is of a form that only checkpoints use.
 [[nodiscard]] inline bool is_checkpoint_name(std::string_view name, bool in_adapters) {
@@ -83,4 +83,4 @@ namespace anyssr::inline v0::detail {
   return next;
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

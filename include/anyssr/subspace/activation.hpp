@@ -21,7 +21,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// identity z; relu max(z, 0); gelu z Phi(z); cosine cos z (random Fourier features).
 enum class Activation { identity, relu, gelu, cosine };
@@ -152,4 +152,4 @@ void activate_in_place(Activation activation, Eigen::DenseBase<D>& values) {
   return 1 / std::sqrt(static_cast<double>(dim) * moment);
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -11,7 +11,7 @@
 #include "anyssr/subspace/hadamard_expansion.hpp"
 #include "anyssr/subspace/identity_expansion.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// One of IdentityExpansion, DenseExpansion and HadamardExpansion.
 template <RealScalar S>
@@ -108,4 +108,4 @@ class AnyExpansion {
   ExpansionOptions options_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -19,7 +19,7 @@
 
 #include "anyssr/subspace/subspace_projector.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
@@ -200,4 +200,4 @@ template <class U, class V>
   return all;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -13,7 +13,7 @@
 
 #include "anyssr/subspace/expansion.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
@@ -125,4 +125,4 @@ class DenseExpansion {
   detail::ActivationStage<S> stage_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

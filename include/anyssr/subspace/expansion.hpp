@@ -23,7 +23,7 @@
 #include "anyssr/core/random.hpp"
 #include "anyssr/subspace/activation.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// identity: h = x. dense: P of normal numbers, O(D d) a row. hadamard: O(d log D) a row, no stored
 /// matrix.
@@ -180,4 +180,4 @@ class Fingerprint {
 };
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -17,7 +17,7 @@
 #include "anyssr/subspace/expansion.hpp"
 #include "anyssr/subspace/walsh_hadamard.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// h = act(z / bandwidth + b) * scale, z from Walsh-Hadamard transforms. Keeps 3 signs and at most
 /// one bias for each column.
@@ -144,4 +144,4 @@ class HadamardExpansion {
   Matrix<S> signs_;  // 3 m x blocks, each +1 or -1
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -7,7 +7,7 @@
 
 #include "anyssr/subspace/expansion.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// h = x.
 template <RealScalar S>
@@ -54,4 +54,4 @@ class IdentityExpansion {
   Index dim_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -20,7 +20,7 @@
 #include "anyssr/core/random.hpp"
 #include "anyssr/linalg/orthonormal.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// automatic: randomised where a rank below half of min(n, D) is asked for and min(n, D) > 128.
 enum class SubspaceMethod { automatic, exact, randomised };
@@ -239,4 +239,4 @@ template <class A>
 }
 
 }  // namespace detail
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

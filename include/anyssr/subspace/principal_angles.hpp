@@ -14,7 +14,7 @@
 
 #include "anyssr/subspace/subspace_projector.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
@@ -67,4 +67,4 @@ template <class U, class V>
   return std::min(1.0, core.template cast<double>().squaredNorm() / static_cast<double>(fewer));
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -18,7 +18,7 @@
 
 #include "anyssr/subspace/leading_directions.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
@@ -221,4 +221,4 @@ class SubspaceProjector {
   double total_energy_ = 0;         // >= |singular_values_|^2 but for round-off
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

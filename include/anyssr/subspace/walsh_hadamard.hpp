@@ -10,7 +10,7 @@
 
 #include "anyssr/core/concepts.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// H_4 over four numbers, or over four short arrays at once.
 template <class T, class P0, class P1, class P2, class P3>
@@ -56,4 +56,4 @@ void walsh_hadamard(S* x, Index m) {
   }
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

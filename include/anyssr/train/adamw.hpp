@@ -14,7 +14,7 @@
 
 #include "anyssr/lora/adapter.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct AdamWOptions {
   double beta1 = 0.9;       ///< [0, 1)
@@ -106,4 +106,4 @@ class AdamW {
   Index steps_ = 0;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

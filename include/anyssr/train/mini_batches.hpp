@@ -16,7 +16,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/random.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// The rows 0..count-1 of one epoch, shuffled and cut into batches of `batch`; the last batch may
 /// be smaller. Every row comes once.
@@ -117,4 +117,4 @@ namespace detail {
   return split;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

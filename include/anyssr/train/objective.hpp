@@ -18,7 +18,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/linalg/temperature.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// Mean cross-entropy of softmax(logits) with label smoothing.
 /// @param logits     n x c, n at least 1; row-major is faster where c is large
@@ -91,4 +91,4 @@ template <class L>
   return result;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

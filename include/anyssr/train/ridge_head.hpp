@@ -25,7 +25,7 @@
 #include "anyssr/linalg/temperature.hpp"
 #include "anyssr/lora/adapter.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct RidgeHeadOptions {
   double ridge = 1;         ///< above 0; larger is smoother
@@ -304,4 +304,4 @@ requires FeatureMatrix<H, typename H::Scalar>
       labels, classes, options, detail::plain_block(h), detail::plain_block(x));
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -16,7 +16,7 @@
 
 #include "anyssr/lora/adapter.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 enum class Schedule : std::uint8_t { constant, linear, cosine };
 
@@ -72,4 +72,4 @@ double clip_gradient(AdapterGradient<S>& gradient, double max_norm) {
   return norm;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

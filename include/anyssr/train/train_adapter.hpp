@@ -33,7 +33,7 @@
 #include "anyssr/train/mini_batches.hpp"
 #include "anyssr/train/schedule.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct TrainOptions {
   int epochs = 20;                       ///< at least 0; 0 trains nothing
@@ -342,4 +342,4 @@ TrainReport train_adapter(const B& backbone, const typename B::Trunk& trunk,
   return report;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -21,7 +21,7 @@
 #include "anyssr/backbone/llama/llama_kernels.hpp"
 #include "anyssr/linalg/blas.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 struct AttentionShape {
   Index heads = 1;
@@ -167,4 +167,4 @@ void attend_backward(const AttentionShape& shape, std::span<const AttentionSpan<
   });
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

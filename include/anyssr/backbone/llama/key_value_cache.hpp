@@ -11,7 +11,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 template <RealScalar S>
 class KeyValueCache {
@@ -53,4 +53,4 @@ class KeyValueCache {
   std::vector<Layer> layers_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

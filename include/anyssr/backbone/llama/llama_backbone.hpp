@@ -31,7 +31,7 @@
 #include "anyssr/backbone/llama/llama_gradient.hpp"
 #include "anyssr/backbone/llama/llama_trunk.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct LlamaOptions {
   Index shallow_layers = 4;            ///< k, 1 to the model's layers - 1
@@ -473,4 +473,4 @@ void LlamaBackbone<S>::visit_site_inputs(const Trunk& trunk, const Adapter<S>& a
   }
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

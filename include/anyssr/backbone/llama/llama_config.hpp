@@ -28,7 +28,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/types.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 using TokenId = std::int32_t;
 
@@ -162,4 +162,4 @@ inline void LlamaConfig::check() const {
   return frequencies;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -26,7 +26,7 @@
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/json_fields.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// Keys without effect on what is computed here: how a model was trained, what its makers sampled
@@ -367,4 +367,4 @@ class LlamaConfigParser {
   return config;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

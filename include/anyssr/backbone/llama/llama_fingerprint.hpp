@@ -14,7 +14,7 @@
 #include "anyssr/backbone/llama/llama_model.hpp"
 #include "anyssr/io/json_fields.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// What a checkpoint names its backbone by: configuration, k and weights, a sample of each large
 /// tensor. The same in any scalar.
@@ -64,4 +64,4 @@ template <RealScalar S>
                 word_text(digest.value()));
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

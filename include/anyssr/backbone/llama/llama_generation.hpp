@@ -18,7 +18,7 @@
 #include "anyssr/backbone/llama/llama_trunk.hpp"
 #include "anyssr/backbone/llama/sampler.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct LlamaPredictOptions {
   Index max_tokens = 64;  ///< at least 0
@@ -152,4 +152,4 @@ class LlamaGeneration {
 
 }  // namespace detail
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

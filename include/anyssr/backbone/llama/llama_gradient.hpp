@@ -20,7 +20,7 @@
 
 #include "anyssr/backbone/llama/llama_model.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// A row whose next token is asked for.
 struct AskedRow {
@@ -191,4 +191,4 @@ class LlamaGradient {
   RotaryTable<S> table_;
 };
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

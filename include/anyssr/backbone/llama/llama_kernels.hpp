@@ -17,7 +17,7 @@
 #include "anyssr/core/threads.hpp"
 #include "anyssr/core/types.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// A block of rows; one of a larger matrix costs no copy.
 template <class S>
@@ -135,4 +135,4 @@ void swiglu_backward(const DY& dy, X& gate, X& up, int threads) {
   });
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -30,7 +30,7 @@
 #include "anyssr/core/reused_matrix.hpp"
 #include "anyssr/core/rows.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
@@ -311,4 +311,4 @@ class LlamaModel {
   int threads_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

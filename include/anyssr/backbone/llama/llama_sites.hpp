@@ -16,7 +16,7 @@
 #include "anyssr/backbone/llama/llama_weights.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// In the order of detail::llama_linears.
 enum class LlamaProjection : std::uint8_t { q, k, v, o, gate, up, down };
@@ -120,4 +120,4 @@ template <RealScalar S>
 
 }  // namespace detail
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -18,7 +18,7 @@
 #include "anyssr/backbone/llama/llama_model.hpp"
 #include "anyssr/core/rows.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// One query, with its answer behind it where a trunk is to train on.
 struct LlamaSequence {
@@ -84,4 +84,4 @@ template <RealScalar S>
 
 }  // namespace detail
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -40,7 +40,7 @@
 #include "anyssr/io/safetensors_header.hpp"
 #include "anyssr/io/sharded_safetensors.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 /// One layer. Biases that the config does not ask for have size 0.
 template <RealScalar S>
@@ -351,4 +351,4 @@ template <RealScalar S>
   return weights;
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -19,7 +19,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/random.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 
 struct SamplingOptions {
   double temperature = 0;  ///< at least 0; 0: the likeliest token, always
@@ -102,4 +102,4 @@ class Sampler {
   std::vector<Candidate> candidates_;
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

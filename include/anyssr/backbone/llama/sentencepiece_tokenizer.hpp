@@ -37,7 +37,7 @@
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/utf8.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
 /// Whether text begins as a vocabulary of tiktoken does: "IQ== 0" on a line of its own.
@@ -283,4 +283,4 @@ class SentencePieceTokenizer {
   std::size_t placeholder_ = 0;  // bytes that the unknown token decodes to
 };
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI

@@ -25,7 +25,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/io/half.hpp"
 
-namespace anyssr::inline v0::detail {
+namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Numbers of 16 bits as they stand in memory.
 struct F16Bits {
@@ -268,4 +268,4 @@ void dot_rows(Strided<const T> w, Index w_rows, Strided<const S> x, Index x_rows
   }
 }
 
-}  // namespace anyssr::inline v0::detail
+}  // namespace anyssr::inline ANYSSR_ABI::detail

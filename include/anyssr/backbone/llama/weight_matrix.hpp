@@ -35,7 +35,7 @@
 #include "anyssr/io/half.hpp"
 #include "anyssr/linalg/blas.hpp"
 
-namespace anyssr::inline v0 {
+namespace anyssr::inline ANYSSR_ABI {
 /// A frozen matrix of F64, F32, F16 or BF16. Copies share the numbers.
 class WeightMatrix {
  public:
@@ -428,4 +428,4 @@ void multiply_back(const Eigen::Ref<const RowMajorMatrix<S>>& dy, const WeightMa
   detail::add_back<S>(dy, w, dx, detail::product_team(0, flops, most));
 }
 
-}  // namespace anyssr::inline v0
+}  // namespace anyssr::inline ANYSSR_ABI
