@@ -19,8 +19,9 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
+
+#include "anyssr/core/processors.hpp"
 
 namespace {
 
@@ -278,22 +279,15 @@ Measured measure_learner() {
                         {"predict/.*", "get_adapter/.*"});
 }
 
-const std::vector<std::string> prefills{"prefill_baseline", "prefill/f32"};
-
 /// The language model against a plain program (baseline.hpp), the memory, and itself.
-/// @param blas  with a BLAS, against the same plain program
-void add_llama(std::vector<Figure>& figures, const Measured& m,
-               const std::optional<Measured>& blas) {
+void add_llama(std::vector<Figure>& figures, const Measured& m) {
   const auto gain = [](const Measured& run, const char* ours, const char* other) {
     return run.seconds(other) / run.seconds(ours);
   };
   const double bandwidth = m.largest("read_memory", "GB/s");
-  std::optional<double> with_blas;
-  if (blas) with_blas = gain(*blas, "prefill/f32", "prefill_baseline");
   figures.insert(
       figures.end(),
       {{"prefill_vs_baseline", gain(m, "prefill/f32", "prefill_baseline"), '>', 7},
-       {"blas_prefill_vs_baseline", with_blas, '>', 9},
        {"decode_f32_vs_baseline", gain(m, "decode/f32", "decode_baseline"), '>', 0.95},
        {"decode_bf16_vs_baseline", gain(m, "decode/bf16", "decode_baseline")},
        {"decode_bf16_vs_f32", gain(m, "decode/bf16", "decode/f32"), '>', 1.4},
@@ -306,18 +300,9 @@ void add_llama(std::vector<Figure>& figures, const Measured& m,
 }
 
 Measured measure_llama() {
-  std::vector<std::string> names{"read_memory", "decode_baseline", "decode/.*",   "route",
-                                 "answer/.*",   "train_step",      "forward_deep"};
-  names.insert(names.end(), prefills.begin(), prefills.end());
-  return run_benchmarks(ANYSSR_LLAMA_BENCH, "llama_bench.json", names);
-}
-
-std::optional<Measured> measure_llama_blas() {
-#ifdef ANYSSR_LLAMA_BENCH_BLAS
-  return run_benchmarks(ANYSSR_LLAMA_BENCH_BLAS, "llama_bench_blas.json", prefills);
-#else
-  return std::nullopt;
-#endif
+  return run_benchmarks(ANYSSR_LLAMA_BENCH, "llama_bench.json",
+                        {"read_memory", "decode_baseline", "decode/.*", "route", "answer/.*",
+                         "train_step", "forward_deep", "prefill_baseline", "prefill/f32"});
 }
 
 double measure_memory() {
@@ -379,7 +364,7 @@ void write(const std::vector<Figure>& figures) {
   json["machine"] = cpu_model();
   json["compiler"] = ANYSSR_COMPILER;
   json["flags"] = ANYSSR_FLAGS;
-  json["threads"] = std::max(1U, std::thread::hardware_concurrency());
+  json["threads"] = anyssr::usable_processors();
   json["blas"] = ANYSSR_BLAS_NAME;
 #ifdef _OPENMP
   json["openmp"] = true;
@@ -397,7 +382,6 @@ void summarise() {
   const std::optional<Measured> blas = measure_blas();
   const Measured learner = measure_learner();
   const Measured llama = measure_llama();
-  const std::optional<Measured> llama_blas = measure_llama_blas();
   const double peak = measure_memory();
   const std::optional<double> clinc = measure_clinc();
   std::vector<Figure> figures{
@@ -410,7 +394,7 @@ void summarise() {
   add_decisions(figures, eigen);
   add_next_task(figures, eigen);
   add_learner(figures, learner);
-  add_llama(figures, llama, llama_blas);
+  add_llama(figures, llama);
   figures.push_back({"clinc_seconds", clinc, '<', 90});
   add_blas(figures, eigen, blas);
   print(figures);
@@ -418,7 +402,6 @@ void summarise() {
   eigen.print_noise("router_bench");
   learner.print_noise("learner_bench");
   llama.print_noise("llama_bench");
-  if (llama_blas) llama_blas->print_noise("llama_bench_blas");
   if (blas) blas->print_noise("router_bench_blas");
   write(figures);
   std::printf("written: bench_summary.json\n");

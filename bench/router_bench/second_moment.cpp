@@ -53,7 +53,7 @@ void second_moment_by_gemm(benchmark::State& state) {
       state, 2, [](const Matrix<S>& x, Matrix<S>& sum) { sum.noalias() += x.transpose() * x; });
 }
 
-#ifdef EIGEN_USE_BLAS
+#ifdef ANYSSR_HAS_BLAS
 template <class S>
 void second_moment_by_syrk(benchmark::State& state) {
   time_second_moment<S>(state, 1, [](const Matrix<S>& x, Matrix<S>& sum) {
@@ -115,7 +115,7 @@ BENCHMARK_TEMPLATE(second_moment, float)->Apply(large_float);
 BENCHMARK_TEMPLATE(second_moment_by_gemm, float)->Apply(large_float);
 BENCHMARK_TEMPLATE(second_moment, double)->Apply(small_double);
 BENCHMARK_TEMPLATE(second_moment_by_gemm, double)->Apply(small_double);
-#ifdef EIGEN_USE_BLAS
+#ifdef ANYSSR_HAS_BLAS
 BENCHMARK_TEMPLATE(second_moment_by_syrk, float)->Apply(large_float);
 BENCHMARK_TEMPLATE(second_moment_by_syrk, double)->Apply(small_double);
 #endif

@@ -77,7 +77,8 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--scalar", options.scalar, "float or double")->capture_default_str();
   app.add_option("--measure", options.measured, "split to measure on: test or val")
       ->capture_default_str();
-  app.add_option("--threads", options.threads, "0: the hardware's")->capture_default_str();
+  app.add_option("--threads", options.threads, "0: the cores that this process may use")
+      ->capture_default_str();
   app.add_flag("--quiet", options.quiet, "print no progress and no tables");
 }
 

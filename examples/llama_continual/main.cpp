@@ -124,7 +124,8 @@ void declare_learning(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--seed", learner.seed, "of adapters, training, random features")
       ->capture_default_str();
-  app.add_option("--threads", options.threads, "0: the hardware's")->capture_default_str();
+  app.add_option("--threads", options.threads, "0: the cores that this process may use")
+      ->capture_default_str();
 }
 
 std::vector<std::string> split(const std::string& text) {

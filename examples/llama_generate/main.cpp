@@ -59,7 +59,8 @@ void declare(CLI::App& app, Arguments& arguments) {
                  "first k layers, pooled [H], its mean");
   app.add_option("--k", request.shallow_layers,
                  "layers that carry no adapter; default: 4, fewer in a model of 4 layers or less");
-  app.add_option("--threads", request.threads, "0: the hardware's")->capture_default_str();
+  app.add_option("--threads", request.threads, "0: the cores that this process may use")
+      ->capture_default_str();
   app.add_option("--json", arguments.json, "write what came out to this file");
 }
 

@@ -51,7 +51,8 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--seed", options.seed, "of hashing, frozen layer, adapters, order of questions")
       ->capture_default_str();
-  app.add_option("--threads", options.threads, "0: the hardware's")->capture_default_str();
+  app.add_option("--threads", options.threads, "0: the cores that this process may use")
+      ->capture_default_str();
   app.add_flag("--quiet", options.quiet, "print no progress and no tables");
 }
 

@@ -43,7 +43,8 @@ void declare(CLI::App& app, Options& options, std::string& json) {
   app.add_option("--json", json, "write the figures to this file");
   app.add_option("--weights", options.weights,
                  "write weights, scores and predictions of the test rows to this safetensors file");
-  app.add_option("--threads", options.threads, "0: the hardware's")->capture_default_str();
+  app.add_option("--threads", options.threads, "0: the cores that this process may use")
+      ->capture_default_str();
   app.add_flag("--quiet", options.quiet, "print no progress and no table");
 }
 

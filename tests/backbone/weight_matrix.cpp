@@ -317,7 +317,7 @@ TEST_CASE("products of a weight refuse other shapes and change nothing", "[backb
   CHECK(message_of<ShapeError>([&] { multiply<float>(x, w, low, 1); }) ==
         "y are 3 x 2, expected 4 x 2");
   CHECK(message_of<ArgumentError>([&] { multiply<float>(x, w, y, -1); }) ==
-        "threads is -1, expected 0 (the hardware's) or more");
+        "threads is -1, expected 0 (the cores that this process may use) or more");
   const std::array<const WeightMatrix*, 2> weights{&w, &w};
   std::array<Eigen::Ref<RowMajorMatrix<float>>, 2> results{y, narrow};
   CHECK(message_of<ShapeError>([&] { multiply_all<float>(x, weights, results, 1); }) ==

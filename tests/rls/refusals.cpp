@@ -155,5 +155,6 @@ TEMPLATE_TEST_CASE("options out of range are refused", "[rls][error]", Informati
   CHECK(contains(refused(3, absolute(infinity<double>)), "ridge is inf"));
   RlsOptions options = absolute(1);
   options.threads = -1;
-  CHECK(refused(3, options) == "threads is -1, expected 0 (the hardware's) or more");
+  CHECK(refused(3, options) ==
+        "threads is -1, expected 0 (the cores that this process may use) or more");
 }

@@ -2,81 +2,81 @@
 #pragma once
 
 /// @file
-/// A parallel loop. With OpenMP it is an OpenMP region (Eigen runs serially inside), else a fork
-/// and join of std::jthread. Every index has one owner and bodies keep a fixed order inside, so
-/// results have the same bits for any number of threads.
+/// A parallel loop on the threads of the process's pool (thread_pool.hpp). Every index has one
+/// owner and bodies keep a fixed order inside, so results have the same bits for any number of
+/// threads. In programs compiled with OpenMP Eigen's products stay serial inside our loops.
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <mutex>
-#include <thread>
-#include <vector>
+#include <memory>
+#include <type_traits>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 
 #include "anyssr/core/error.hpp"
+#include "anyssr/core/processors.hpp"
+#include "anyssr/core/thread_pool.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
-/// Number of threads that an option means: itself, or the hardware's for 0.
+/// Number of threads that an option means: itself, or for 0 the cores that this process may use.
 /// @throws ArgumentError  below 0
 [[nodiscard]] inline int resolve_threads(int threads) {
-  detail::expect(threads >= 0, "threads is ", threads, ", expected 0 (the hardware's) or more");
-  if (threads > 0) return threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  detail::expect(threads >= 0, "threads is ", threads,
+                 ", expected 0 (the cores that this process may use) or more");
+  return threads > 0 ? threads : usable_processors();
 }
 
 namespace detail {
 
-/// The first exception of several threads, kept until they have joined.
-class FirstException {
+/// As long as one lives, this thread's products by Eigen start no team of OpenMP threads: it would
+/// ignore `threads`, and wait for cores that other processes hold.
+class SerialEigen {
  public:
-  void keep() noexcept {
-    const std::scoped_lock lock(mutex_);
-    if (!first_) first_ = std::current_exception();
+#ifdef _OPENMP
+  SerialEigen() noexcept : threads_(omp_get_max_threads()) {
+    if (threads_ != 1) omp_set_num_threads(1);
   }
-  void rethrow() const {
-    if (first_) std::rethrow_exception(first_);
+  ~SerialEigen() {
+    if (threads_ != 1) omp_set_num_threads(threads_);
   }
+  SerialEigen(const SerialEigen&) = delete;
+  SerialEigen& operator=(const SerialEigen&) = delete;
 
  private:
-  std::mutex mutex_;
-  std::exception_ptr first_;
+  int threads_;
+#else
+  SerialEigen() noexcept {}  // not defaulted: a variable of it is no unused one
+#endif
 };
+
+/// Whether a loop that takes one thread so many seconds is worth sharing out: below, waking helpers
+/// costs more than they bring, and a machine that others use too may not give them a core.
+inline constexpr double least_shared_seconds = 2e-3;
 
 }  // namespace detail
 
 /// Calls body(i) for every i in 0..count-1, in any order, on at most `threads` threads.
-/// The first exception of a body is thrown again after all have ended. Regions below about a
-/// millisecond should pass threads = 1: starting threads costs more than they bring.
+/// The first exception of a body is thrown again after all have ended. Loops inside a body run on
+/// its thread. Work below about two milliseconds should pass threads = 1, unless it follows other
+/// regions within microseconds.
 template <class Body>
 void parallel_for(int threads, Index count, Body&& body) {
-  const int workers = static_cast<int>(std::min<Index>(resolve_threads(threads), count));
-  if (workers <= 1) {
+  const auto helpers = static_cast<int>(std::min<Index>(resolve_threads(threads), count)) - 1;
+  if (helpers <= 0 || detail::is_in_region()) {
+    const detail::SerialEigen serial;
     for (Index i = 0; i < count; ++i) body(i);
     return;
   }
-  detail::FirstException failure;
-  std::atomic<Index> next{0};
-  const auto work = [&]() noexcept {
-    try {
-      for (Index i = next++; i < count; i = next++) body(i);
-    } catch (...) {
-      failure.keep();
-      next = count;
-    }
+  using Loop = std::remove_reference_t<Body>;
+  const auto drain = [](detail::ParallelRegion& region, void* loop) noexcept {
+    const detail::SerialEigen serial;
+    region.drain(*static_cast<Loop*>(loop));
   };
-#ifdef _OPENMP
-#pragma omp parallel num_threads(workers)
-  work();
-#else
-  {
-    std::vector<std::jthread> team;
-    team.reserve(static_cast<std::size_t>(workers - 1));
-    for (int t = 1; t < workers; ++t) team.emplace_back(work);
-    work();
-  }
-#endif
-  failure.rethrow();
+  const detail::InRegion inside;
+  void* const loop = const_cast<std::remove_const_t<Loop>*>(std::addressof(body));
+  detail::ProcessPool::get().run(count, helpers, drain, loop);
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI

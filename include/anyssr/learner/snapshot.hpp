@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/core/threads.hpp"
 #include "anyssr/learner/serving.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter_handle.hpp"
@@ -88,6 +89,7 @@ class Snapshot {
       detail::expect_count("ids", context.ids.size(), static_cast<Index>(inputs.size()));
     }
     if (inputs.empty()) return {};
+    const detail::SerialEigen serial;
     const typename B::Trunk trunk = backbone_->trunk(inputs);
     const auto& features = backbone_->features(trunk);
     std::vector<RoutingDecision> decisions = decide_on(features);
@@ -120,6 +122,7 @@ class Snapshot {
                                                const PredictOptions& options = {}) const {
     const AdapterPointer chosen = adapter(task);
     if (inputs.empty()) return {};
+    const detail::SerialEigen serial;
     const std::vector<AdapterMix<Scalar>> mixes(inputs.size(), AdapterMix<Scalar>(*chosen));
     return backbone_->forward(backbone_->trunk(inputs), mixes, options);
   }

@@ -2,23 +2,104 @@
 #pragma once
 
 /// @file
-/// Where products run. By default our loops share tiles of Eigen's serial products out over
-/// threads. With EIGEN_USE_BLAS (CMake option ANYSSR_WITH_BLAS) Eigen hands its products to a BLAS,
-/// and the symmetric ones go there directly; the BLAS then brings its own threads, so our loops
-/// around them stay serial and `threads` options do not bind it. Products that are too small for
-/// that, or that our own loops share out all the same, are Eigen's in every build (eigen_product):
-/// two pools of threads on the same cores slow each other down.
+/// Where products run. Our loops share tiles of Eigen's serial products out over threads. With a
+/// BLAS (CMake option ANYSSR_WITH_BLAS, which defines ANYSSR_HAS_BLAS) the few large products go to
+/// it by explicit calls: second moments (syrk) and the panels of a Cholesky factorisation (trsm,
+/// syrk). Nothing of a decision or of a training step does: the threads of a BLAS wait for each
+/// other, which on a machine that others use too takes many times as long as the product.
+///
+/// A call uses at most the threads that its caller was given, where the BLAS can be told (OpenBLAS,
+/// BLIS, MKL); others bring as many as their own settings say.
 
 #include <climits>
+#include <mutex>
 #include <type_traits>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/core/threads.hpp"
+
+#if defined(ANYSSR_HAS_BLAS) && !defined(EIGEN_USE_BLAS)  // else Eigen has declared them
+extern "C" {
+int ssyrk_(const char*, const char*, const int*, const int*, const float*, const float*, const int*,
+           const float*, float*, const int*);
+int dsyrk_(const char*, const char*, const int*, const int*, const double*, const double*,
+           const int*, const double*, double*, const int*);
+int strsm_(const char*, const char*, const char*, const char*, const int*, const int*, const float*,
+           const float*, const int*, float*, const int*);
+int dtrsm_(const char*, const char*, const char*, const char*, const int*, const int*,
+           const double*, const double*, const int*, double*, const int*);
+}
+#endif
+#if defined(ANYSSR_HAS_BLAS) && defined(__GNUC__)
+#define ANYSSR_BLAS_THREADS  // weak: null where the BLAS that is linked has no such function
+extern "C" {
+[[gnu::weak]] void openblas_set_num_threads(int);
+[[gnu::weak]] int openblas_get_num_threads(void);
+[[gnu::weak]] void bli_thread_set_num_threads(long);
+[[gnu::weak]] long bli_thread_get_num_threads(void);
+[[gnu::weak]] int MKL_Set_Num_Threads_Local(int);
+}
+#endif
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
-#ifdef EIGEN_USE_BLAS
-inline constexpr bool use_blas = true;
+/// Threads for a loop that does `flops`, at some 5e10 a second and thread.
+[[nodiscard]] inline int team_for(double flops, int threads) noexcept {
+  return flops < least_shared_seconds * 5e10 ? 1 : threads;
+}
+
+#ifdef ANYSSR_HAS_BLAS
+inline constexpr bool has_blas = true;
+#else
+inline constexpr bool has_blas = false;
+#endif
+
+/// Whether a product is worth a call of the BLAS, if there is one.
+[[nodiscard]] inline bool goes_to_blas(double flops) noexcept { return has_blas && flops >= 1e9; }
+
+#ifdef ANYSSR_HAS_BLAS
+/// Has the BLAS use so many threads as long as it lives. One call at a time: the number is one for
+/// the whole process in most libraries.
+class BlasThreads {
+ public:
+  explicit BlasThreads(int threads) : lock_(mutex()) {
+#ifdef ANYSSR_BLAS_THREADS
+    if (openblas_set_num_threads != nullptr && openblas_get_num_threads != nullptr) {
+      before_ = openblas_get_num_threads();
+      openblas_set_num_threads(threads);
+    } else if (MKL_Set_Num_Threads_Local != nullptr) {
+      before_ = MKL_Set_Num_Threads_Local(threads);
+    } else if (bli_thread_set_num_threads != nullptr && bli_thread_get_num_threads != nullptr) {
+      before_ = static_cast<int>(bli_thread_get_num_threads());
+      bli_thread_set_num_threads(threads);
+    }
+#else
+    (void)threads;
+#endif
+  }
+  BlasThreads(const BlasThreads&) = delete;
+  BlasThreads& operator=(const BlasThreads&) = delete;
+  ~BlasThreads() {
+#ifdef ANYSSR_BLAS_THREADS
+    if (openblas_set_num_threads != nullptr && openblas_get_num_threads != nullptr) {
+      openblas_set_num_threads(before_);
+    } else if (MKL_Set_Num_Threads_Local != nullptr) {
+      MKL_Set_Num_Threads_Local(before_);
+    } else if (bli_thread_set_num_threads != nullptr && before_ > 0) {
+      bli_thread_set_num_threads(before_);
+    }
+#endif
+  }
+
+ private:
+  static std::mutex& mutex() noexcept {
+    static std::mutex one;
+    return one;
+  }
+  std::scoped_lock<std::mutex> lock_;
+  int before_ = 0;  // what the BLAS was told before; 0 for MKL: its own choice
+};
 
 inline int blas_size(Index n) {
   expect(n <= INT_MAX, "a matrix has a side of ", n, ", expected at most ", INT_MAX, " with BLAS");
@@ -29,7 +110,8 @@ inline int blas_size(Index n) {
 /// C.upper where `upper`. Column-major with leading dimensions lda and ldc.
 template <RealScalar S>
 void blas_syrk(bool upper, bool transposed, Index n, Index k, S alpha, const S* a, Index lda, S* c,
-               Index ldc) {
+               Index ldc, int threads) {
+  const BlasThreads team(threads);
   const char uplo = upper ? 'U' : 'L';
   const char trans = transposed ? 'T' : 'N';
   const int size = blas_size(n);
@@ -44,12 +126,13 @@ void blas_syrk(bool upper, bool transposed, Index n, Index k, S alpha, const S* 
   }
 }
 
-/// B <- U^-T B (transposed) or U^-1 B for an upper triangle U (n x n) and B (n x m).
+/// B <- U^-T B for an upper triangle U (n x n) and B (n x m).
 template <RealScalar S>
-void blas_trsm(bool transposed, Index n, Index m, const S* u, Index ldu, S* b, Index ldb) {
+void blas_trsm(Index n, Index m, const S* u, Index ldu, S* b, Index ldb, int threads) {
+  const BlasThreads team(threads);
   const char left = 'L';
   const char uplo = 'U';
-  const char trans = transposed ? 'T' : 'N';
+  const char trans = 'T';
   const char diagonal = 'N';
   const int rows = blas_size(n);
   const int cols = blas_size(m);
@@ -62,47 +145,6 @@ void blas_trsm(bool transposed, Index n, Index m, const S* u, Index ldu, S* b, I
     dtrsm_(&left, &uplo, &trans, &diagonal, &rows, &cols, &one, u, &u_stride, b, &b_stride);
   }
 }
-
-/// P = R Z for a symmetric R (d x d, lower triangle) and Z (d x n).
-template <RealScalar S>
-void blas_symm(Index d, Index n, const S* r, Index ldr, const S* z, Index ldz, S* p, Index ldp) {
-  const char left = 'L';
-  const char uplo = 'L';
-  const int rows = blas_size(d);
-  const int cols = blas_size(n);
-  const int r_stride = blas_size(ldr);
-  const int z_stride = blas_size(ldz);
-  const int p_stride = blas_size(ldp);
-  const S one = 1;
-  const S zero = 0;
-  if constexpr (std::is_same_v<S, float>) {
-    ssymm_(&left, &uplo, &rows, &cols, &one, r, &r_stride, z, &z_stride, &zero, p, &p_stride);
-  } else {
-    dsymm_(&left, &uplo, &rows, &cols, &one, r, &r_stride, z, &z_stride, &zero, p, &p_stride);
-  }
-}
-#else
-inline constexpr bool use_blas = false;
 #endif
-
-/// Threads for a loop of products that does `flops`: one where BLAS brings its own, and below about
-/// a millisecond, where starting threads costs more than they bring.
-[[nodiscard]] inline int team_for(double flops, int threads) noexcept {
-  return use_blas || flops < 1e8 ? 1 : threads;
-}
-
-/// y, where products assigned to it are Eigen's own on the calling thread, with a BLAS too: Eigen
-/// calls a BLAS only where it knows at compile time that entries lie side by side.
-/// @param y  dense, with storage of its own or of another's
-template <class Y>
-[[nodiscard]] auto eigen_product(Y&& y) {
-  using Dense = std::remove_cvref_t<Y>;
-  using Scalar = typename Dense::Scalar;
-  using Plain = std::conditional_t<bool(Dense::IsRowMajor), RowMajorMatrix<Scalar>, Matrix<Scalar>>;
-  constexpr bool gaps = use_blas || Dense::InnerStrideAtCompileTime != 1;
-  using Stride = Eigen::Stride<Eigen::Dynamic, gaps ? Eigen::Dynamic : 1>;
-  return Eigen::Map<Plain, 0, Stride>(y.data(), y.rows(), y.cols(),
-                                      Stride(y.outerStride(), y.innerStride()));
-}
 
 }  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -30,8 +30,7 @@ inline constexpr Index cholesky_block = 128;
 /// Columns of a right-hand side that one thread takes at once: wide enough to use each number of U
 /// often, narrow enough to share out.
 [[nodiscard]] inline Index solve_chunk(Index cols) noexcept {
-  return use_blas ? std::max<Index>(cols, 1)
-                  : std::clamp<Index>((cols / 4 + 31) / 32 * 32, 32, 256);
+  return std::clamp<Index>((cols / 4 + 31) / 32 * 32, 32, 256);
 }
 
 /// Tile k of U with its diagonal, as a matrix of its own: U in the upper triangle, or U^T in the
@@ -110,35 +109,12 @@ class InPlaceCholesky {
     return true;
   }
 
-#ifdef EIGEN_USE_BLAS
-  /// A_12 <- U_11^-T A_12
-  void solve_right(Index begin, Index head, Index rest, bool fresh) {
-    const Index corner = begin + head;
-    auto right = square_.block(begin, corner, head, rest);
-    if (fresh) right = square_.block(corner, begin, rest, head).transpose();
-    blas_trsm(true, head, rest, &square_(begin, begin), square_.rows(), right.data(),
-              square_.rows());
-  }
-
-  /// A_22 -= U_12^T U_12, upper triangle.
-  void subtract_below(Index begin, Index head, Index rest, bool fresh) {
-    const Index corner = begin + head;
-    if (fresh) mirror(corner, rest);
-    blas_syrk(true, true, rest, head, S(-1), &square_(begin, corner), square_.rows(),
-              &square_(corner, corner), square_.rows());
-  }
-
-  void mirror(Index begin, Index size) {
-    for_each_lower_tile(1, size, [&](Index j, Index cols, Index i, Index rows) {
-      if (i == j) return mirror_diagonal(begin + i, rows);
-      square_.block(begin + i, begin + j, rows, cols) =
-          square_.block(begin + j, begin + i, cols, rows).transpose();
-    });
-  }
-#else
   /// A_12 <- U_11^-T A_12, shared out by columns.
   void solve_right(Index begin, Index head, Index rest, bool fresh) {
     const double flops = static_cast<double>(head * head) * static_cast<double>(rest);
+#ifdef ANYSSR_HAS_BLAS
+    if (goes_to_blas(flops)) return solve_right_by_blas(begin, head, rest, fresh);
+#endif
     const Index chunk = solve_chunk(rest);
     parallel_for(team_for(flops, threads_), (rest + chunk - 1) / chunk, [&](Index c) {
       const Index j = begin + head + c * chunk;
@@ -160,6 +136,9 @@ class InPlaceCholesky {
   void subtract_below(Index begin, Index head, Index rest, bool fresh) {
     const Index corner = begin + head;
     const double flops = static_cast<double>(rest * rest) * static_cast<double>(head);
+#ifdef ANYSSR_HAS_BLAS
+    if (goes_to_blas(flops)) return subtract_below_by_blas(begin, head, rest, fresh);
+#endif
     for_each_lower_tile(
         team_for(flops, threads_), rest, [&](Index j, Index cols, Index i, Index rows) {
           const auto left = square_.block(begin, corner + i, head, rows).transpose();
@@ -173,6 +152,29 @@ class InPlaceCholesky {
             tile.noalias() -= left * right;
           }
         });
+  }
+#ifdef ANYSSR_HAS_BLAS
+  void solve_right_by_blas(Index begin, Index head, Index rest, bool fresh) {
+    const Index corner = begin + head;
+    auto right = square_.block(begin, corner, head, rest);
+    if (fresh) right = square_.block(corner, begin, rest, head).transpose();
+    blas_trsm(head, rest, &square_(begin, begin), square_.rows(), right.data(), square_.rows(),
+              threads_);
+  }
+
+  void subtract_below_by_blas(Index begin, Index head, Index rest, bool fresh) {
+    const Index corner = begin + head;
+    if (fresh) mirror(corner, rest);
+    blas_syrk(true, true, rest, head, S(-1), &square_(begin, corner), square_.rows(),
+              &square_(corner, corner), square_.rows(), threads_);
+  }
+
+  void mirror(Index begin, Index size) {
+    for_each_lower_tile(1, size, [&](Index j, Index cols, Index i, Index rows) {
+      if (i == j) return mirror_diagonal(begin + i, rows);
+      square_.block(begin + i, begin + j, rows, cols) =
+          square_.block(begin + j, begin + i, cols, rows).transpose();
+    });
   }
 #endif
 

@@ -49,7 +49,7 @@ class FactorUpdate {
         reflect(k, size, k - begin);
         apply(k, size, k - begin, k + size, end - k - size);
       }
-      const Index chunk = use_blas ? d - end : column_chunk;
+      constexpr Index chunk = column_chunk;
       if (end == d) break;
       const double flops = 4.0 * static_cast<double>(rows_.rows() + block_ / 2) *
                            static_cast<double>(panel) * static_cast<double>(d - end);

@@ -6,9 +6,9 @@
 ///
 ///   S += sign sum_i s_i x_i^T x_i          (lower triangle, diagonal included; s_i = 1 by default)
 ///
-/// Dense rows enter as tiles of general matrix products, or by the BLAS's syrk: n d^2 flops. Sparse
+/// Dense rows enter as tiles of general matrix products, or by a BLAS's syrk: n d^2 flops. Sparse
 /// rows cost the square of their count of nonzeros. A tile has one owner, so any number of threads
-/// gives the same bits (without BLAS).
+/// gives the same bits (not where a BLAS takes the large ones).
 
 #include <algorithm>
 
@@ -57,14 +57,17 @@ void accumulate_second_moment(const Eigen::MatrixBase<X>& x, Matrix<S>& second_m
                               Sign sign = Sign::add) {
   if (x.rows() == 0) return;
   const auto factor = static_cast<S>(sign);
-#ifdef EIGEN_USE_BLAS
+  const double flops = static_cast<double>(x.rows()) * static_cast<double>(x.cols() * x.cols());
+#ifdef ANYSSR_HAS_BLAS
   if constexpr (detail::has_blas_storage<X>) {
-    detail::blas_syrk(false, !bool(X::IsRowMajor), x.cols(), x.rows(), factor, x.derived().data(),
-                      x.derived().outerStride(), second_moment.data(), second_moment.rows());
-    return;
+    if (detail::goes_to_blas(flops)) {
+      detail::blas_syrk(false, !bool(X::IsRowMajor), x.cols(), x.rows(), factor, x.derived().data(),
+                        x.derived().outerStride(), second_moment.data(), second_moment.rows(),
+                        threads);
+      return;
+    }
   }
 #endif
-  const double flops = static_cast<double>(x.rows()) * static_cast<double>(x.cols() * x.cols());
   detail::for_each_lower_tile(
       detail::team_for(flops, threads), x.cols(), [&](Index i, Index rows, Index j, Index cols) {
         const auto left = x.derived().middleCols(i, rows).transpose();

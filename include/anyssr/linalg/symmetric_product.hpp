@@ -28,10 +28,6 @@ void multiply_symmetric(const Matrix<S>& square, const Matrix<S>& columns, Matri
     return;
   }
   const Index d = square.rows();
-#ifdef EIGEN_USE_BLAS
-  (void)threads;
-  detail::blas_symm(d, columns.cols(), square.data(), d, columns.data(), d, product.data(), d);
-#else
   constexpr Index tile = 256;
   const double flops = 2 * static_cast<double>(d * d) * static_cast<double>(columns.cols());
   parallel_for(detail::team_for(flops, threads), (d + tile - 1) / tile, [&](Index t) {
@@ -46,7 +42,6 @@ void multiply_symmetric(const Matrix<S>& square, const Matrix<S>& columns, Matri
     part.noalias() +=
         square.block(begin + size, begin, below, size).transpose() * columns.bottomRows(below);
   });
-#endif
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI

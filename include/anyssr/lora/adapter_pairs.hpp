@@ -155,7 +155,7 @@ template <RealScalar S>
 /// All pairs, the most similar first; of equally similar ones those that read and write more of the
 /// same, then by place. Pairs without a common site have zeros.
 /// @param adapters  none null; fewer than two have no pairs
-/// @param threads   0: the hardware's
+/// @param threads   0: the cores that this process may use
 /// @throws ArgumentError   a null adapter
 /// @throws ShapeError      modules of one site of two shapes
 /// @throws NonFiniteError  a module with NaN or infinity

@@ -22,7 +22,6 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/random.hpp"
-#include "anyssr/linalg/blas.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -301,16 +300,16 @@ void LoraModule<S>::add_forward(const X& x, Y&& y, double weight) const {
   detail::expect_rows("y", y, x.rows());
   RowMajorMatrix<S> projected(x.rows(), rank());
   if (!is_confined()) {
-    detail::eigen_product(projected).noalias() = x * a_.transpose();
+    projected.noalias() = x * a_.transpose();
   } else if (is_basis_first(x)) {
     const RowMajorMatrix<S> inside = x * basis_;
-    detail::eigen_product(projected).noalias() = inside * a_.transpose();
+    projected.noalias() = inside * a_.transpose();
   } else {
     const Matrix<S> a = effective_a();
-    detail::eigen_product(projected).noalias() = x * a.transpose();
+    projected.noalias() = x * a.transpose();
   }
   projected *= static_cast<S>(weight * scale());
-  detail::eigen_product(y).noalias() += projected * b_.transpose();
+  y.noalias() += projected * b_.transpose();
 }
 
 template <RealScalar S>

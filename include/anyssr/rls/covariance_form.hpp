@@ -26,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/symmetric_product.hpp"
 #include "anyssr/rls/covariance_probe.hpp"
 #include "anyssr/rls/information_form.hpp"
@@ -124,6 +125,7 @@ class RecursiveLeastSquares<S, Covariance> {
   template <FeatureMatrix<S> X>
   [[nodiscard]] Matrix<S> predict(const X& x) const {
     detail::expect_cols("features", x, dim());
+    const detail::SerialEigen serial;
     return x * weights_;
   }
 

@@ -19,6 +19,7 @@
 #include <span>
 #include <utility>
 
+#include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/cholesky.hpp"
 #include "anyssr/linalg/factor_update.hpp"
 #include "anyssr/linalg/gram_factor.hpp"
@@ -191,6 +192,7 @@ class RecursiveLeastSquares<S, Information> {
   template <FeatureMatrix<S> X>
   [[nodiscard]] Matrix<S> predict(const X& x) const {
     detail::expect_cols("features", x, dim());
+    const detail::SerialEigen serial;
     return x * weights();
   }
 

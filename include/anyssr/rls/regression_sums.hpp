@@ -264,7 +264,7 @@ class RegressionSums {
   void add_products(const X& x, const Y& y, const Column& column, Sign sign) {
     if (y.cols() == 0) return;
     const double flops = 2 * static_cast<double>(x.size()) * static_cast<double>(y.cols());
-    const Index tile = use_blas ? dim() : 256;
+    constexpr Index tile = 256;
     parallel_for(team_for(flops, threads_), (dim() + tile - 1) / tile, [&](Index t) {
       const Index begin = t * tile;
       const Index count = std::min(tile, dim() - begin);

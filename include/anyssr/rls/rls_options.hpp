@@ -37,7 +37,7 @@ enum class RidgeScale : std::uint8_t {
 struct RlsOptions {
   double ridge = 1e-3;  ///< > 0; larger is smoother and better conditioned
   RidgeScale ridge_scale = RidgeScale::relative;  ///< the covariance form needs an absolute one
-  int threads = 0;         ///< 0: the hardware's; with BLAS the products use the BLAS's own
+  int threads = 0;                                ///< 0: the cores that this process may use
   bool keep_sums = false;  ///< covariance form: keep S and C too (d^2 more numbers), for merge,
                            ///< set_ridge, select_ridge and rebuild
 };

@@ -70,7 +70,7 @@ template <RealScalar S, class H>
   RowMajorMatrix<S> product(rows.rows(), weights.cols());
   constexpr Index tile = 256;
   const double flops = 2 * static_cast<double>(rows.rows()) * static_cast<double>(weights.size());
-  const bool serial = SparseFeatures<H> || use_blas || weights.cols() < 2 * tile;
+  const bool serial = SparseFeatures<H> || weights.cols() < 2 * tile;
   if (serial) {
     product.noalias() = rows * weights;
     return product;

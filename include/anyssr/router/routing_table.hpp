@@ -22,6 +22,7 @@
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/core/threads.hpp"
 #include "anyssr/router/novelty.hpp"
 #include "anyssr/router/routed_task.hpp"
 #include "anyssr/router/routing_decision.hpp"
@@ -139,6 +140,7 @@ class RoutingTable {
   void decide(const X& features, RoutingWorkspace<S>& workspace,
               std::vector<RoutingDecision>& decisions) const {
     check(features);
+    const detail::SerialEigen serial;
     decisions.resize(static_cast<std::size_t>(features.rows()));
     score(features, workspace);
     for (Index i = 0; i < features.rows(); ++i) {
@@ -151,6 +153,7 @@ class RoutingTable {
   void decide(const X& features, RoutingWorkspace<S>& workspace, RoutingDecision& decision) const {
     detail::expect_rows("features", features, 1);
     check(features);
+    const detail::SerialEigen serial;
     score(features, workspace);
     conclude(0, workspace, decision);
   }

@@ -37,7 +37,7 @@ struct LoadOptions {
                                    ///< when needed; 0: all are loaded now, and stay
   bool verify_adapters = true;     ///< with a budget: read all adapters through now; else each when
                                    ///< it is loaded
-  int threads = 0;                 ///< of the router; 0: the hardware's
+  int threads = 0;                 ///< of the router; 0: the cores that this process may use
   /// Bytes that the frozen layer of a LiftedBackbone may take by the word of the options alone: a
   /// checkpoint without tasks has no head whose size bears its width out.
   std::size_t unproven_lift_bytes = std::size_t{256} << 20;

@@ -11,6 +11,7 @@
 
 #include <array>
 
+#include "anyssr/core/threads.hpp"
 #include "anyssr/subspace/expansion.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -74,6 +75,7 @@ class DenseExpansion {
         detail::gather_rows<S>(Eigen::InnerIterator<X>(features, i), projection_, row);
       }
     } else {
+      const detail::SerialEigen serial;
       out.noalias() = features * projection_;
     }
     stage_.apply(out);

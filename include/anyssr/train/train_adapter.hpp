@@ -28,6 +28,7 @@
 
 #include "anyssr/core/progress.hpp"
 #include "anyssr/core/stopwatch.hpp"
+#include "anyssr/core/threads.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/train/adamw.hpp"
 #include "anyssr/train/mini_batches.hpp"
@@ -336,6 +337,7 @@ TrainReport train_adapter(const B& backbone, const typename B::Trunk& trunk,
   TrainReport report;
   const AdapterGradient<typename B::Scalar> shapes = zero_like(adapter);
   if (shapes.modules.empty() && shapes.heads.empty()) return report;
+  const detail::SerialEigen serial;
   detail::AdapterTraining<B> training(backbone, trunk, targets, adapter, options, progress);
   Adapter<typename B::Scalar> trained = training.run(report);
   adapter = std::move(trained);

@@ -19,7 +19,6 @@
 #include <vector>
 
 #include "anyssr/backbone/llama/llama_kernels.hpp"
-#include "anyssr/linalg/blas.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
@@ -76,9 +75,8 @@ void attention_weights(const AttentionShape& shape, const AttentionSpan<S>& span
                        RowMajorMatrix<S>& weights) {
   const Index h = shape.head_dim;
   weights.resize(block.count, block.keys());
-  eigen_product(weights).noalias() =
-      q.block(span.begin + block.begin, head * h, block.count, h) *
-      head_rows(shape, block, head / shape.group(), span.keys).transpose();
+  weights.noalias() = q.block(span.begin + block.begin, head * h, block.count, h) *
+                      head_rows(shape, block, head / shape.group(), span.keys).transpose();
   const S scale = S{1} / std::sqrt(static_cast<S>(h));
   for (Index i = 0; i < block.count; ++i) {
     const Index own = span.position + block.begin + i;  // the query's own key
@@ -117,12 +115,12 @@ void attend(const AttentionShape& shape, std::span<const AttentionSpan<S>> spans
   }
   const Index h = shape.head_dim;
   const auto count = static_cast<Index>(tasks.size());
-  parallel_for(flops < 1e7 ? 1 : threads, count * shape.heads, [&](Index i) {
+  parallel_for(flops < 1e6 ? 1 : threads, count * shape.heads, [&](Index i) {
     const auto& [span, block] = tasks[static_cast<std::size_t>(i / shape.heads)];
     const Index head = i % shape.heads;
     RowMajorMatrix<S> weights;
     attention_weights(shape, *span, block, head, q, weights);
-    eigen_product(out.block(span->begin + block.begin, head * h, block.count, h)).noalias() =
+    out.block(span->begin + block.begin, head * h, block.count, h).noalias() =
         weights * head_rows(shape, block, head / shape.group(), span->values);
   });
 }
@@ -142,16 +140,15 @@ void attend_backward(const AttentionShape& shape, std::span<const AttentionSpan<
     attention_weights(shape, span, block, head, q, weights);
     const auto d_rows = d_out.block(row, head * h, block.count, h);
     RowMajorMatrix<S> d_scores(block.count, block.keys());
-    eigen_product(d_scores).noalias() =
-        d_rows * head_rows(shape, block, kv, span.values).transpose();
-    eigen_product(dv.block(key, kv * h, block.keys(), h)).noalias() += weights.transpose() * d_rows;
+    d_scores.noalias() = d_rows * head_rows(shape, block, kv, span.values).transpose();
+    dv.block(key, kv * h, block.keys(), h).noalias() += weights.transpose() * d_rows;
     for (Index i = 0; i < block.count; ++i) {
       const S along = d_scores.row(i).dot(weights.row(i));
       d_scores.row(i).array() = scale * weights.row(i).array() * (d_scores.row(i).array() - along);
     }
-    eigen_product(dq.block(row, head * h, block.count, h)).noalias() =
+    dq.block(row, head * h, block.count, h).noalias() =
         d_scores * head_rows(shape, block, kv, span.keys);
-    eigen_product(dk.block(key, kv * h, block.keys(), h)).noalias() +=
+    dk.block(key, kv * h, block.keys(), h).noalias() +=
         d_scores.transpose() * q.block(row, head * h, block.count, h);
   };
   dk.setZero();

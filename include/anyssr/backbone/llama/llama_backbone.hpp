@@ -35,7 +35,7 @@ namespace anyssr::inline ANYSSR_ABI {
 
 struct LlamaOptions {
   Index shallow_layers = 4;            ///< k, 1 to the model's layers - 1
-  int threads = 0;                     ///< 0: the hardware's
+  int threads = 0;                     ///< 0: the cores that this process may use
   bool recompute_activations = false;  ///< training keeps each layer's input only: less memory, one
                                        ///< more forward pass a step
   std::size_t trunk_cache_bytes = std::size_t{1} << 30;  ///< hidden states of a training trunk that

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "anyssr/backbone/llama/llama_model.hpp"
+#include "anyssr/core/threads.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
@@ -59,6 +60,7 @@ class LlamaGradient {
   /// @param asked  the rows with a token to predict, at least one
   double run(const RowMajorMatrix<S>& hidden, std::span<const AskedRow> asked,
              LlamaGradientSpace<S>& space, AdapterGradient<S>& gradient) {
+    const SerialEigen serial;
     const auto depth = static_cast<std::size_t>(config_.layers - first_);
     space.inputs.resize(depth);
     space.kept.resize(recompute_ ? 1 : depth);
@@ -108,10 +110,10 @@ class LlamaGradient {
         row[token] -= S{1} / count;
       }
       RowMajorMatrix<S> d_normed = RowMajorMatrix<S>::Zero(rows, x.cols());
-      multiply_back<S>(scores, w.output, d_normed, model_.threads());
+      multiply_back<S>(scores, w.output, d_normed, model_.threads_for(rows));
       RowMajorMatrix<S> d_hidden = RowMajorMatrix<S>::Zero(rows, x.cols());
       rms_norm_backward<S>(hidden, w.norm, config_.rms_norm_eps, d_normed, d_hidden,
-                           model_.threads());
+                           model_.threads_for(rows));
       for (Index i = 0; i < rows; ++i) {
         dx.row(part[static_cast<std::size_t>(i)].row) = d_hidden.row(i);
       }
@@ -124,7 +126,7 @@ class LlamaGradient {
   void back_through(Index layer, const ReusedMatrix<S>& input, LlamaActivations<S>& a,
                     LlamaGradientSpace<S>& space, AdapterGradient<S>& gradient, bool go_on) const {
     const LlamaLayerWeights<S>& w = model_.layer_weights(layer);
-    const int threads = model_.threads();
+    const int threads = model_.threads_for(input.rows());
     ReusedMatrix<S>& dx = space.dx;
     ReusedMatrix<S>& d_normed = space.d_normed;
     space.d_product.assign_zero(dx.rows(), config_.intermediate_size);
@@ -160,7 +162,7 @@ class LlamaGradient {
       span.values = a.v.row(span.begin).data();
     }
     attend_backward<S>(model_.attention_shape(layer), spans, a.q, space.d_attended, space.dq,
-                       space.dk, space.dv, model_.threads());
+                       space.dk, space.dv, model_.threads_for(a.q.rows()));
     for (const AttentionSpan<S>& span : spans) {
       for (Index i = 0; i < span.rows; ++i) {
         table_.turn(space.dq.row(span.begin + i).data(), config_.heads, i, true);
@@ -173,7 +175,7 @@ class LlamaGradient {
   void back(Index layer, LlamaProjection projection, const ReusedMatrix<S>& x,
             const ReusedMatrix<S>& dy, AdapterGradient<S>& gradient, ReusedMatrix<S>* dx) const {
     if (dx != nullptr) {
-      multiply_back<S>(dy, model_.weight(layer, projection), *dx, model_.threads());
+      multiply_back<S>(dy, model_.weight(layer, projection), *dx, model_.threads_for(x.rows()));
     }
     const std::string site = model_.site(layer, projection);
     const auto module = adapter_.modules.find(site);

@@ -81,7 +81,7 @@ class LlamaModel {
   using Batch = detail::LlamaBatch<S>;
   using Activations = detail::LlamaActivations<S>;
 
-  /// @param threads  0: the hardware's
+  /// @param threads  0: the cores that this process may use
   /// @throws ArgumentError, ShapeError  the weights are not of the configuration's shapes
   LlamaModel(LlamaConfig config, LlamaWeights<S> weights, int threads = 0)
       : config_(std::move(config)),
@@ -90,11 +90,20 @@ class LlamaModel {
         threads_(resolve_threads(threads)) {
     config_.check();
     expect_shapes();
+    for (const LlamaLayerWeights<S>& layer : weights_.layers) {
+      for (const auto& linear : linears_) count(layer.*linear.weight);
+    }
+    count(weights_.output);
   }
 
   [[nodiscard]] const LlamaConfig& config() const noexcept { return config_; }
   [[nodiscard]] const LlamaWeights<S>& weights() const noexcept { return weights_; }
-  [[nodiscard]] int threads() const noexcept { return threads_; }
+  /// Threads for a pass of so many rows: one where it takes less than about two milliseconds.
+  [[nodiscard]] int threads_for(Index rows) const noexcept {
+    const double flops = 2 * static_cast<double>(rows) * numbers_;
+    const double seconds = detail::product_seconds(bytes_, flops);
+    return seconds < detail::least_shared_seconds ? 1 : threads_;
+  }
 
   /// @param name, number  of what the ids are, for the message
   /// @throws ArgumentError  for an id outside the vocabulary
@@ -122,6 +131,7 @@ class LlamaModel {
   template <class X>
   void run_layer(Index layer, const detail::RotaryTable<S>& table, Batch& batch, X& x,
                  Activations& a) const {
+    const detail::SerialEigen serial;
     norm_input(layer, x, a);
     project<3>(layer, {LlamaProjection::q, LlamaProjection::k, LlamaProjection::v}, batch.plan,
                a.normed, {&a.q, &a.k, &a.v});
@@ -136,6 +146,7 @@ class LlamaModel {
   /// @param last  they as a batch: one row a sequence, at its last position in `batch`
   void run_top_layer(const detail::RotaryTable<S>& table, Batch& batch, Batch& last,
                      RowMajorMatrix<S>& x, Activations& a) const {
+    const detail::SerialEigen serial;
     const Index layer = config_.layers - 1;
     norm_input(layer, x, a);
     project<2>(layer, {LlamaProjection::k, LlamaProjection::v}, batch.plan, a.normed, {&a.k, &a.v});
@@ -165,9 +176,9 @@ class LlamaModel {
   /// Of rows that the last layer put out: n x vocab_size.
   [[nodiscard]] RowMajorMatrix<S> logits(const RowMajorMatrix<S>& x) const {
     RowMajorMatrix<S> normed(x.rows(), x.cols());
-    detail::rms_norm<S>(x, weights_.norm, config_.rms_norm_eps, normed, threads_);
+    detail::rms_norm<S>(x, weights_.norm, config_.rms_norm_eps, normed, threads_for(x.rows()));
     RowMajorMatrix<S> result(x.rows(), config_.vocab_size);
-    multiply<S>(normed, weights_.output, result, threads_);
+    multiply<S>(normed, weights_.output, result, threads_for(x.rows()));
     return result;
   }
 
@@ -192,6 +203,11 @@ class LlamaModel {
  private:
   [[nodiscard]] const detail::LlamaLinear<S>& linear(LlamaProjection projection) const {
     return linears_[static_cast<std::size_t>(projection)];
+  }
+
+  void count(const WeightMatrix& weight) noexcept {
+    bytes_ += static_cast<double>(weight.bytes());
+    numbers_ += static_cast<double>(weight.rows() * weight.cols());
   }
 
   void expect_shapes() const {
@@ -243,7 +259,7 @@ class LlamaModel {
       y[i]->resize(x.rows(), weights[i]->rows());
       results.emplace_back(*y[i]);
     }
-    multiply_all<S>(x, weights, results, threads_);
+    multiply_all<S>(x, weights, results, threads_for(x.rows()));
     for (std::size_t i = 0; i < N; ++i) finish(layer, projections[i], plan, x, *y[i]);
   }
 
@@ -251,7 +267,7 @@ class LlamaModel {
   template <class Y>
   void add_product(Index layer, LlamaProjection projection, const detail::AdapterPlan<S>& plan,
                    const detail::ReusedMatrix<S>& x, Y& y) const {
-    multiply<S>(x, weight(layer, projection), y, threads_, true);
+    multiply<S>(x, weight(layer, projection), y, threads_for(x.rows()), true);
     finish(layer, projection, plan, x, y);
   }
 
@@ -259,7 +275,7 @@ class LlamaModel {
   void norm_input(Index layer, const X& x, Activations& a) const {
     a.normed.resize(x.rows(), x.cols());
     detail::rms_norm<S>(x, layer_weights(layer).input_norm, config_.rms_norm_eps, a.normed,
-                        threads_);
+                        threads_for(x.rows()));
   }
 
   static void turn(const detail::RotaryTable<S>& table, const Batch& batch, Index heads,
@@ -275,15 +291,15 @@ class LlamaModel {
   template <class X>
   void finish_layer(Index layer, const Batch& batch, X& x, Activations& a) const {
     a.attended.resize(x.rows(), config_.query_dim());
-    detail::attend<S>(attention_shape(layer), batch.spans, a.q, a.attended, threads_);
+    detail::attend<S>(attention_shape(layer), batch.spans, a.q, a.attended, threads_for(x.rows()));
     a.middle.assign(x);
     add_product(layer, LlamaProjection::o, batch.plan, a.attended, a.middle);
     a.middle_normed.resize(x.rows(), x.cols());
     detail::rms_norm<S>(a.middle, layer_weights(layer).post_attention_norm, config_.rms_norm_eps,
-                        a.middle_normed, threads_);
+                        a.middle_normed, threads_for(x.rows()));
     project<2>(layer, {LlamaProjection::gate, LlamaProjection::up}, batch.plan, a.middle_normed,
                {&a.gate, &a.up});
-    detail::swiglu(a.gate, a.up, a.product, threads_);
+    detail::swiglu(a.gate, a.up, a.product, threads_for(x.rows()));
     x.noalias() = a.middle;
     add_product(layer, LlamaProjection::down, batch.plan, a.product, x);
   }
@@ -308,6 +324,8 @@ class LlamaModel {
   LlamaConfig config_;
   LlamaWeights<S> weights_;
   std::array<detail::LlamaLinear<S>, detail::projection_count> linears_;
+  double bytes_ = 0;    // of the weights that a pass reads
+  double numbers_ = 0;  // of them
   int threads_;
 };
 

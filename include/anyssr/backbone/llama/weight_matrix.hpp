@@ -33,7 +33,6 @@
 #include "anyssr/io/byte_order.hpp"
 #include "anyssr/io/dtype.hpp"
 #include "anyssr/io/half.hpp"
-#include "anyssr/linalg/blas.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 /// A frozen matrix of F64, F32, F16 or BF16. Copies share the numbers.
@@ -183,14 +182,15 @@ struct WeightProduct {
 /// would have to pack W.
 inline constexpr Index few_rows = 8;
 
-/// Threads for products that read `bytes` of weights and do `flops`.
+/// Seconds that one thread takes for products that read `bytes` of weights and do `flops`.
+[[nodiscard]] inline double product_seconds(double bytes, double flops) noexcept {
+  return bytes / 2e10 + flops / 1e11;
+}
+
+/// Threads for one of a pass's products, which follow each other within microseconds: the pool's
+/// helpers are then awake.
 [[nodiscard]] inline int product_team(double bytes, double flops, int threads) noexcept {
-#ifdef _OPENMP
-  constexpr double least = 2e-5;  // seconds: a region of threads that wait for it is cheap
-#else
-  constexpr double least = 1e-3;
-#endif
-  return bytes / 2e10 + flops / 1e11 < least ? 1 : threads;
+  return product_seconds(bytes, flops) < 2e-5 ? 1 : threads;
 }
 
 /// Tiles of consecutive rows of several weights.
@@ -314,8 +314,8 @@ void multiply_many(const Eigen::Ref<const RowMajorMatrix<S>>& x,
     const RowTiles::Tile& tile = tiles[t];
     const WeightMatrix& weight = *products[tile.product].weight;
     const Strided<S> to = products[tile.product].y;
-    auto y = eigen_product(Eigen::Map<RowMajorMatrix<S>, 0, Eigen::OuterStride<>>(
-        to.data + tile.begin, x.rows(), tile.rows, Eigen::OuterStride<>(to.stride)));
+    auto y = Eigen::Map<RowMajorMatrix<S>, 0, Eigen::OuterStride<>>(
+        to.data + tile.begin, x.rows(), tile.rows, Eigen::OuterStride<>(to.stride));
     with_panel<S>(weight, tile.begin, tile.rows, 0, weight.cols(), buffer, [&](const auto& panel) {
       if (add) {
         y.noalias() += x * panel.transpose();
@@ -364,7 +364,7 @@ void add_back(const Eigen::Ref<const RowMajorMatrix<S>>& dy, const WeightMatrix&
     for (Index i = 0; i < w.rows(); i += height) {
       const Index rows = std::min(height, w.rows() - i);
       with_panel<S>(w, i, rows, column, cols, buffer, [&](const auto& panel) {
-        eigen_product(dx.middleCols(column, cols)).noalias() += dy.middleCols(i, rows) * panel;
+        dx.middleCols(column, cols).noalias() += dy.middleCols(i, rows) * panel;
       });
     }
   });
@@ -385,7 +385,7 @@ void expect_product(std::string_view in_name, const X& in, std::string_view out_
 /// Y = X W^T, or Y += X W^T where `add`.
 /// @param x  n x w.cols()
 /// @param y  n x w.rows(), no part of x
-/// @param threads  0: the hardware's
+/// @param threads  0: the cores that this process may use
 /// @throws ShapeError  before y changes
 template <RealScalar S>
 void multiply(const Eigen::Ref<const RowMajorMatrix<S>>& x, const WeightMatrix& w,
