@@ -67,7 +67,9 @@ using Answerer = std::function<std::string(const std::string&)>;
 /// @param questions  left with the departments that are known at the end, in the learner's order
 /// @param answer  set to a function that goes on answering after the run
 /// @throws anyssr::Error
-Results run_float(Questions& questions, const Options& options, Answerer& answer);
-Results run_double(Questions& questions, const Options& options, Answerer& answer);
+Results learn_and_measure(Questions& questions, const Options& options, Answerer& answer);
+
+/// The scalar that learn_and_measure computes in, "float" or "double".
+extern const char* const program_scalar;
 
 }  // namespace departments

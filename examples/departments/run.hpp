@@ -67,7 +67,7 @@ class Run {
     const LearnerOptions learner = learner_options(options);
     if (!options.state.empty()) {
       state_ = std::make_shared<StateFolder>(options);
-      if (auto known = state_->template load<Learner>(backbone, options)) {
+      if (auto known = state_->load(backbone, options)) {
         learner_ = std::make_shared<Learner>(std::move(*known));
       }
     }
