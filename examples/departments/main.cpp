@@ -11,11 +11,7 @@
 // expect: average accuracy +0\.[67]
 // expect: forgetting against joint +-?0\.0000
 
-#include <unistd.h>
-
-#include <filesystem>
 #include <iostream>
-#include <system_error>
 
 #include "departments/report.hpp"
 #include "support/application.hpp"
@@ -86,17 +82,6 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_flag("--quiet", options.quiet, "print no progress and no tables");
 }
 
-/// Goes on as the program beside this one that computes in the other scalar.
-[[noreturn]] void go_on_in(const std::string& scalar, char** argv) {
-  const std::string name = scalar == "float" ? "departments" : "departments_double";
-  std::error_code ignored;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  execv((self.parent_path() / name).c_str(), argv);
-  throw anyssr::ArgumentError("--scalar is '" + scalar + "', which takes the program " + name +
-                              " beside this one: cmake --build build --target " + name +
-                              " makes it");
-}
-
 void run(const Arguments& arguments, const CLI::App& app, char** argv) {
   departments::Options options = arguments.options;
   if (app.count("--dim") > 0) {
@@ -112,7 +97,7 @@ void run(const Arguments& arguments, const CLI::App& app, char** argv) {
                                 ", expected 0 or more");
   }
   support::expect_scalar(options.scalar);
-  if (options.scalar != departments::program_scalar) go_on_in(options.scalar, argv);
+  departments::go_on_where_complete(options, argv);
   support::expect_writable(arguments.json);
   departments::Questions questions = arguments.clinc.empty()
                                          ? departments::read_jsonl(arguments.data)
@@ -120,7 +105,9 @@ void run(const Arguments& arguments, const CLI::App& app, char** argv) {
   departments::expect_complete(questions, options.measured);
   departments::reorder(questions, arguments.order, options.seed);
   departments::Answerer answer;
-  const departments::Results results = departments::learn_and_measure(questions, options, answer);
+  const auto learn_and_measure =
+      options.scalar == "float" ? departments::run_float : departments::run_double;
+  const departments::Results results = learn_and_measure(questions, options, answer);
   if (!options.quiet) departments::print_report(questions, results);
   if (!arguments.json.empty()) departments::write_json(arguments.json, questions, options, results);
   if (!arguments.ask.empty()) std::cout << "\n" << arguments.ask << "\n" << answer(arguments.ask);
@@ -142,7 +129,6 @@ int main(int argc, char** argv) {
   CLI::App app{"Teaches a frozen text backbone one department after another and answers questions.",
                "departments"};
   Arguments arguments;
-  arguments.options.scalar = departments::program_scalar;
   declare(app, arguments);
   return support::run_application(app, argc, argv, "try a smaller --dim, or --scalar float",
                                   [&] { run(arguments, app, argv); });

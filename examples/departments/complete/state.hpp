@@ -5,17 +5,14 @@
 /// The folder of `--state`: a checkpoint of the learner, and beside it the options that it was
 /// learned with, so that a later run goes on with the same ones.
 
-#include <memory>
+#include <anyssr/store.hpp>
+#include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "departments/experiment.hpp"
-#include "departments/scalar/learner.hpp"
-
-namespace anyssr::inline ANYSSR_ABI {
-class CheckpointWriter;
-}
 
 namespace departments {
 
@@ -25,14 +22,32 @@ class StateFolder {
   /// @throws anyssr::FileError      another run holds the lock, or the system refuses
   /// @throws anyssr::ArgumentError  options other than those that the state was learned with
   explicit StateFolder(const Options& options);
-  ~StateFolder();
 
   /// The learner of the runs before; nothing where there were none.
   /// @throws anyssr::Error  the state is damaged and Options::recover not set, or none is whole
-  [[nodiscard]] std::optional<Learner> load(Learner::Base backbone, const Options& options);
+  template <class Learner>
+  [[nodiscard]] std::optional<Learner> load(typename Learner::Base backbone,
+                                            const Options& options) {
+    if (!has_checkpoint_) return std::nullopt;
+    anyssr::LoadReport report;
+    std::optional<Learner> learner =
+        anyssr::load<Learner>(writer_.root(), std::move(backbone),
+                              {.recover = options.recover, .threads = options.threads}, &report);
+    warn(report.warnings);
+    is_recovered_ = !report.damage.empty();
+    if (is_recovered_) {
+      warn({report.damage,
+            "going on from generation " + std::to_string(report.generation) + " instead"});
+    }
+    return learner;
+  }
 
   /// From when this returns a killed run loses nothing of what was learned.
-  void save(const Learner& learner);
+  template <class Learner>
+  void save(const Learner& learner) {
+    warn(writer_.save(learner, {.recover = is_recovered_}).warnings);
+    is_recovered_ = false;  // from here on the newest state is whole
+  }
 
   /// Refuses questions that are not those that a department was learned from.
   /// @throws anyssr::ArgumentError
@@ -41,12 +56,9 @@ class StateFolder {
  private:
   static void warn(const std::vector<std::string>& warnings);
 
-  std::unique_ptr<anyssr::CheckpointWriter> writer_;  // behind a pointer: its header is a long one
+  anyssr::CheckpointWriter writer_;
   bool has_checkpoint_ = false;
   bool is_recovered_ = false;  // the newest state is damaged, and the learner is of an older one
 };
-
-/// "refund,invoice": what an adapter's metadata keep of its department.
-[[nodiscard]] std::string label_list(const Department& department);
 
 }  // namespace departments

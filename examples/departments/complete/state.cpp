@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "departments/state.hpp"
+#include "departments/complete/state.hpp"
 
-#include <anyssr/store.hpp>
-#include <cstdio>
-#include <utility>
+#include <anyssr/io.hpp>
+
+#include "departments/keeper.hpp"
 
 namespace departments {
 
@@ -57,10 +57,9 @@ void expect_same_options(const std::filesystem::path& path, const Options& optio
 
 }  // namespace
 
-StateFolder::StateFolder(const Options& options)
-    : writer_(std::make_unique<CheckpointWriter>(options.state)) {
-  const std::filesystem::path path = writer_->root() / "departments.json";
-  has_checkpoint_ = has_checkpoint(writer_->root());
+StateFolder::StateFolder(const Options& options) : writer_(options.state) {
+  const std::filesystem::path path = writer_.root() / "departments.json";
+  has_checkpoint_ = has_checkpoint(writer_.root());
   if (has_checkpoint_) {
     expect_same_options(path, options);
     return;
@@ -70,31 +69,9 @@ StateFolder::StateFolder(const Options& options)
   file.commit();
 }
 
-StateFolder::~StateFolder() = default;
-
-std::optional<Learner> StateFolder::load(Learner::Base backbone, const Options& options) {
-  if (!has_checkpoint_) return std::nullopt;
-  LoadReport report;
-  std::optional<Learner> learner =
-      anyssr::load<Learner>(writer_->root(), std::move(backbone),
-                            {.recover = options.recover, .threads = options.threads}, &report);
-  warn(report.warnings);
-  is_recovered_ = !report.damage.empty();
-  if (is_recovered_) {
-    warn({report.damage,
-          "going on from generation " + std::to_string(report.generation) + " instead"});
-  }
-  return learner;
-}
-
-void StateFolder::save(const Learner& learner) {
-  warn(writer_->save(learner, {.recover = is_recovered_}).warnings);
-  is_recovered_ = false;  // from here on the newest state is whole
-}
-
 void StateFolder::expect_same_questions(const TaskSummary& task,
                                         const Department& department) const {
-  const std::string place = writer_->root().string() + ": department '" + task.name + "' ";
+  const std::string place = writer_.root().string() + ": department '" + task.name + "' ";
   const auto rows = static_cast<Index>(department.train.texts.size());
   detail::expect(task.rows == rows, place, "was learned from ", task.rows,
                  " questions of split train, expected ", rows, ", as many as there are now");
@@ -108,12 +85,6 @@ void StateFolder::warn(const std::vector<std::string>& warnings) {
   for (const std::string& warning : warnings) {
     std::fprintf(stderr, "departments: warning: %s\n", warning.c_str());
   }
-}
-
-std::string label_list(const Department& department) {
-  std::string list;
-  for (const std::string& label : department.labels) list += (list.empty() ? "" : ",") + label;
-  return list;
 }
 
 }  // namespace departments

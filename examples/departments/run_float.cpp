@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#include "departments/leaves/linear_algebra.hpp"
+#include "departments/leaves/subspaces.hpp"
+#include "departments/leaves/training.hpp"
+#include "departments/run.hpp"
+
+namespace departments {
+
+Results run_float(Questions& questions, const Options& options, Answerer& answer) {
+  return Run<float>(questions, options).run(answer);
+}
+
+}  // namespace departments
