@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -69,5 +70,21 @@ using Answerer = std::function<std::string(const std::string&)>;
 /// @throws anyssr::Error
 Results run_float(Questions& questions, const Options& options, Answerer& answer);
 Results run_double(Questions& questions, const Options& options, Answerer& answer);
+
+/// Opens the folder of `--state` for a learner in the scalar S, float or double (keeper.hpp).
+template <class S>
+class Keeper;
+template <class S>
+std::shared_ptr<Keeper<S>> open_keeper(const Options& options);
+template <>
+std::shared_ptr<Keeper<float>> open_keeper(const Options& options);
+template <>
+std::shared_ptr<Keeper<double>> open_keeper(const Options& options);
+
+/// `departments` is what the demo takes, in float and without storage. Where the options ask for
+/// more, it goes on as departments_complete, which stands beside it, before anything is read.
+/// @param argv  of main
+/// @throws anyssr::ArgumentError  that program is not built
+void go_on_where_complete(const Options& options, char** argv);
 
 }  // namespace departments

@@ -82,7 +82,7 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_flag("--quiet", options.quiet, "print no progress and no tables");
 }
 
-void run(const Arguments& arguments, const CLI::App& app) {
+void run(const Arguments& arguments, const CLI::App& app, char** argv) {
   departments::Options options = arguments.options;
   if (app.count("--dim") > 0) {
     options.dim = arguments.dim;
@@ -97,6 +97,7 @@ void run(const Arguments& arguments, const CLI::App& app) {
                                 ", expected 0 or more");
   }
   support::expect_scalar(options.scalar);
+  departments::go_on_where_complete(options, argv);
   support::expect_writable(arguments.json);
   departments::Questions questions = arguments.clinc.empty()
                                          ? departments::read_jsonl(arguments.data)
@@ -130,5 +131,5 @@ int main(int argc, char** argv) {
   Arguments arguments;
   declare(app, arguments);
   return support::run_application(app, argc, argv, "try a smaller --dim, or --scalar float",
-                                  [&] { run(arguments, app); });
+                                  [&] { run(arguments, app, argv); });
 }

@@ -16,7 +16,7 @@
 #include <sstream>
 
 #include "departments/experiment.hpp"
-#include "departments/state.hpp"
+#include "departments/keeper.hpp"
 #include "support/command_line.hpp"
 
 namespace departments {
@@ -66,8 +66,8 @@ class Run {
     TextHashingBackbone<S> backbone({.dim = static_cast<Index>(options.dim), .seed = options.seed});
     const LearnerOptions learner = learner_options(options);
     if (!options.state.empty()) {
-      state_ = std::make_shared<StateFolder>(options);
-      if (auto known = state_->template load<Learner>(backbone, options)) {
+      state_ = open_keeper<S>(options);
+      if (auto known = state_->load(backbone)) {
         learner_ = std::make_shared<Learner>(std::move(*known));
       }
     }
@@ -363,7 +363,7 @@ class Run {
 
   Questions& questions_;
   const Options& options_;
-  std::shared_ptr<StateFolder> state_;  // null without --state
+  std::shared_ptr<Keeper<S>> state_;  // null without --state
   std::shared_ptr<Learner> learner_;
   std::vector<typename Backbone::Trunk> trunks_;  // of the measured questions, one a department
   std::vector<std::vector<RoutingDecision>> decisions_;  // of the learner after the last task

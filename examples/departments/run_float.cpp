@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include "departments/leaves/linear_algebra.hpp"
+#include "departments/leaves/subspaces.hpp"
+#include "departments/leaves/training.hpp"
 #include "departments/run.hpp"
 
 namespace departments {

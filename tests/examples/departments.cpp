@@ -171,6 +171,21 @@ TEST_CASE("departments explains itself", "[examples]") {
   CHECK(run_program(departments_program, "--version").status == 0);
 }
 
+TEST_CASE("departments without the complete program names what builds it", "[examples][error]") {
+  const TemporaryFolder folder;
+  const std::string alone = folder.file("departments");
+  std::filesystem::copy_file(departments_program, alone);
+  const std::string state = folder.file("state");
+  for (const std::string& option : {std::string("--scalar double"), "--state " + state}) {
+    const ProgramResult result = run_program(alone, option);
+    CAPTURE(option, result.output);
+    CHECK(result.status == 2);
+    CHECK(contains(result.output, option + " takes the program departments_complete beside this"));
+    CHECK(contains(result.output, "cmake --build build --target departments_complete"));
+  }
+  CHECK(!std::filesystem::exists(state));
+}
+
 TEST_CASE("departments refuses wrong options with status 2", "[examples][error]") {
   const TemporaryFolder folder;
   const std::string data = "--data " + folder.write("questions.jsonl", small_questions()) + small;

@@ -11,6 +11,19 @@ if(NOT block_count EQUAL 2 OR NOT command_count EQUAL 2)
                       "command, expected 2 and 2")
 endif()
 
+# The demo's command installs no package that only tests need, and the other one all that it does.
+set(install "apt-get install -y --no-install-recommends ")
+string(REGEX MATCHALL "${install}[^&]*" installs "${readme}")
+list(TRANSFORM installs REPLACE "^${install}" "")
+list(TRANSFORM installs REPLACE " +$" "")
+list(GET installs 0 for_demo)
+list(GET installs 1 for_check)
+string(FIND "${for_check}" "${for_demo} " position)
+if(NOT position EQUAL 0 OR for_demo MATCHES "catch2" OR NOT for_check MATCHES "catch2")
+  message(FATAL_ERROR "README.md installs '${for_demo}' for the demo and '${for_check}' for the tests, "
+                      "expected these and more, catch2 among them")
+endif()
+
 file(GLOB_RECURSE examples ${SOURCE}/examples/*.cpp)
 set(code "")
 foreach(example IN LISTS examples)

@@ -115,14 +115,7 @@ class SubspaceProjector {
   /// in float: 0.25 s on one core with AVX-512, 0.75 s with SSE2.
   template <FeatureMatrix<S> X>
   [[nodiscard]] static SubspaceProjector fit(const X& features,
-                                             const SubspaceOptions& options = {}) {
-    detail::expect_valid(options);
-    expect_rows_and_columns(features);
-    return detail::with_plain_rows(features, [&](const auto& rows) {
-      detail::expect_finite_features(rows);
-      return fit_plain(rows, options, detail::energy_of(rows));
-    });
-  }
+                                             const SubspaceOptions& options = {});
 
   /// Folds in new rows: what fit would find in the old rows and the new ones, but for what the
   /// earlier truncation discarded.
@@ -220,5 +213,17 @@ class SubspaceProjector {
   Vector<double> singular_values_;  // k, >= 0
   double total_energy_ = 0;         // >= |singular_values_|^2 but for round-off
 };
+
+// Below the class, so that a program may compile it in one file and declare it extern in others.
+template <RealScalar S>
+template <FeatureMatrix<S> X>
+SubspaceProjector<S> SubspaceProjector<S>::fit(const X& features, const SubspaceOptions& options) {
+  detail::expect_valid(options);
+  expect_rows_and_columns(features);
+  return detail::with_plain_rows(features, [&](const auto& rows) {
+    detail::expect_finite_features(rows);
+    return fit_plain(rows, options, detail::energy_of(rows));
+  });
+}
 
 }  // namespace anyssr::inline ANYSSR_ABI

@@ -61,7 +61,4 @@ class StateFolder {
   bool is_recovered_ = false;  // the newest state is damaged, and the learner is of an older one
 };
 
-/// "refund,invoice": what an adapter's metadata keep of its department.
-[[nodiscard]] std::string label_list(const Department& department);
-
 }  // namespace departments

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "departments/state.hpp"
+#include "departments/complete/state.hpp"
 
 #include <anyssr/io.hpp>
+
+#include "departments/keeper.hpp"
 
 namespace departments {
 
@@ -83,12 +85,6 @@ void StateFolder::warn(const std::vector<std::string>& warnings) {
   for (const std::string& warning : warnings) {
     std::fprintf(stderr, "departments: warning: %s\n", warning.c_str());
   }
-}
-
-std::string label_list(const Department& department) {
-  std::string list;
-  for (const std::string& label : department.labels) list += (list.empty() ? "" : ",") + label;
-  return list;
 }
 
 }  // namespace departments

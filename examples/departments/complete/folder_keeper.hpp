@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// The keeper that saves to a folder.
+
+#include <utility>
+
+#include "departments/complete/state.hpp"
+#include "departments/keeper.hpp"
+
+namespace departments {
+
+template <class S>
+class FolderKeeper : public Keeper<S> {
+ public:
+  using Learner = typename Keeper<S>::Learner;
+
+  explicit FolderKeeper(const Options& options) : options_(options), folder_(options) {}
+
+  std::optional<Learner> load(anyssr::TextHashingBackbone<S> backbone) override {
+    return folder_.load<Learner>(std::move(backbone), options_);
+  }
+  void save(const Learner& learner) override { folder_.save(learner); }
+  void expect_same_questions(const anyssr::TaskSummary& task,
+                             const Department& department) const override {
+    folder_.expect_same_questions(task, department);
+  }
+
+ private:
+  const Options options_;
+  StateFolder folder_;
+};
+
+}  // namespace departments

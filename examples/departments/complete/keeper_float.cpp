@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+#include "departments/complete/folder_keeper.hpp"
+
+namespace departments {
+
+template <>
+std::shared_ptr<Keeper<float>> open_keeper(const Options& options) {
+  return std::make_shared<FolderKeeper<float>>(options);
+}
+
+}  // namespace departments

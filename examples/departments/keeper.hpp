@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// What keeps the learner between runs, as the run sees it: storage is compiled elsewhere.
+
+#include <anyssr/backbone/text_hashing.hpp>
+#include <anyssr/learner/continual_learner.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "departments/experiment.hpp"
+
+namespace departments {
+
+/// The folder of `--state`, locked as long as this lives.
+template <class S>
+class Keeper {
+ public:
+  using Learner = anyssr::ContinualLearner<anyssr::TextHashingBackbone<S>>;
+
+  virtual ~Keeper() = default;
+  /// The learner of the runs before; nothing where there were none.
+  [[nodiscard]] virtual std::optional<Learner> load(anyssr::TextHashingBackbone<S> backbone) = 0;
+  virtual void save(const Learner& learner) = 0;
+  /// Refuses questions that are not those that a department was learned from.
+  virtual void expect_same_questions(const anyssr::TaskSummary& task,
+                                     const Department& department) const = 0;
+};
+
+/// "refund,invoice": what an adapter's metadata keep of its department.
+[[nodiscard]] inline std::string label_list(const Department& department) {
+  std::string list;
+  for (const std::string& label : department.labels) list += (list.empty() ? "" : ",") + label;
+  return list;
+}
+
+}  // namespace departments
