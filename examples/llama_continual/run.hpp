@@ -99,9 +99,10 @@ class Run {
     }
     learner_ = std::make_shared<Learner>(read_backbone<S>(options), options.learner);
     for (const Task& task : tasks) {
-      if (!task.adapter
-               .empty()) {  // a folder that is no adapter is found before others are trained
-        (void)read_peft_report(task.adapter, {.sites = learner_->backbone().sites()});
+      if (!task.adapter.empty()) {  // what cannot be taken over is found before others are trained
+        const auto read =
+            read_peft_adapter<S>(task.adapter, {.sites = learner_->backbone().sites()});
+        Learner::check_adapter(learner_->backbone(), read.adapter);
       }
       for (const Item& item : task.test) {
         // one token more than the longest answer is wrong whatever it is
