@@ -63,7 +63,7 @@ void expect_fields(const Json& line, const std::string& place) {
   const std::vector<std::string> known{"text", "task", "label", "split"};
   for (const auto& [key, value] : line.items()) {
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      throw FormatError(place + ": unknown field " + support::quoted(key) +
+      throw FormatError(place + ": unknown field " + support::in_quotes(key) +
                         ", expected text, task, label, split");
     }
   }
@@ -107,7 +107,7 @@ void find_twins(Questions& questions) {
     for (std::size_t i = 0; i < department.labels.size(); ++i) {
       labels.push_back({department.labels[i], department.label_places[i]});
     }
-    support::warn_of_twins(labels, "label", " of task " + support::quoted(department.name),
+    support::warn_of_twins(labels, "label", " of task " + support::in_quotes(department.name),
                            questions.warnings);
   }
   support::warn_of_twins(tasks, "task", "", questions.warnings);
@@ -125,7 +125,7 @@ Domains read_domains(const std::string& path, Questions& questions, support::Fin
   }
   Domains domain_of;
   for (const auto& [domain, intents] : json.items()) {
-    const std::string place = path + ": domain " + support::quoted(domain);
+    const std::string place = path + ": domain " + support::in_quotes(domain);
     if (!intents.is_array()) {
       faults.add(place + " is no list of intents");
       continue;
@@ -157,7 +157,7 @@ void add_clinc_row(Questions& questions, const Domains& domain_of, const Json& r
   expect_text(text, place);
   const auto found = domain_of.find(intent);
   if (found == domain_of.end()) {
-    throw FormatError(place + ": intent " + support::quoted(intent) + " is in no domain");
+    throw FormatError(place + ": intent " + support::in_quotes(intent) + " is in no domain");
   }
   add_question(department_of(questions, found->second, place), split, text, intent, place);
 }

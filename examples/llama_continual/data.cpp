@@ -65,7 +65,7 @@ Item read_item(const Json& line, const std::string& place) {
   if (!line.is_object()) throw FormatError(place + ": expected an object {\"prompt\", \"answer\"}");
   for (const auto& [key, value] : line.items()) {
     if (key == "prompt" || key == "answer") continue;
-    throw FormatError(place + ": unknown field " + support::quoted(key) +
+    throw FormatError(place + ": unknown field " + support::in_quotes(key) +
                       ", expected prompt and answer");
   }
   return {place, read_text(line, "prompt", place), read_text(line, "answer", place)};

@@ -98,8 +98,10 @@ class Run {
                              " holds a checkpoint already, expected a new folder");
     }
     learner_ = std::make_shared<Learner>(read_backbone<S>(options), options.learner);
-    for (const Task& task : tasks) {
-      if (!task.adapter.empty()) {  // what cannot be taken over is found before others are trained
+    for (const Task& task : tasks) {  // what cannot be learned is found before others are
+      if (task.adapter.empty()) {
+        (void)learner_->backbone().make_adapter({}, options.learner.adapter, 0);
+      } else {
         const auto read =
             read_peft_adapter<S>(task.adapter, {.sites = learner_->backbone().sites()});
         Learner::check_adapter(learner_->backbone(), read.adapter);

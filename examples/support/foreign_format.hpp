@@ -125,7 +125,7 @@ inline constexpr const char* python_meaning =
   const anyssr::Json whole = json_or_nothing(text);
   const std::string key = list_of_records(whole);
   if (!key.empty()) {
-    return expected + "one object around the list " + quoted(key) +
+    return expected + "one object around the list " + in_quotes(key) +
            ": jq -c 'to_entries[].value[]?' makes lines of its lists";
   }
   if (is_first_whole) return "";

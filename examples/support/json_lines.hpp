@@ -35,7 +35,7 @@ inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 [[nodiscard]] inline std::string outline(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";
-  if (value.is_string()) return quoted(value.get_ref<const std::string&>());
+  if (value.is_string()) return in_quotes(value.get_ref<const std::string&>());
   return value.dump();
 }
 
@@ -159,8 +159,8 @@ inline void warn_of_twins(const std::vector<PlacedName>& names, const std::strin
   for (const PlacedName& name : names) {
     const auto [twin, is_new] = first.emplace(folded(name.name), &name);
     if (is_new || twin->second->name == name.name) continue;
-    warnings.add(name.place + ": the " + kind + " " + quoted(name.name) + of + " differs from " +
-                 quoted(twin->second->name) + " (" + twin->second->place +
+    warnings.add(name.place + ": the " + kind + " " + in_quotes(name.name) + of + " differs from " +
+                 in_quotes(twin->second->name) + " (" + twin->second->place +
                  ") only by case or by blanks at the ends, and counts as another one");
   }
 }

@@ -128,7 +128,7 @@ void for_each_character(std::string_view text, const F& f) {
 }
 
 /// A text inside a message: shown, in quotes, with an ellipsis where it is long.
-[[nodiscard]] inline std::string quoted(std::string_view text) {
+[[nodiscard]] inline std::string in_quotes(std::string_view text) {
   constexpr std::size_t most = 80;
   const std::string all = shown(text);
   const std::string start = cut(all, most);

@@ -194,6 +194,7 @@ TEST_CASE("departments refuses wrong options with status 2", "[examples][error]"
   refused(data + "--order money,post", "names 2 departments, expected all 3");
   refused(data + "--order money,post,spies", "'spies'");
   refused(data + "--order money,money,post", "'money', which is unknown or named before");
+  refused(data + "--order spies,money,others", "2 faults:\n");
   refused(data + "--ridge 0", "ridge is 0");
   refused(data + "--ridge nan", "ridge is nan");
   refused(data + "--dim 0", "dim is 0");
@@ -403,6 +404,9 @@ TEST_CASE("departments refuses options that contradict a state", "[examples][err
   }
   refused(other(renamed),
           "department 'money' was learned with the labels invoice,refund, expected invoice,reform");
+  const auto both = renamed + line("one more", "post", "parcel", "train");
+  refused(other(both), "2 faults:\n");
+  refused(other(both), "expected invoice,reform as of the questions now\n  ");
   std::string fewer = small_questions(1);
   refused(other(fewer), "--state knows the department 'post', which the questions lack");
 }

@@ -219,6 +219,6 @@ TEST_CASE("text is cut between characters", "[examples]") {
   CHECK(in_columns("ab", 4, true) == "  ab");
   CHECK(in_columns("\xE6\x97\xA5\xE6\x9C\xAC", 3) == "\xE6\x97\xA5 ");
   CHECK(in_columns("a\nb", 9) == "a\\x0Ab   ");
-  CHECK(support::quoted("a\"b") == "\"a\"b\"");
-  CHECK(support::quoted(std::string(200, 'x')) == "\"" + std::string(80, 'x') + "...\"");
+  CHECK(support::in_quotes("a\"b") == "\"a\"b\"");
+  CHECK(support::in_quotes(std::string(200, 'x')) == "\"" + std::string(80, 'x') + "...\"");
 }

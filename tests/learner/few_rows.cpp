@@ -205,3 +205,14 @@ TEST_CASE("texts of one label are learned even where they hold no letter", "[lea
   }
   CHECK(std::isfinite(learner.predict(signs).front().decision.confidence));
 }
+
+TEST_CASE("options that no task could be trained with are refused at once", "[learner][error]") {
+  const auto refused = [](const auto& change) {
+    LearnerOptions options = small_learner_options();
+    change(options);
+    return message_of<ArgumentError>([&] { (void)small_learner<float>(options); });
+  };
+  CHECK(contains(refused([](LearnerOptions& options) { options.train.rate = 0; }), "rate is 0"));
+  CHECK(contains(refused([](LearnerOptions& options) { options.train.batch = 0; }), "batch is 0"));
+  CHECK(contains(refused([](LearnerOptions& options) { options.subspace_fit.rank = -1; }), "rank"));
+}

@@ -50,7 +50,10 @@ class ContinualLearner : public LearnerTasks<B> {
   explicit ContinualLearner(B backbone, const LearnerOptions& options = {})
       : LearnerTasks<B>(std::make_shared<const Adaptable>(
                             detail::AdaptableOf<B>::make(std::move(backbone), options.lift)),
-                        options) {}
+                        options) {
+    detail::expect_train_options(options.train);
+    detail::expect_valid(options.subspace_fit);
+  }
 
   /// Goes on from a state, as if it had been learned here: sums and adapters are the same bits.
   /// @param make_state  gets the backbone, std::shared_ptr<const Adaptable>, and gives the
