@@ -79,7 +79,7 @@ TEST_CASE("operations runs departments of one label and of two questions", "[exa
   const std::vector<std::string> words{"invoice", "parcel", "laptop", "holiday"};
   for (std::size_t t = 0; t < words.size(); ++t) {
     for (const char* frame : {"where is the ", "give me a ", "no more ", "the best "}) {
-      if (t == 0 && std::string(frame) > "no") continue;
+      if (t == 0 && std::string(frame) > "o") continue;  // two questions
       lines += line(frame + words[t], "about " + words[t], "all", "train");
     }
     lines += line("what about the " + words[t], "about " + words[t], "all", "test");
