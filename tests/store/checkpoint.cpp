@@ -53,7 +53,10 @@ TEMPLATE_TEST_CASE("tasks of one label and of one row are loaded as they were sa
   learner.learn_task("one row", one.inputs, one.labels);
   save(learner, root);
   PointLearner<S> loaded = load_points<S>(root);
-  CHECK((Learned<S>(loaded) == Learned<S>(learner)));
+  // a load factors anew what one row updated: equal sums, weights equal to round-off
+  CHECK((Learned<S>(loaded).same_sums(Learned<S>(learner))));
+  CHECK((Learned<S>(loaded).states == Learned<S>(learner).states));
+  CHECK((Learned<S>(loaded).adapters == Learned<S>(learner).adapters));
   CHECK(decisions_of(loaded, 3) == decisions_of(learner, 3));
   for (const auto& output : loaded.predict_as("one label", small_task<S>(0).inputs)) {
     CHECK(loaded.backbone().is_correct(output, 2));
