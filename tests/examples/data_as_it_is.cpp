@@ -14,10 +14,10 @@ using nlohmann::json;
 
 namespace {
 
-const std::string small = " --dim 512 --threads 1 ";
+const std::string small_model = " --dim 512 --threads 1 ";
 
-std::string line(const std::string& text, const json& task, const json& label,
-                 const std::string& split) {
+std::string question(const std::string& text, const json& task, const json& label,
+                     const std::string& split) {
   return json{{"text", text}, {"task", task}, {"label", label}, {"split", split}}.dump() + "\n";
 }
 
@@ -38,7 +38,7 @@ std::string eighteen_tasks() {
         if ((t == 1 && f > 0 && f < 5) || (t == 2 && f > 1 && f < 5)) continue;
         std::string text = frames[f];
         text.replace(text.find('%'), 1, word);
-        lines += line(text, task, word, f < 5 ? "train" : "test");
+        lines += question(text, task, word, f < 5 ? "train" : "test");
       }
     }
   }
@@ -53,8 +53,8 @@ TEST_CASE("departments learns 18 tasks of which some have one label or one quest
   const TemporaryFolder folder;
   const std::string data = folder.write("tasks.jsonl", eighteen_tasks());
   const std::string out = folder.file("out.json");
-  const std::string arguments = "--data " + data + small + extra + " --json " + out + " --state " +
-                                folder.file("state") + " --ask 'stop waaakkk'";
+  const std::string arguments = "--data " + data + small_model + extra + " --json " + out +
+                                " --state " + folder.file("state") + " --ask 'stop waaakkk'";
   const ProgramResult result = run_program(ANYSSR_DEPARTMENTS, arguments);
   CAPTURE(result.output);
   REQUIRE(result.status == 0);
@@ -80,16 +80,16 @@ TEST_CASE("operations runs departments of one label and of two questions", "[exa
   for (std::size_t t = 0; t < words.size(); ++t) {
     for (const char* frame : {"where is the ", "give me a ", "no more ", "the best "}) {
       if (t == 0 && std::string(frame) > "o") continue;  // two questions
-      lines += line(frame + words[t], "about " + words[t], "all", "train");
+      lines += question(frame + words[t], "about " + words[t], "all", "train");
     }
-    lines += line("what about the " + words[t], "about " + words[t], "all", "test");
+    lines += question("what about the " + words[t], "about " + words[t], "all", "test");
   }
   // a department with the name that merging the first two would give
-  lines += line("merge them", "about invoice + about parcel", 1, "train") +
-           line("merge both", "about invoice + about parcel", 1, "train") +
-           line("merge now", "about invoice + about parcel", 1, "test");
+  lines += question("merge them", "about invoice + about parcel", 1, "train") +
+           question("merge both", "about invoice + about parcel", 1, "train") +
+           question("merge now", "about invoice + about parcel", 1, "test");
   const ProgramResult result =
-      run_program(ANYSSR_OPERATIONS, "--data " + folder.write("small.jsonl", lines) + small);
+      run_program(ANYSSR_OPERATIONS, "--data " + folder.write("small.jsonl", lines) + small_model);
   CAPTURE(result.output);
   CHECK(result.status == 0);
   CHECK(contains(result.output, "training questions are kept for validation"));
@@ -101,7 +101,7 @@ TEST_CASE("departments tells every fault before it learns anything", "[examples]
   const TemporaryFolder folder;
   const auto refused = [&](const std::string& lines, const std::vector<std::string>& reasons) {
     const ProgramResult result =
-        run_program(program, "--data " + folder.write("bad.jsonl", lines) + small);
+        run_program(program, "--data " + folder.write("bad.jsonl", lines) + small_model);
     CAPTURE(program, result.output);
     CHECK(result.status == 2);
     for (const std::string& reason : reasons) {
@@ -111,8 +111,8 @@ TEST_CASE("departments tells every fault before it learns anything", "[examples]
     CHECK_FALSE(contains(result.output, "rows"));
   };
   const std::string good = eighteen_tasks();
-  refused(good + "{\n" + line(" ", "a", "b", "train") + line("x", 1.5, "b", "train") +
-              line("\xE3\x80\x80", "a", "b", "test"),
+  refused(good + "{\n" + question(" ", "a", "b", "train") + question("x", 1.5, "b", "train") +
+              question("\xE3\x80\x80", "a", "b", "test"),
           {"4 faults:\n", "broken JSON", "\"text\" is empty", "\"task\" is 1.5"});
   std::string many;
   for (int i = 0; i < 50; ++i) many += "{}\n";
@@ -123,12 +123,12 @@ TEST_CASE("departments tells every fault before it learns anything", "[examples]
 TEST_CASE("departments names every department that cannot be learned or measured",
           "[examples][error]") {
   const TemporaryFolder folder;
-  const std::string lines = eighteen_tasks() + line("a", "untaught", "x", "test") +
-                            line("b", "unmeasured", "x", "train") +
-                            line("c", "task5", "late", "test");
+  const std::string lines = eighteen_tasks() + question("a", "untaught", "x", "test") +
+                            question("b", "unmeasured", "x", "train") +
+                            question("c", "task5", "late", "test");
   const auto rows = static_cast<std::size_t>(std::count(lines.begin(), lines.end(), '\n'));
   const ProgramResult result =
-      run_program(ANYSSR_DEPARTMENTS, "--data " + folder.write("bad.jsonl", lines) + small);
+      run_program(ANYSSR_DEPARTMENTS, "--data " + folder.write("bad.jsonl", lines) + small_model);
   CAPTURE(result.output);
   CHECK(result.status == 2);
   const auto at = [&](std::size_t back) { return "bad.jsonl:" + std::to_string(rows - back); };
@@ -142,13 +142,14 @@ TEST_CASE("departments takes integers and booleans for labels and warns of twins
   const TemporaryFolder folder;
   std::string lines = "\xEF\xBB\xBF";
   for (const char* split : {"train", "test"}) {
-    lines += line("is it right", "check", true, split) + line("is it wrong", "check", false, split);
-    lines += line("number one", 7, 1, split) + line("number two", 7, "2", split);
-    lines +=
-        line("refund me", "Money", "Refund", split) + line("pay me", "Money", "refund ", split);
-    lines += line("my purse", "money", "x\x1B[31m", split);
+    lines += question("is it right", "check", true, split) +
+             question("is it wrong", "check", false, split);
+    lines += question("number one", 7, 1, split) + question("number two", 7, "2", split);
+    lines += question("refund me", "Money", "Refund", split) +
+             question("pay me", "Money", "refund ", split);
+    lines += question("my purse", "money", "x\x1B[31m", split);
   }
-  const std::string arguments = "--data " + folder.write("kinds.jsonl", lines) + small +
+  const std::string arguments = "--data " + folder.write("kinds.jsonl", lines) + small_model +
                                 "--rank 2 --quiet --ask 'number one'";
   const ProgramResult result = run_program(ANYSSR_DEPARTMENTS, arguments);
   CAPTURE(result.output);
@@ -158,6 +159,7 @@ TEST_CASE("departments takes integers and booleans for labels and warns of twins
                  "kinds.jsonl:6: the label \"refund \" of task \"Money\" differs from \"Refund\""));
   CHECK(contains(result.output, "kinds.jsonl:7: the task \"money\" differs from \"Money\""));
   CHECK(run_program("sh", "-c '" + std::string(ANYSSR_DEPARTMENTS) + " --data " +
-                              folder.file("kinds.jsonl") + small + "--rank 2 --quiet 2>/dev/null'")
+                              folder.file("kinds.jsonl") + small_model +
+                              "--rank 2 --quiet 2>/dev/null'")
             .output.empty());  // warnings are no output
 }

@@ -15,16 +15,16 @@ using anyssr::test::TemporaryFolder;
 namespace {
 
 /// The objects of a file, and what was wrong with it.
-struct Read {
+struct LinesRead {
   std::vector<std::string> lines = {};
   std::vector<std::string> places = {};
   std::string faults = {};
 };
 
-Read read(const std::string& text) {
+LinesRead read_lines(const std::string& text) {
   const TemporaryFolder folder;
   const std::string path = folder.write("data.jsonl", text);
-  Read result;
+  LinesRead result;
   support::Findings faults;
   support::read_json_lines(path, faults, [&](const support::Json& line, const std::string& place) {
     if (!line.is_object()) throw anyssr::FormatError(place + ": expected an object");
@@ -50,14 +50,14 @@ TEST_CASE("JSON lines are read however their lines end", "[examples]") {
       GENERATE("{\"a\":1}\n{\"b\":2}\n", "{\"a\":1}\n{\"b\":2}", "{\"a\":1}\r\n\r\n{\"b\":2}\r\n",
                "  {\"a\":1}\t \n{\"b\":2} \n\n", "\xEF\xBB\xBF{\"a\":1}\n\xEF\xBB\xBF{\"b\":2}\n");
   CAPTURE(text);
-  const Read found = read(text);
+  const LinesRead found = read_lines(text);
   CHECK(found.faults.empty());
   CHECK(found.lines == std::vector<std::string>{"{\"a\":1}", "{\"b\":2}"});
   CHECK(found.places.front() == ":1");
 }
 
 TEST_CASE("blank lines count in the numbers of lines", "[examples]") {
-  const Read found = read("\n\n{\"a\":1}\n\n{\"a\":\n");
+  const LinesRead found = read_lines("\n\n{\"a\":1}\n\n{\"a\":\n");
   CHECK(found.places == std::vector<std::string>{":3"});
   CHECK(contains(found.faults, "data.jsonl:5: broken JSON"));
 }
@@ -65,14 +65,14 @@ TEST_CASE("blank lines count in the numbers of lines", "[examples]") {
 TEST_CASE("all faults of a file are found and the first 20 are told", "[examples]") {
   std::string text;
   for (int i = 0; i < 30; ++i) text += i % 6 == 0 ? "{\"a\":1}\n" : i % 2 == 0 ? "{\"a\"\n" : "7\n";
-  const Read found = read(text);
+  const LinesRead found = read_lines(text);
   CHECK(found.lines.size() == 5);
   CHECK(contains(found.faults, "25 faults:\n"));
   CHECK(contains(found.faults, "data.jsonl:2: expected an object\n"));
   CHECK(contains(found.faults, "data.jsonl:3: broken JSON"));
   CHECK(contains(found.faults, "data.jsonl:24: expected an object\n  and 5 more"));
   CHECK_FALSE(contains(found.faults, "data.jsonl:26"));
-  CHECK_FALSE(contains(read("{\"a\":1}\n7\n").faults, "faults"));
+  CHECK_FALSE(contains(read_lines("{\"a\":1}\n7\n").faults, "faults"));
 }
 
 TEST_CASE("a file that is no JSON lines is named for what it is", "[examples][error]") {
@@ -108,7 +108,7 @@ TEST_CASE("a file that is no JSON lines is named for what it is", "[examples][er
       {"[" + python + "]", "Python wrote this with single quotes"},
       {line + "\r" + line + "\r", "carriage returns alone"}};
   for (const auto& [text, meaning] : files) {
-    const Read found = read(text);
+    const LinesRead found = read_lines(text);
     CAPTURE(text.substr(0, 40), meaning, found.faults);
     CHECK(found.lines.empty());
     CHECK(contains(found.faults, "data.jsonl: "));
@@ -119,14 +119,15 @@ TEST_CASE("a file that is no JSON lines is named for what it is", "[examples][er
 
 TEST_CASE("a line that is no JSON is named for what it is", "[examples][error]") {
   const std::string good = "{\"a\":1}\n";
-  CHECK(contains(read(good + "{'a': None}").faults, ":2: broken JSON"));
-  CHECK(contains(read(good + "{'a': None}").faults, "Python wrote this"));
-  CHECK(contains(read("{\"a\":1},\n{\"a\":2}\n").faults, ":1: broken JSON"));
-  CHECK(contains(read("{\"a\":1},\n{\"a\":2}\n").faults, "a comma follows the object"));
-  CHECK(contains(read(good + "{\"a\":\"caf\xE9\"}").faults, "iconv -f WINDOWS-1252 -t UTF-8"));
-  CHECK_FALSE(contains(read(good + "{\"a\":").faults, "iconv"));
-  CHECK(read("{\"a\":\"'\"}\n").faults.empty());
-  CHECK(read("{\"prompt\":[1,2],\"answer\":[3]}\n").faults.empty());
+  CHECK(contains(read_lines(good + "{'a': None}").faults, ":2: broken JSON"));
+  CHECK(contains(read_lines(good + "{'a': None}").faults, "Python wrote this"));
+  CHECK(contains(read_lines("{\"a\":1},\n{\"a\":2}\n").faults, ":1: broken JSON"));
+  CHECK(contains(read_lines("{\"a\":1},\n{\"a\":2}\n").faults, "a comma follows the object"));
+  CHECK(
+      contains(read_lines(good + "{\"a\":\"caf\xE9\"}").faults, "iconv -f WINDOWS-1252 -t UTF-8"));
+  CHECK_FALSE(contains(read_lines(good + "{\"a\":").faults, "iconv"));
+  CHECK(read_lines("{\"a\":\"'\"}\n").faults.empty());
+  CHECK(read_lines("{\"prompt\":[1,2],\"answer\":[3]}\n").faults.empty());
 }
 
 TEST_CASE("a file that cannot be read is refused", "[examples][error]") {

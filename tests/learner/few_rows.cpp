@@ -27,7 +27,7 @@ PointTask<S> one_label_task(Index number, Index label, Index rows = 24) {
 }
 
 template <class S>
-void learn(PointLearner<S>& learner, const PointTask<S>& task) {
+void learn_points(PointLearner<S>& learner, const PointTask<S>& task) {
   learner.learn_task(task.name, task.inputs, task.labels);
 }
 
@@ -69,7 +69,7 @@ TEMPLATE_TEST_CASE("a task of one label is learned and always answers it", "[lea
   const Index label = GENERATE(0, 3);  // 3: classes 0 to 2 exist and have no row
   CAPTURE(label);
   const auto task = one_label_task<S>(1, label);
-  learn(learner, task);
+  learn_points(learner, task);
   learn_small_tasks(learner, 2, 4);
   CHECK(always_answers(learner, task.name, label));
   CHECK(learner.snapshot().adapter(task.name)->modules.empty());
@@ -90,7 +90,7 @@ TEMPLATE_TEST_CASE("tasks of one and of two rows are learned", "[learner]", floa
   const auto one = small_task<S>(0, 1);
   const auto two = small_task<S>(1, 2);  // one row for each of two labels
   const auto same = one_label_task<S>(2, 0, 2);
-  for (const auto* task : {&one, &two, &same}) learn(learner, *task);
+  for (const auto* task : {&one, &two, &same}) learn_points(learner, *task);
   learn_small_tasks(learner, 3, 4);
   for (const auto* task : {&one, &two, &same}) {
     CAPTURE(task->name);
@@ -120,7 +120,7 @@ TEMPLATE_TEST_CASE("a second label comes with an adapter that knows it", "[learn
   PointLearner<S> learner = small_learner<S>();
   learn_small_tasks(learner, 0, 1);
   const auto task = one_label_task<S>(1, 0);
-  learn(learner, task);
+  learn_points(learner, task);
   const auto more = small_task<S>(1);  // both labels
   const std::string message =
       message_of<ArgumentError>([&] { learner.extend_task(more.name, more.inputs, more.labels); });
@@ -130,7 +130,7 @@ TEMPLATE_TEST_CASE("a second label comes with an adapter that knows it", "[learn
   CHECK(learner.tasks()[1].rows == 24);
   CHECK(learner.tasks()[1].labels == 1);
   PointLearner<S> elsewhere = small_learner<S>();
-  learn(elsewhere, more);
+  learn_points(elsewhere, more);
   learner.replace_adapter(more.name, *elsewhere.snapshot().adapter(more.name));
   learner.extend_task(more.name, more.inputs, more.labels);
   CHECK(learner.tasks()[1].labels == 2);
@@ -146,8 +146,8 @@ TEMPLATE_TEST_CASE("a task of one label is corrected and merged and compressed",
   learn_small_tasks(learner, 0, 2);
   const auto third = one_label_task<S>(2, 0);
   const auto fourth = one_label_task<S>(3, 1, 1);
-  learn(learner, third);
-  learn(learner, fourth);
+  learn_points(learner, third);
+  learn_points(learner, fourth);
   learner.correct(small_task<S>(3).inputs[5], third.name, Index{0});
   CHECK(learner.tasks()[2].rows == 25);
   const auto before = learner.snapshot();
@@ -176,7 +176,7 @@ TEMPLATE_TEST_CASE("a task of one label is corrected and merged and compressed",
 TEMPLATE_TEST_CASE("a learner may know tasks of one label alone", "[learner]", float, double) {
   using S = TestType;
   PointLearner<S> learner = small_learner<S>();
-  for (Index t = 0; t < 3; ++t) learn(learner, one_label_task<S>(t, t));
+  for (Index t = 0; t < 3; ++t) learn_points(learner, one_label_task<S>(t, t));
   CHECK(learner.consolidate(0).bytes_after == 0);
   for (Index t = 0; t < 3; ++t) {
     CHECK(always_answers(learner, small_task<S>(t).name, t));
