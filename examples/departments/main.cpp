@@ -102,7 +102,8 @@ void run(const Arguments& arguments, const CLI::App& app, char** argv) {
   departments::Questions questions = arguments.clinc.empty()
                                          ? departments::read_jsonl(arguments.data)
                                          : departments::read_clinc(arguments.clinc);
-  departments::expect_complete(questions, options.measured);
+  support::print_warnings("departments", questions.warnings);
+  departments::expect_complete(questions, {options.measured});
   departments::reorder(questions, arguments.order, options.seed);
   departments::Answerer answer;
   const auto learn_and_measure =

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <anyssr/core/error.hpp>
 #include <anyssr/core/random.hpp>
+#include <map>
 #include <sstream>
-#include <string_view>
 
-#include "support/strict_json.hpp"
+#include "support/json_lines.hpp"
 
 namespace departments {
 
@@ -20,24 +20,28 @@ namespace {
 
 constexpr std::size_t max_text_bytes = 65536;
 
-/// The number of `name` in a list, appended where it is new.
-Index number_of(std::vector<std::string>& names, const std::string& name) {
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found != names.end()) return static_cast<Index>(found - names.begin());
-  names.push_back(name);
-  return static_cast<Index>(names.size()) - 1;
-}
-
-Department& department_of(Questions& questions, const std::string& name) {
+Department& department_of(Questions& questions, const std::string& name, const std::string& place) {
   for (Department& department : questions.departments) {
     if (department.name == name) return department;
   }
-  questions.departments.push_back({.name = name, .labels = {}, .train = {}, .val = {}, .test = {}});
+  questions.departments.push_back({.name = name, .labels = {}, .place = place});
   return questions.departments.back();
 }
 
+/// Adds a question to a split of a department; a label that is new is appended to its labels.
+void add_question(Department& department, Split Department::*split, const std::string& text,
+                  const std::string& label, const std::string& place) {
+  std::vector<std::string>& labels = department.labels;
+  const auto found = std::find(labels.begin(), labels.end(), label);
+  (department.*split).texts.push_back(text);
+  (department.*split).labels.push_back(static_cast<Index>(found - labels.begin()));
+  if (found != labels.end()) return;
+  labels.push_back(label);
+  department.label_places.push_back(place);
+}
+
 void expect_text(const std::string& text, const std::string& place) {
-  if (text.find_first_not_of(" \t\r\n\f\v") == std::string::npos) {
+  if (support::is_blank(text)) {
     throw FormatError(place + ": \"text\" is empty, expected a question");
   }
   if (text.size() > max_text_bytes) {
@@ -47,15 +51,10 @@ void expect_text(const std::string& text, const std::string& place) {
   }
 }
 
-/// A string, or "" for null.
-std::string string_or_null(const Json& line, const char* key, const std::string& place) {
+/// A name, or "" for null.
+std::string name_or_null(const Json& line, const char* key, const std::string& place) {
   const Json& value = line[key];
-  if (value.is_null()) return "";
-  if (!value.is_string() || value.get_ref<const std::string&>().empty()) {
-    throw FormatError(place + ": \"" + key + "\" is " + value.dump().substr(0, 40) +
-                      ", expected a string that is not empty, or null");
-  }
-  return value.get<std::string>();
+  return value.is_null() ? "" : support::name_of(value, place + ": \"" + key + "\"");
 }
 
 void expect_fields(const Json& line, const std::string& place) {
@@ -64,8 +63,8 @@ void expect_fields(const Json& line, const std::string& place) {
   const std::vector<std::string> known{"text", "task", "label", "split"};
   for (const auto& [key, value] : line.items()) {
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      throw FormatError(place + ": unknown field \"" + key +
-                        "\", expected text, task, label, split");
+      throw FormatError(place + ": unknown field " + support::in_quotes(key) +
+                        ", expected text, task, label, split");
     }
   }
   for (const std::string& key : known) {
@@ -73,114 +72,155 @@ void expect_fields(const Json& line, const std::string& place) {
   }
 }
 
+Split Department::*split_of(const Json& value, const std::string& place) {
+  if (value == "train") return &Department::train;
+  if (value == "val") return &Department::val;
+  if (value == "test") return &Department::test;
+  throw FormatError(place + ": \"split\" is " + support::outline(value) +
+                    ", expected train, val or test");
+}
+
 void add_line(Questions& questions, const Json& line, const std::string& place) {
   expect_fields(line, place);
   if (!line["text"].is_string()) throw FormatError(place + ": \"text\" is not a string");
   const std::string text = line["text"].get<std::string>();
   expect_text(text, place);
-  const std::string task = string_or_null(line, "task", place);
-  const std::string label = string_or_null(line, "label", place);
-  const std::string split = string_or_null(line, "split", place);
-  if (split != "train" && split != "val" && split != "test") {
-    throw FormatError(place + ": \"split\" is " + line["split"].dump() +
-                      ", expected train, val or test");
-  }
+  const std::string task = name_or_null(line, "task", place);
+  const std::string label = name_or_null(line, "label", place);
+  const auto split = split_of(line["split"], place);
   if (task.empty() != label.empty()) {
     throw FormatError(place + ": \"task\" and \"label\" are null together or not at all");
   }
-  if (task.empty()) {
-    if (split == "test") questions.outside.push_back(text);
-    return;
+  if (!task.empty()) {
+    add_question(department_of(questions, task, place), split, text, label, place);
+  } else if (split == &Department::test) {
+    questions.outside.push_back(text);
   }
-  Department& department = department_of(questions, task);
-  Split& rows = split == "train" ? department.train
-                : split == "val" ? department.val
-                                 : department.test;
-  rows.texts.push_back(text);
-  rows.labels.push_back(number_of(department.labels, label));
 }
 
-/// One split of CLINC150: [[text, intent], ...].
-void add_clinc_split(Questions& questions,
-                     const std::vector<std::pair<std::string, std::string>>& domain_of,
-                     const Json& rows, const std::string& place, Split Department::*split) {
-  if (!rows.is_array()) throw FormatError(place + ": expected a list of [text, intent]");
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Json& row = rows[i];
-    const std::string at = place + "[" + std::to_string(i) + "]";
-    if (!row.is_array() || row.size() != 2 || !row[0].is_string() || !row[1].is_string()) {
-      throw FormatError(at + ": expected [text, intent]");
+/// Tasks, and labels of a task, of which one was most likely meant.
+void find_twins(Questions& questions) {
+  std::vector<support::PlacedName> tasks;
+  for (const Department& department : questions.departments) {
+    tasks.push_back({department.name, department.place});
+    std::vector<support::PlacedName> labels;
+    for (std::size_t i = 0; i < department.labels.size(); ++i) {
+      labels.push_back({department.labels[i], department.label_places[i]});
     }
-    const std::string text = row[0].get<std::string>();
-    const std::string intent = row[1].get<std::string>();
-    expect_text(text, at);
-    const auto found = std::find_if(domain_of.begin(), domain_of.end(),
-                                    [&](const auto& entry) { return entry.first == intent; });
-    if (found == domain_of.end())
-      throw FormatError(at + ": intent \"" + intent + "\" is in no domain");
-    Department& department = department_of(questions, found->second);
-    (department.*split).texts.push_back(text);
-    (department.*split).labels.push_back(number_of(department.labels, intent));
+    support::warn_of_twins(labels, "label", " of task " + support::in_quotes(department.name),
+                           questions.warnings);
+  }
+  support::warn_of_twins(tasks, "task", "", questions.warnings);
+}
+
+/// Which domain an intent of CLINC150 is of.
+using Domains = std::map<std::string, std::string>;
+
+/// {domain: [intent, ...]}: the departments and their labels, in that order.
+Domains read_domains(const std::string& path, Questions& questions, support::Findings& faults) {
+  const Json json = support::read_json_text(path);
+  if (!json.is_object() || json.empty()) {
+    faults.add(path + ": expected {domain: [intents]}");
+    return {};
+  }
+  Domains domain_of;
+  for (const auto& [domain, intents] : json.items()) {
+    const std::string place = path + ": domain " + support::in_quotes(domain);
+    if (!intents.is_array()) {
+      faults.add(place + " is no list of intents");
+      continue;
+    }
+    Department& department = department_of(questions, domain, path);
+    for (const Json& intent : intents) {
+      if (!intent.is_string()) {
+        faults.add(place + " holds " + support::outline(intent) + ", expected names of intents");
+      } else if (!domain_of.emplace(intent.get<std::string>(), domain).second) {
+        faults.add(place + " holds " + support::outline(intent) +
+                   ", which is named before, expected each intent once");
+      } else {
+        department.labels.push_back(intent.get<std::string>());
+        department.label_places.push_back(path);
+      }
+    }
+  }
+  return domain_of;
+}
+
+/// [text, intent].
+void add_clinc_row(Questions& questions, const Domains& domain_of, const Json& row,
+                   const std::string& place, Split Department::*split) {
+  if (!row.is_array() || row.size() != 2 || !row[0].is_string() || !row[1].is_string()) {
+    throw FormatError(place + ": expected [text, intent]");
+  }
+  const std::string text = row[0].get<std::string>();
+  const std::string intent = row[1].get<std::string>();
+  expect_text(text, place);
+  const auto found = domain_of.find(intent);
+  if (found == domain_of.end()) {
+    throw FormatError(place + ": intent " + support::in_quotes(intent) + " is in no domain");
+  }
+  add_question(department_of(questions, found->second, place), split, text, intent, place);
+}
+
+/// Calls add(row, its place) for each of a split [row, ...].
+template <class Add>
+void read_clinc_split(const Json& data, const char* key, const std::string& path,
+                      support::Findings& faults, const Add& add) {
+  const auto rows = data.find(key);
+  if (rows == data.end()) return faults.add(path + ": the split \"" + key + "\" is missing");
+  const std::string place = path + " " + key;
+  if (!rows->is_array()) return faults.add(place + ": expected a list of [text, intent]");
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    try {
+      add((*rows)[i], place + "[" + std::to_string(i) + "]");
+    } catch (const FormatError& error) {
+      faults.add(error.what());
+    }
   }
 }
 
 }  // namespace
 
 Questions read_jsonl(const std::string& path) {
-  std::string text = support::read_file(path);
-  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);  // spreadsheets write a byte order mark
   Questions questions;
-  std::size_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line(text.data() + begin, end - begin);
-    const std::string place = path + ":" + std::to_string(++number);
-    begin = end + 1;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    add_line(questions, support::parse_json(line, place), place);
+  support::Findings faults;
+  support::read_json_lines(path, faults, [&](const Json& line, const std::string& place) {
+    add_line(questions, line, place);
+  });
+  if (questions.departments.empty() && faults.empty()) {
+    faults.add(path +
+               ": no question of any department, expected lines {\"text\", \"task\", \"label\", "
+               "\"split\"}");
   }
-  if (questions.departments.empty()) {
-    throw FormatError(path +
-                      ": no question of any department, expected lines {\"text\", \"task\", "
-                      "\"label\", \"split\"}");
-  }
+  faults.throw_if_any();
+  find_twins(questions);
   return questions;
 }
 
 Questions read_clinc(const std::string& folder) {
-  const std::string domains_path = folder + "/domains.json";
   const std::string data_path = folder + "/data_full.json";
-  const Json domains = support::parse_json(support::read_file(domains_path), domains_path);
-  const Json data = support::parse_json(support::read_file(data_path), data_path);
-  if (!domains.is_object() || domains.empty())
-    throw FormatError(domains_path + ": expected {domain: [intents]}");
-  if (!data.is_object()) throw FormatError(data_path + ": expected an object of splits");
   Questions questions;
-  std::vector<std::pair<std::string, std::string>> domain_of;
-  for (const auto& [domain, intents] : domains.items()) {
-    if (!intents.is_array())
-      throw FormatError(domains_path + ": domain \"" + domain + "\" is no list of intents");
-    Department& department = department_of(questions, domain);
-    for (const Json& intent : intents) {
-      if (!intent.is_string())
-        throw FormatError(domains_path + ": an intent of \"" + domain + "\" is no string");
-      domain_of.emplace_back(intent.get<std::string>(), domain);
-      number_of(department.labels, domain_of.back().first);
-    }
-  }
-  for (const char* key : {"train", "val", "test", "oos_test"}) {
-    if (!data.contains(key))
-      throw FormatError(data_path + ": the split \"" + key + "\" is missing");
-  }
-  add_clinc_split(questions, domain_of, data["train"], data_path + " train", &Department::train);
-  add_clinc_split(questions, domain_of, data["val"], data_path + " val", &Department::val);
-  add_clinc_split(questions, domain_of, data["test"], data_path + " test", &Department::test);
-  for (const Json& row : data["oos_test"]) {
-    if (!row.is_array() || row.empty() || !row[0].is_string()) {
-      throw FormatError(data_path + " oos_test: expected [text, intent]");
-    }
-    questions.outside.push_back(row[0].get<std::string>());
-  }
+  support::Findings faults;
+  const Domains domain_of = read_domains(folder + "/domains.json", questions, faults);
+  const Json data = support::read_json_text(data_path);
+  if (!data.is_object()) throw FormatError(data_path + ": expected an object of splits");
+  const auto read = [&](const char* key, Split Department::*split) {
+    read_clinc_split(data, key, data_path, faults, [&](const Json& row, const std::string& place) {
+      add_clinc_row(questions, domain_of, row, place, split);
+    });
+  };
+  read("train", &Department::train);
+  read("val", &Department::val);
+  read("test", &Department::test);
+  read_clinc_split(data, "oos_test", data_path, faults,
+                   [&](const Json& row, const std::string& place) {
+                     if (!row.is_array() || row.empty() || !row[0].is_string()) {
+                       throw FormatError(place + ": expected [text, intent]");
+                     }
+                     questions.outside.push_back(row[0].get<std::string>());
+                     expect_text(questions.outside.back(), place);
+                   });
+  faults.throw_if_any();
   return questions;
 }
 
@@ -197,56 +237,72 @@ void reorder(Questions& questions, const std::string& order, std::uint64_t seed)
     return;
   }
   std::string known;
-  for (const Department& department : all) known += (known.empty() ? "" : ", ") + department.name;
+  for (const Department& department : all) {
+    known += (known.empty() ? "" : ", ") + support::shown(department.name);
+  }
+  support::Findings faults;
   std::istringstream names(order);
   for (std::string name; std::getline(names, name, ',');) {
     const auto is_named = [&](const Department& department) { return department.name == name; };
     const auto found = std::find_if(all.begin(), all.end(), is_named);
     if (found == all.end() || std::any_of(sorted.begin(), sorted.end(), is_named)) {
-      throw ArgumentError("--order names '" + name +
-                          "', which is unknown or named before, expected each of: " + known);
+      faults.add("--order names '" + support::shown(name) +
+                 "', which is unknown or named before, expected each of: " + known);
+    } else {
+      sorted.push_back(*found);
     }
-    sorted.push_back(*found);
   }
-  if (sorted.size() != all.size()) {
-    throw ArgumentError("--order names " + std::to_string(sorted.size()) +
-                        " departments, expected all " + std::to_string(all.size()) + ": " + known);
+  if (sorted.size() != all.size() && faults.empty()) {
+    faults.add("--order names " + std::to_string(sorted.size()) + " departments, expected all " +
+               std::to_string(all.size()) + ": " + known);
   }
+  faults.throw_if_any<ArgumentError>();
   all = std::move(sorted);
 }
 
 void put_first(Questions& questions, const std::vector<std::string>& names) {
   std::vector<Department>& all = questions.departments;
+  support::Findings faults;
   auto place = all.begin();
   for (const std::string& name : names) {
     const auto found = std::find_if(
         place, all.end(), [&](const Department& department) { return department.name == name; });
     if (found == all.end()) {
-      throw ArgumentError("--state knows the department '" + name +
-                          "', which the questions lack, expected those that it was learned from");
+      faults.add("--state knows the department '" + support::shown(name) +
+                 "', which the questions lack, expected those that it was learned from");
+      continue;
     }
     std::rotate(place, found, found + 1);
     ++place;
   }
+  faults.throw_if_any<ArgumentError>();
 }
 
-void expect_complete(const Questions& questions, const std::string& split) {
+void expect_complete(const Questions& questions, const std::vector<std::string>& splits) {
+  support::Findings faults;
   for (const Department& department : questions.departments) {
-    const Split& measured = split == "val" ? department.val : department.test;
-    if (department.train.texts.empty() || measured.texts.empty()) {
-      throw FormatError("department '" + department.name + "' has " +
-                        std::to_string(department.train.texts.size()) +
-                        " rows of split train and " + std::to_string(measured.texts.size()) +
-                        " of split " + split + ", expected at least 1 of each");
+    const std::string of = " of department '" + support::shown(department.name) + "'";
+    for (const std::string& split : splits) {
+      const Split& measured = split == "val" ? department.val : department.test;
+      if (!department.train.texts.empty() && !measured.texts.empty()) continue;
+      faults.add(department.place + ": department '" + support::shown(department.name) + "' has " +
+                 std::to_string(department.train.texts.size()) + " rows of split train and " +
+                 std::to_string(measured.texts.size()) + " of split " + split +
+                 ", expected at least 1 of each");
     }
-    for (std::size_t label = 0; label < department.labels.size(); ++label) {
-      if (std::count(department.train.labels.begin(), department.train.labels.end(),
-                     static_cast<Index>(label)) == 0) {
-        throw FormatError("label '" + department.labels[label] + "' of department '" +
-                          department.name + "' has no row of split train, expected at least 1");
-      }
+    if (department.train.texts.empty()) continue;
+    std::vector<bool> is_taught(department.labels.size(), false);
+    for (const Index label : department.train.labels) {
+      is_taught[static_cast<std::size_t>(label)] = true;
+    }
+    for (std::size_t label = 0; label < is_taught.size(); ++label) {
+      if (is_taught[label]) continue;
+      faults.add(department.label_places[label] + ": label '" +
+                 support::shown(department.labels[label]) + "'" + of +
+                 " has no row of split train, expected at least 1");
     }
   }
+  faults.throw_if_any();
 }
 
 }  // namespace departments

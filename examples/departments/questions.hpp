@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "support/findings.hpp"
+
 namespace departments {
 
 /// Texts with the number of their label within the task.
@@ -19,19 +21,22 @@ struct Split {
 struct Department {
   std::string name;
   std::vector<std::string> labels;
-  Split train;
-  Split val;
-  Split test;
+  std::string place = {};                      ///< "questions.jsonl:3", where it is named first
+  std::vector<std::string> label_places = {};  ///< likewise of each label
+  Split train = {};
+  Split val = {};
+  Split test = {};
 };
 
 struct Questions {
   std::vector<Department> departments;  ///< in the order in which they are learned
   std::vector<std::string> outside;     ///< test questions of no department
+  support::Findings warnings = {};      ///< names of which one was most likely meant
 };
 
 /// JSON Lines {"text", "task", "label", "split"}: split is train, val or test; task and label are
-/// strings, or null for a question of no department.
-/// @throws anyssr::FormatError  naming the file and the line
+/// strings, integers, true or false, or null for a question of no department.
+/// @throws anyssr::FormatError  naming every fault with file and line
 Questions read_jsonl(const std::string& path);
 
 /// The published CLINC150 files data_full.json and domains.json in a folder: domains are
@@ -47,8 +52,10 @@ void reorder(Questions& questions, const std::string& order, std::uint64_t seed)
 /// @throws anyssr::ArgumentError  for a name that is not among them
 void put_first(Questions& questions, const std::vector<std::string>& names);
 
-/// Refuses departments that cannot be learned or measured.
-/// @param split  "test" or "val": where accuracy is measured
-void expect_complete(const Questions& questions, const std::string& split);
+/// Refuses departments that cannot be learned or measured: without a row to learn from or to
+/// measure on, or with a label that no row teaches.
+/// @param splits  "test", "val": where accuracy is measured
+/// @throws anyssr::FormatError  naming every fault and where the department or label stands
+void expect_complete(const Questions& questions, const std::vector<std::string>& splits);
 
 }  // namespace departments

@@ -114,9 +114,7 @@ class Run {
     const std::vector<TaskSummary> tasks = learner_->tasks();
     for (const TaskSummary& task : tasks) names.push_back(task.name);
     put_first(questions_, names);
-    for (std::size_t t = 0; t < tasks.size(); ++t) {
-      state_->expect_same_questions(tasks[t], questions_.departments[t]);
-    }
+    if (state_) state_->expect_same_questions(tasks, questions_);
     const std::size_t fresh = questions_.departments.size() - tasks.size();
     const std::size_t learned =
         options_.learn < 0 ? fresh : std::min(fresh, static_cast<std::size_t>(options_.learn));

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "support/strict_json.hpp"
+#include "support/json_lines.hpp"
 
 namespace llama_continual {
 
@@ -27,13 +27,13 @@ std::pair<std::string, std::string> split_name(const std::string& text, const st
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+/// Token ids as a file lists them.
 Text read_ids(const Json& value, const std::string& place) {
   Text text;
   text.is_ids = true;
   for (const Json& id : value) {
     if (!id.is_number_unsigned() || id.get<std::uint64_t>() > 0x7FFFFFFF) {
-      throw FormatError(place + " has " + anyssr::detail::outline_of(id) +
-                        ", expected token ids from 0 on");
+      throw FormatError(place + " has " + support::outline(id) + ", expected token ids from 0 on");
     }
     text.ids.push_back(static_cast<anyssr::TokenId>(id.get<std::uint64_t>()));
   }
@@ -46,15 +46,18 @@ Text read_text(const Json& line, const char* key, const std::string& place) {
   const auto found = line.find(key);
   if (found == line.end()) throw FormatError(at + " is missing");
   if (found->is_array()) return read_ids(*found, at);
-  if (!found->is_string()) {
-    throw FormatError(at + " is " + anyssr::detail::outline_of(*found) +
-                      ", expected a text or a list of token ids");
-  }
   Text text;
-  text.text = found->get<std::string>();
-  if (text.text.find_first_not_of(" \t\r\n\f\v") == std::string::npos) {
-    throw FormatError(at + " is empty, expected a text");
+  if (found->is_number_integer() || found->is_boolean()) {
+    text.text = found->dump();  // as answers to questions of yes or no are often kept
+    return text;
   }
+  if (!found->is_string()) {
+    throw FormatError(at + " is " + support::outline(*found) +
+                      (found->is_number_float() ? ", a number with a fraction" : "") +
+                      ", expected a text, an integer, true, false or a list of token ids");
+  }
+  text.text = found->get<std::string>();
+  if (support::is_blank(text.text)) throw FormatError(at + " is empty, expected a text");
   return text;
 }
 
@@ -62,31 +65,33 @@ Item read_item(const Json& line, const std::string& place) {
   if (!line.is_object()) throw FormatError(place + ": expected an object {\"prompt\", \"answer\"}");
   for (const auto& [key, value] : line.items()) {
     if (key == "prompt" || key == "answer") continue;
-    throw FormatError(place + ": unknown field " + anyssr::detail::in_quotes(key) +
+    throw FormatError(place + ": unknown field " + support::in_quotes(key) +
                       ", expected prompt and answer");
   }
   return {place, read_text(line, "prompt", place), read_text(line, "answer", place)};
 }
 
-/// The first `limit` lines of a file; 0: all. Those after them are read through, too.
-std::vector<Item> read_items(const std::string& path, Index limit) {
-  std::string text = support::read_file(path);
-  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);  // spreadsheets write a byte order mark
+/// All lines of a file.
+std::vector<Item> read_items(const std::string& path, support::Findings& faults) {
   std::vector<Item> items;
-  std::size_t number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string_view line(text.data() + begin, end - begin);
-    const std::string place = path + ":" + std::to_string(++number);
-    begin = end + 1;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    items.push_back(read_item(support::parse_json(line, place), place));
+  const std::size_t before = faults.count();
+  try {
+    support::read_json_lines(path, faults, [&](const Json& line, const std::string& place) {
+      items.push_back(read_item(line, place));
+    });
+  } catch (const FormatError& error) {  // it cannot be read: go on with the next file
+    faults.add(error.what());
   }
-  if (items.empty()) throw FormatError(path + ": has no line, expected {\"prompt\", \"answer\"}");
-  if (limit > 0 && static_cast<Index>(items.size()) > limit) {
-    items.resize(static_cast<std::size_t>(limit));
+  if (items.empty() && faults.count() == before) {
+    faults.add(path + ": has no line, expected {\"prompt\", \"answer\"}");
   }
   return items;
+}
+
+/// The first `limit`; 0: all.
+void shorten(std::vector<Item>& items, Index limit) {
+  const auto most = static_cast<std::size_t>(limit);
+  if (limit > 0 && items.size() > most) items.resize(most);
 }
 
 void set_aside(Task& task) {
@@ -97,27 +102,23 @@ void set_aside(Task& task) {
     to.push_back(std::move(task.train[i]));
   }
   task.train = std::move(train);
-  if (task.train.empty()) {
-    throw FormatError("task '" + task.name + "' has one line, expected more: a test file is not " +
-                      "given, and the last line is set aside for it");
-  }
 }
 
-Task read_task(const std::string& text, const Limits& limits) {
-  const auto [name, files] = split_name(text, "--task", "NAME=train.jsonl[,test.jsonl]");
+Task read_task(const std::string& name, const std::string& files, const Limits& limits,
+               support::Findings& faults) {
+  const std::size_t before = faults.count();
   const std::size_t comma = files.find(',');
   Task task{.name = name, .adapter = {}, .train = {}, .test = {}};
+  task.train = read_items(files.substr(0, comma), faults);
   if (comma != std::string::npos) {
-    task.train = read_items(files.substr(0, comma), limits.train);
-    task.test = read_items(files.substr(comma + 1), limits.test);
-    return task;
+    task.test = read_items(files.substr(comma + 1), faults);
+  } else {
+    set_aside(task);
   }
-  task.train = read_items(files, 0);
-  set_aside(task);
-  const auto shorten = [](std::vector<Item>& items, Index limit) {
-    const auto most = static_cast<std::size_t>(limit);
-    if (limit > 0 && items.size() > most) items.resize(most);
-  };
+  if (task.train.empty() && faults.count() == before) {
+    faults.add("task '" + support::shown(name) + "' has one line, expected more: a test file is " +
+               "not given, and the last line is set aside for it");
+  }
   shorten(task.train, limits.train);
   shorten(task.test, limits.test);
   return task;
@@ -132,9 +133,8 @@ void expect_ids(const support::Tokens& ids, const std::string& what,
   }
 }
 
-void tokenise(std::vector<Item>& items, const support::TextTokens& tokens,
-              const anyssr::LlamaConfig& config) {
-  for (Item& item : items) {
+void tokenise(Item& item, const support::TextTokens& tokens, const anyssr::LlamaConfig& config) {
+  try {
     if (!item.prompt.is_ids) {
       // a prompt may be empty once words are taken out of it
       const bool is_bos_alone = item.prompt.text.empty() && config.bos.has_value();
@@ -142,22 +142,43 @@ void tokenise(std::vector<Item>& items, const support::TextTokens& tokens,
                                      : tokens.encode_prompt(item.prompt.text, config.bos);
     }
     if (!item.answer.is_ids) item.answer.ids = tokens.encode(item.answer.text);
-    expect_ids(item.prompt.ids, item.place + ": the prompt", config);
-    expect_ids(item.answer.ids, item.place + ": the answer", config);
-    const auto size = static_cast<Index>(item.prompt.ids.size() + item.answer.ids.size());
-    if (size > config.max_positions) {
-      throw ArgumentError(item.place + ": prompt and answer have " + std::to_string(size) +
-                          " tokens, expected at most max_position_embeddings, " +
-                          std::to_string(config.max_positions));
+  } catch (const ArgumentError& error) {
+    throw ArgumentError(item.place + ": " + error.what());
+  }
+  expect_ids(item.prompt.ids, item.place + ": the prompt", config);
+  expect_ids(item.answer.ids, item.place + ": the answer", config);
+  const auto size = static_cast<Index>(item.prompt.ids.size() + item.answer.ids.size());
+  if (size > config.max_positions) {
+    throw ArgumentError(item.place + ": prompt and answer have " + std::to_string(size) +
+                        " tokens, expected at most max_position_embeddings, " +
+                        std::to_string(config.max_positions));
+  }
+}
+
+void tokenise(std::vector<Item>& items, const support::TextTokens& tokens,
+              const anyssr::LlamaConfig& config, support::Findings& faults) {
+  for (Item& item : items) {
+    try {
+      tokenise(item, tokens, config);
+    } catch (const ArgumentError& error) {
+      faults.add(error.what());
     }
   }
 }
 
-void take_out(std::vector<Item>& items, const std::vector<std::string>& words) {
+/// Whether a text must be read and there is nothing to read it with: true of all lines alike.
+bool needs_tokenizer(const std::vector<Item>& items) {
+  return std::any_of(items.begin(), items.end(),
+                     [](const Item& item) { return !item.prompt.is_ids || !item.answer.is_ids; });
+}
+
+void take_out(std::vector<Item>& items, const std::vector<std::string>& words,
+              support::Findings& faults) {
   for (Item& item : items) {
     if (item.prompt.is_ids) {
-      throw ArgumentError("--route-strip: " + item.place +
-                          ": the prompt is a list of token ids, expected text");
+      faults.add("--route-strip: " + item.place +
+                 ": the prompt is a list of token ids, expected text");
+      continue;
     }
     std::string& text = item.prompt.text;
     for (const std::string& word : words) {
@@ -171,55 +192,73 @@ void take_out(std::vector<Item>& items, const std::vector<std::string>& words) {
   }
 }
 
+/// A name that a checkpoint cannot hold is refused before anything is learned.
+void expect_name(const std::string& name) {
+  support::for_each_character(name, [&](const support::Character& character, std::string_view) {
+    if (character.is_valid) return;
+    throw ArgumentError("--task names '" + support::shown(name) + "', expected UTF-8");
+  });
+}
+
 }  // namespace
 
-std::vector<Task> read_tasks(const std::vector<std::string>& tasks,
-                             const std::vector<std::string>& adapters, const Limits& limits) {
-  std::vector<Task> result;
+Tasks read_tasks(const std::vector<std::string>& tasks, const std::vector<std::string>& adapters,
+                 const Limits& limits) {
+  Tasks result;
+  support::Findings faults;
   const auto named = [&](const std::string& name) {
-    return std::find_if(result.begin(), result.end(),
+    return std::find_if(result.tasks.begin(), result.tasks.end(),
                         [&](const Task& task) { return task.name == name; });
   };
+  std::vector<support::PlacedName> names;
   for (const std::string& text : tasks) {
-    Task task = read_task(text, limits);
-    if (named(task.name) != result.end()) {
-      throw ArgumentError("--task names '" + task.name + "' twice, expected each task once");
+    const auto [name, files] = split_name(text, "--task", "NAME=train.jsonl[,test.jsonl]");
+    expect_name(name);
+    if (named(name) != result.tasks.end()) {
+      throw ArgumentError("--task names '" + support::shown(name) +
+                          "' twice, expected each task once");
     }
-    result.push_back(std::move(task));
+    result.tasks.push_back(read_task(name, files, limits, faults));
+    names.push_back({name, "--task"});
   }
   for (const std::string& text : adapters) {
     const auto [name, folder] = split_name(text, "--adapter", "NAME=PEFT_DIR");
     const auto task = named(name);
-    if (task == result.end()) {
-      throw ArgumentError("--adapter names '" + name +
+    if (task == result.tasks.end()) {
+      throw ArgumentError("--adapter names '" + support::shown(name) +
                           "', which no --task does: its prompts teach the router");
     }
     if (!task->adapter.empty()) {
-      throw ArgumentError("--adapter names '" + name + "' twice, expected each task once");
+      throw ArgumentError("--adapter names '" + support::shown(name) +
+                          "' twice, expected each task once");
     }
     task->adapter = folder;
   }
-  for (const Task& task : result) {
-    if (task.adapter.empty() && task.train.size() < 2) {
-      throw FormatError("task '" + task.name + "' has 1 item to learn from, expected at least 2");
-    }
-  }
+  faults.throw_if_any();
+  support::warn_of_twins(names, "name", "", result.warnings);
   return result;
 }
 
 void tokenise(std::vector<Task>& tasks, const support::TextTokens& tokens,
               const anyssr::LlamaConfig& config) {
+  support::Findings faults;
   for (Task& task : tasks) {
-    tokenise(task.train, tokens, config);
-    tokenise(task.test, tokens, config);
+    if (!tokens.is_there() && (needs_tokenizer(task.train) || needs_tokenizer(task.test))) {
+      throw ArgumentError("task '" + support::shown(task.name) + "' has text: " + tokens.reason());
+    }
+    tokenise(task.train, tokens, config, faults);
+    tokenise(task.test, tokens, config, faults);
   }
+  faults.throw_if_any<ArgumentError>();
 }
 
 std::vector<Task> without_words(std::vector<Task> tasks, const std::vector<std::string>& words) {
+  support::Findings faults;
   for (Task& task : tasks) {
-    take_out(task.train, words);
-    take_out(task.test, words);
+    take_out(task.train, words, faults);
+    take_out(task.test, words, faults);
   }
+  faults.throw_if_any<ArgumentError>();
   return tasks;
 }
 

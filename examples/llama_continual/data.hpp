@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "support/findings.hpp"
 #include "support/text_tokens.hpp"
 
 namespace llama_continual {
@@ -39,16 +40,22 @@ struct Limits {
   anyssr::Index test = 0;
 };
 
+/// What the command line asks to learn.
+struct Tasks {
+  std::vector<Task> tasks;
+  support::Findings warnings;  ///< names of which one was most likely meant
+};
+
 /// The tasks of `--task NAME=train.jsonl[,test.jsonl]` and `--adapter NAME=PEFT_DIR`. Lines are
-/// {"prompt", "answer"}, each a text or a list of token ids. Without a test file every tenth line
-/// of the training file is set aside.
+/// {"prompt", "answer"}, each a text, an integer, true, false or a list of token ids. Without a
+/// test file every tenth line of the training file is set aside.
 /// @throws anyssr::ArgumentError  what is not of this form; a name given twice, or of no task
-/// @throws anyssr::FormatError  naming the file and the line
-std::vector<Task> read_tasks(const std::vector<std::string>& tasks,
-                             const std::vector<std::string>& adapters, const Limits& limits);
+/// @throws anyssr::FormatError  naming every fault of all files with file and line
+Tasks read_tasks(const std::vector<std::string>& tasks, const std::vector<std::string>& adapters,
+                 const Limits& limits);
 
 /// Fills in the ids: BOS and the prompt; the answer without an end.
-/// @throws anyssr::ArgumentError  text without a tokenizer; what the model cannot read, by line
+/// @throws anyssr::ArgumentError  text without a tokenizer; all that the model cannot read, by line
 void tokenise(std::vector<Task>& tasks, const support::TextTokens& tokens,
               const anyssr::LlamaConfig& config);
 

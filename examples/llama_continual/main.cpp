@@ -187,8 +187,9 @@ llama_continual::Answerer learn(const Arguments& arguments, const Options& optio
   support::expect_writable(arguments.json);
   support::expect_writable(arguments.report);
   support::expect_apart(arguments.json, arguments.report);
-  std::vector<Task> tasks =
+  auto [tasks, warnings] =
       llama_continual::read_tasks(arguments.tasks, arguments.adapters, arguments.limits);
+  support::print_warnings("llama_continual", warnings);
   std::vector<Task> stripped;
   if (!options.strip.empty()) stripped = llama_continual::without_words(tasks, options.strip);
   const anyssr::LlamaConfig config = anyssr::read_llama_config(options.model);

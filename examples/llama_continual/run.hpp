@@ -98,10 +98,13 @@ class Run {
                              " holds a checkpoint already, expected a new folder");
     }
     learner_ = std::make_shared<Learner>(read_backbone<S>(options), options.learner);
-    for (const Task& task : tasks) {
-      if (!task.adapter
-               .empty()) {  // a folder that is no adapter is found before others are trained
-        (void)read_peft_report(task.adapter, {.sites = learner_->backbone().sites()});
+    for (const Task& task : tasks) {  // what cannot be learned is found before others are
+      if (task.adapter.empty()) {
+        (void)learner_->backbone().make_adapter({}, options.learner.adapter, 0);
+      } else {
+        const auto read =
+            read_peft_adapter<S>(task.adapter, {.sites = learner_->backbone().sites()});
+        Learner::check_adapter(learner_->backbone(), read.adapter);
       }
       for (const Item& item : task.test) {
         // one token more than the longest answer is wrong whatever it is

@@ -144,7 +144,8 @@ struct Results {
 };
 
 /// Where a department has no validation questions, every fifth training question of each intent
-/// becomes one: no policy should be fitted on what was learned.
+/// becomes one, or the last one of an intent that has two where none has five: no policy should be
+/// fitted on what was learned.
 /// @return how many
 Index hold_out_validation(departments::Questions& questions);
 

@@ -73,12 +73,14 @@ void run(const Arguments& arguments, const CLI::App& app) {
   departments::Questions questions = arguments.clinc.empty()
                                          ? departments::read_jsonl(arguments.data)
                                          : departments::read_clinc(arguments.clinc);
+  support::print_warnings("operations", questions.warnings);
   anyssr::detail::expect<anyssr::FormatError>(questions.departments.size() >= 2,
                                               "the questions are of ", questions.departments.size(),
                                               " department, expected at least 2");
   const anyssr::Index held_out = operations::hold_out_validation(questions);
-  departments::expect_complete(questions, "val");
-  departments::expect_complete(questions, options.measured);
+  departments::expect_complete(questions, options.measured == "val"
+                                              ? std::vector<std::string>{"val"}
+                                              : std::vector<std::string>{"val", "test"});
   if (held_out > 0 && !options.quiet) {
     std::printf("no split val: %ld training questions are kept for validation\n",
                 static_cast<long>(held_out));

@@ -10,22 +10,40 @@ namespace operations {
 
 using anyssr::RoutingDecision;
 
+namespace {
+
+/// Moves rows of split train to val. @return how many
+Index hold_out(departments::Department& department, const std::vector<bool>& is_held_out) {
+  departments::Split train;
+  for (std::size_t i = 0; i < is_held_out.size(); ++i) {
+    departments::Split& to = is_held_out[i] ? department.val : train;
+    to.texts.push_back(std::move(department.train.texts[i]));
+    to.labels.push_back(department.train.labels[i]);
+  }
+  department.train = std::move(train);
+  return static_cast<Index>(department.val.texts.size());
+}
+
+}  // namespace
+
 Index hold_out_validation(departments::Questions& questions) {
   constexpr Index every = 5;
   Index moved = 0;
   for (departments::Department& department : questions.departments) {
     if (!department.val.texts.empty()) continue;
-    departments::Split train;
+    const std::vector<Index>& labels = department.train.labels;
+    std::vector<bool> is_held_out(labels.size(), false);
     std::vector<Index> seen(department.labels.size(), 0);
-    for (std::size_t i = 0; i < department.train.texts.size(); ++i) {
-      const Index label = department.train.labels[i];
-      const bool is_held_out = ++seen[static_cast<std::size_t>(label)] % every == 0;
-      departments::Split& to = is_held_out ? department.val : train;
-      to.texts.push_back(std::move(department.train.texts[i]));
-      to.labels.push_back(label);
-      moved += is_held_out ? 1 : 0;
+    bool is_any = false;
+    std::size_t spare = labels.size();  // the last row of an intent that has another one
+    for (std::size_t i = 0; i < labels.size(); ++i) {
+      const Index count = ++seen[static_cast<std::size_t>(labels[i])];
+      is_held_out[i] = count % every == 0;
+      is_any = is_any || is_held_out[i];
+      if (count > 1) spare = i;
     }
-    department.train = std::move(train);
+    if (!is_any && spare < labels.size()) is_held_out[spare] = true;
+    moved += hold_out(department, is_held_out);
   }
   return moved;
 }

@@ -320,6 +320,7 @@ class Run {
         texts.push_back(judged.texts[i]);
         labels.push_back(judged.labels[i]);
       }
+      if (texts.empty()) continue;
       const std::vector<Output> outputs = learner_.predict_as(order[t], texts);
       for (std::size_t k = 0; k < outputs.size(); ++k) {
         right += learner_.backbone().is_correct(outputs[k], labels[k]) ? 1 : 0;
@@ -338,7 +339,8 @@ class Run {
   void try_merge() {
     TrialFigures& trial = results_.trial;
     const CorrectionFigures& pair = results_.correction;
-    const std::string both = pair.first + " + " + pair.second;
+    std::string both = pair.first + " + " + pair.second;
+    while (learner_.router().find(both)) both += " merged";
     const MergeReport report = learner_.merge_tasks(pair.first, pair.second, both);
     for (const auto& [site, error] : report.relative_error) {
       trial.merge_error = std::max(trial.merge_error, error);
@@ -389,11 +391,21 @@ class Run {
     trial.restored = are_equal(own.decisions, before);
   }
 
-  [[nodiscard]] std::size_t lora_bytes() const {
-    std::size_t bytes = 0;
+  struct LoraBytes {
+    std::size_t all = 0;
+    std::size_t least = 0;  ///< where each module is of rank 1
+  };
+  [[nodiscard]] LoraBytes lora_bytes() const {
+    LoraBytes bytes;
     const auto snapshot = learner_.snapshot();
     for (const auto& handle : snapshot.handles()) {
-      for (const auto& [site, module] : handle->get()->modules) bytes += module.bytes();
+      const std::shared_ptr<const Adapter<float>> adapter = handle->get();
+      for (const auto& [site, module] : adapter->modules) {
+        const auto of_a_rank =
+            static_cast<std::size_t>(module.a().cols() + module.out_dim()) * sizeof(float);
+        bytes.all += module.bytes();
+        bytes.least += module.bytes() - static_cast<std::size_t>(module.rank() - 1) * of_a_rank;
+      }
     }
     return bytes;
   }
@@ -401,10 +413,11 @@ class Run {
   void consolidate() {
     say("consolidating the LoRA modules to half of their bytes");
     BudgetFigures& budget = results_.budget;
-    budget.bytes_before = lora_bytes();
+    const LoraBytes bytes = lora_bytes();  // departments of few questions may have rank 1 already
+    budget.bytes_before = bytes.all;
     budget.accuracy_before = end_to_end(measured_, names());
-    (void)learner_.consolidate(budget.bytes_before / 2);
-    budget.bytes_after = lora_bytes();
+    (void)learner_.consolidate(std::max(bytes.all / 2, bytes.least));
+    budget.bytes_after = lora_bytes().all;
     budget.accuracy_after = end_to_end(measured_, names());
   }
 

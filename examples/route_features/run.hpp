@@ -15,10 +15,12 @@
 #include <array>
 #include <cstdio>
 #include <numeric>
+#include <set>
 #include <sstream>
 
 #include "route_features/experiment.hpp"
 #include "support/command_line.hpp"
+#include "support/findings.hpp"
 
 namespace route_features {
 
@@ -50,15 +52,19 @@ class TaskLabels {
   }
   [[nodiscard]] Index count() const { return static_cast<Index>(values_.size()); }
   [[nodiscard]] const std::vector<std::int64_t>& values() const { return values_; }
+  /// @param faults  gets each label that the training rows lack, with the first row that has it
   [[nodiscard]] std::vector<Index> tasks_of(const std::vector<std::int64_t>& labels,
-                                            const std::string& path) const {
+                                            const std::string& path,
+                                            support::Findings& faults) const {
     std::vector<Index> tasks;
+    std::set<std::int64_t> unknown;
     for (std::size_t i = 0; i < labels.size(); ++i) {
       const auto place = std::lower_bound(values_.begin(), values_.end(), labels[i]);
-      detail::expect<FormatError>(place != values_.end() && *place == labels[i], path,
-                                  ": tensor 'labels' holds ", labels[i], " at row ", i,
-                                  ", expected a label of the training file");
       tasks.push_back(place - values_.begin());
+      if (place != values_.end() && *place == labels[i]) continue;
+      if (!unknown.insert(labels[i]).second) continue;
+      faults.add(path + ": tensor 'labels' holds " + std::to_string(labels[i]) + " at row " +
+                 std::to_string(i) + ", expected a label of the training file");
     }
     return tasks;
   }
@@ -101,12 +107,8 @@ class Run {
         labels_(train_.labels),
         expansion_(train_.features.cols(),
                    support::parse_expansion(options.expansion, options.activation, options.seed)),
-        truth_(labels_.tasks_of(test_.labels, options.test)),
+        truth_(tasks_of_test()),
         rls_(expansion_.out_dim(), rls_options()) {
-    detail::expect<FormatError>(test_.features.cols() == train_.features.cols(), options.test,
-                                ": tensor 'features' is ", test_.features.rows(), " x ",
-                                test_.features.cols(), ", expected n x ", train_.features.cols(),
-                                " as in ", options.train);
     results_.labels = labels_.values();
   }
 
@@ -121,9 +123,25 @@ class Run {
   }
 
  private:
+  /// The task of each test row.
+  /// @throws FormatError  naming all in which the test file does not fit the training file
+  [[nodiscard]] std::vector<Index> tasks_of_test() const {
+    support::Findings faults;
+    const Index width = train_.features.cols();
+    if (test_.features.cols() != width) {
+      faults.add(options_.test + ": tensor 'features' is " + std::to_string(test_.features.rows()) +
+                 " x " + std::to_string(test_.features.cols()) + ", expected n x " +
+                 std::to_string(width) + " as in " + options_.train);
+    }
+    std::vector<Index> tasks = labels_.tasks_of(test_.labels, options_.test, faults);
+    faults.throw_if_any();
+    return tasks;
+  }
+
   /// n_t and the order in which rows arrive: task after task, each in the order of the file.
   void arrange() {
-    const std::vector<Index> tasks = labels_.tasks_of(train_.labels, options_.train);
+    support::Findings none;  // the labels are those of these rows
+    const std::vector<Index> tasks = labels_.tasks_of(train_.labels, options_.train, none);
     order_.resize(tasks.size());
     std::iota(order_.begin(), order_.end(), Index{0});
     const auto task_of = [&](Index row) { return tasks[static_cast<std::size_t>(row)]; };

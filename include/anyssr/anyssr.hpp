@@ -104,6 +104,7 @@
 #include "anyssr/subspace/subspace_projector.hpp"
 #include "anyssr/subspace/walsh_hadamard.hpp"
 #include "anyssr/train/adamw.hpp"
+#include "anyssr/train/constant_head.hpp"
 #include "anyssr/train/mini_batches.hpp"
 #include "anyssr/train/objective.hpp"
 #include "anyssr/train/ridge_head.hpp"

@@ -285,8 +285,8 @@ TEST_CASE("llama_continual names file and line of what it cannot read", "[exampl
                  "bad.jsonl:2: \"prompt\" is empty"));
   CHECK(contains(refused(good + R"({"prompt": [1.5], "answer": [1]})"),
                  "bad.jsonl:2: \"prompt\" has 1.5, expected token ids"));
-  CHECK(contains(refused(good + R"({"prompt": [1], "answer": 3})"),
-                 "bad.jsonl:2: \"answer\" is 3, expected a text or a list"));
+  CHECK(contains(refused(good + R"({"prompt": [1], "answer": 1.5})"),
+                 "bad.jsonl:2: \"answer\" is 1.5, a number with a fraction, expected a text"));
   CHECK(contains(refused(good + R"({"prompt": [1], "answer": [2], "label": 1})"),
                  "bad.jsonl:2: unknown field \"label\""));
   CHECK(contains(refused(good + good + R"({"prompt": [1], "answer": [11]})"),
@@ -295,6 +295,32 @@ TEST_CASE("llama_continual names file and line of what it cannot read", "[exampl
   CHECK(contains(refused(good + good + endless.dump()),
                  "bad.jsonl:3: prompt and answer have 65 tokens"));
   CHECK(contains(refused("\n\n"), "has no line"));
+  CHECK(contains(refused("[\n" + good + "]\n"), "this file is one array: jq -c '.[]'"));
+  const std::string two = refused(good + R"({"prompt": [1]})" + "\n{\n" + good);
+  CHECK(contains(two, "2 faults:\n"));
+  CHECK(contains(two, "bad.jsonl:2: \"answer\" is missing"));
+  CHECK(contains(two, "bad.jsonl:3: broken JSON"));
+  const std::string tokens = refused(R"({"prompt": [1], "answer": [11]})"
+                                     "\n" +
+                                     good +
+                                     R"({"prompt": [12], "answer": [1]})"
+                                     "\n");
+  CHECK(contains(tokens, "bad.jsonl:1: the answer has the token id 11"));
+  CHECK(contains(tokens, "bad.jsonl:3: the prompt has the token id 12"));
+}
+
+TEST_CASE("llama_continual learns a task of one item", "[examples]") {
+  const RandomLlama llama;
+  const std::string path = llama.write("one.jsonl", R"({"prompt": [1, 3], "answer": [4]})"
+                                                    "\n");
+  const ProgramResult result =
+      run_program(llama_continual_program, llama.model() + " --k 1 --epochs 1 --task t=" + path +
+                                               "," + path + " --task T=" + path + "," + path);
+  CAPTURE(result.output);
+  CHECK(result.status == 0);
+  CHECK(contains(result.output,
+                 "llama_continual: warning: --task: the name \"T\" differs from "
+                 "\"t\""));
 }
 
 TEST_CASE("llama_continual says which option is wrong", "[examples][error]") {

@@ -241,4 +241,13 @@ TEST_CASE("route_features refuses wrong options and files with status 2", "[exam
   strange[4] = 77;
   refused("--test " + write(files.folder, "strange", files.test.features, strange),
           "holds 77 at row 4");
+  strange[5] = 77;
+  strange[6] = -8;
+  const std::string all =
+      "--test " +
+      write(files.folder, "all", Matrix<double>(files.test.features.leftCols(5)), strange);
+  refused(all, "3 faults:\n");
+  refused(all, "is 120 x 5, expected n x 12");
+  refused(all, "holds 77 at row 4, expected a label of the training file\n");
+  refused(all, "holds -8 at row 6");
 }

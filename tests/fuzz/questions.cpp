@@ -7,6 +7,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const anyssr::fuzz::InputFile file(data, size);
   return anyssr::fuzz::run([&] {
     const departments::Questions questions = departments::read_jsonl(file.path());
-    departments::expect_complete(questions, "test");
+    departments::expect_complete(questions, {"test"});
   });
 }

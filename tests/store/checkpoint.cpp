@@ -39,6 +39,32 @@ TEMPLATE_TEST_CASE("a loaded learner is the saved one bit for bit", "[store]", f
   CHECK(tasks[2].labels == 2);
 }
 
+TEMPLATE_TEST_CASE("tasks of one label and of one row are loaded as they were saved", "[store]",
+                   float, double) {
+  using S = TestType;
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  PointLearner<S> learner = small_learner<S>();
+  learn_small_tasks(learner, 0, 1);
+  const PointTask<S> same = small_task<S>(1);
+  const std::vector<Index> third_label(same.labels.size(), 2);
+  learner.learn_task("one label", same.inputs, third_label);
+  const PointTask<S> one = small_task<S>(2, 1);
+  learner.learn_task("one row", one.inputs, one.labels);
+  save(learner, root);
+  PointLearner<S> loaded = load_points<S>(root);
+  // a load factors anew what one row updated: equal sums, weights equal to round-off
+  CHECK((Learned<S>(loaded).same_sums(Learned<S>(learner))));
+  CHECK((Learned<S>(loaded).states == Learned<S>(learner).states));
+  CHECK((Learned<S>(loaded).adapters == Learned<S>(learner).adapters));
+  CHECK(decisions_of(loaded, 3) == decisions_of(learner, 3));
+  for (const auto& output : loaded.predict_as("one label", small_task<S>(0).inputs)) {
+    CHECK(loaded.backbone().is_correct(output, 2));
+  }
+  loaded.extend_task("one row", one.inputs, one.labels);
+  CHECK(loaded.tasks()[2].rows == 2);
+}
+
 TEMPLATE_TEST_CASE("learning goes on after a load as if it had never stopped", "[store]", float,
                    double) {
   using S = TestType;

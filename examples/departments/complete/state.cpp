@@ -4,6 +4,7 @@
 #include <anyssr/io.hpp>
 
 #include "departments/keeper.hpp"
+#include "support/shown.hpp"
 
 namespace departments {
 
@@ -69,16 +70,27 @@ StateFolder::StateFolder(const Options& options) : writer_(options.state) {
   file.commit();
 }
 
-void StateFolder::expect_same_questions(const TaskSummary& task,
-                                        const Department& department) const {
-  const std::string place = writer_.root().string() + ": department '" + task.name + "' ";
-  const auto rows = static_cast<Index>(department.train.texts.size());
-  detail::expect(task.rows == rows, place, "was learned from ", task.rows,
-                 " questions of split train, expected ", rows, ", as many as there are now");
-  const auto labels = task.metadata.find("labels");
-  const std::string known = labels == task.metadata.end() ? "" : labels->second;
-  detail::expect(known == label_list(department), place, "was learned with the labels ", known,
-                 ", expected ", label_list(department), " as of the questions now");
+void StateFolder::expect_same_questions(const std::vector<TaskSummary>& tasks,
+                                        const Questions& questions) const {
+  support::Findings faults;
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    const Department& department = questions.departments[t];
+    const std::string place =
+        writer_.root().string() + ": department '" + support::shown(department.name) + "' ";
+    const auto rows = static_cast<Index>(department.train.texts.size());
+    if (tasks[t].rows != rows) {
+      faults.add(place + "was learned from " + std::to_string(tasks[t].rows) +
+                 " questions of split train, expected " + std::to_string(rows) +
+                 ", as many as there are now");
+    }
+    const auto labels = tasks[t].metadata.find("labels");
+    const std::string known = labels == tasks[t].metadata.end() ? "" : labels->second;
+    if (known != label_list(department)) {
+      faults.add(place + "was learned with the labels " + support::shown(known) + ", expected " +
+                 support::shown(label_list(department)) + " as of the questions now");
+    }
+  }
+  faults.throw_if_any<ArgumentError>();
 }
 
 void StateFolder::warn(const std::vector<std::string>& warnings) {

@@ -49,9 +49,11 @@ class StateFolder {
     is_recovered_ = false;  // from here on the newest state is whole
   }
 
-  /// Refuses questions that are not those that a department was learned from.
-  /// @throws anyssr::ArgumentError
-  void expect_same_questions(const anyssr::TaskSummary& task, const Department& department) const;
+  /// Refuses questions that are not those that the departments were learned from.
+  /// @param questions  their first departments are the tasks
+  /// @throws anyssr::ArgumentError  naming each that differs
+  void expect_same_questions(const std::vector<anyssr::TaskSummary>& tasks,
+                             const Questions& questions) const;
 
  private:
   static void warn(const std::vector<std::string>& warnings);

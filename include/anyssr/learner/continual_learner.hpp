@@ -50,7 +50,10 @@ class ContinualLearner : public LearnerTasks<B> {
   explicit ContinualLearner(B backbone, const LearnerOptions& options = {})
       : LearnerTasks<B>(std::make_shared<const Adaptable>(
                             detail::AdaptableOf<B>::make(std::move(backbone), options.lift)),
-                        options) {}
+                        options) {
+    detail::expect_train_options(options.train);
+    detail::expect_valid(options.subspace_fit);
+  }
 
   /// Goes on from a state, as if it had been learned here: sums and adapters are the same bits.
   /// @param make_state  gets the backbone, std::shared_ptr<const Adaptable>, and gives the
@@ -74,7 +77,8 @@ class ContinualLearner : public LearnerTasks<B> {
   }
 
   /// Learns a new task.
-  /// @param inputs   at least 2 queries
+  /// @param inputs   at least 1 query. One row, or rows of one class, make a task like any other:
+  ///                 its router learns them, its adapter answers what there is to answer
   /// @param targets  one an input
   /// @throws TaskError  the name is empty or known; what backbone, training and router throw. The
   /// learner
@@ -83,10 +87,8 @@ class ContinualLearner : public LearnerTasks<B> {
                         std::span<const Target> targets, const TaskOptions& task_options = {}) {
     const detail::Stopwatch clock;
     expect_new(name);
-    detail::expect<ShapeError>(inputs.size() >= 2, "inputs of task '", name, "' have ",
-                               inputs.size(),
-                               " rows, expected at least 2 to train an adapter: add rows, or use "
-                               "adopt_task, which trains none");
+    detail::expect<ShapeError>(!inputs.empty(), "inputs of task '", name,
+                               "' are empty, expected at least 1");
     detail::expect_count("targets", targets.size(), static_cast<Index>(inputs.size()));
     const ProgressCallback& progress = task_options.progress;
     detail::report(progress, {.stage = "features", .total = 1});

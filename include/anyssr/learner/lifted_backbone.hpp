@@ -10,8 +10,11 @@
 ///   answer = mean of log softmax over the heads: "trained" reads h by gradient descent,
 ///            "closed_form" is ridge regression on [h / gain without A and B, x]
 ///
-/// The head sees only h, so the low-rank change of the frozen layer is the way to adapt it.
+/// The head sees only h, so the low-rank change of the frozen layer is the way to adapt it. Where
+/// all targets are of one class there is nothing to tell apart and nothing to train: the adapter
+/// has no module and constant heads (train/constant_head.hpp).
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
@@ -26,6 +29,7 @@
 #include "anyssr/core/rows.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/subspace/dense_expansion.hpp"
+#include "anyssr/train/constant_head.hpp"
 #include "anyssr/train/objective.hpp"
 #include "anyssr/train/ridge_head.hpp"
 
@@ -119,14 +123,21 @@ class LiftedBackbone {
     return {{std::string(site_name), feature_dim(), options_.dim}};
   }
 
-  /// Modules at their start and a zero head as wide as the targets ask.
-  /// @throws ArgumentError  where the targets have one class only, or a class below 0
+  /// Modules at their start and a zero head as wide as the targets ask; for targets of one class no
+  /// module and a constant head, which no training changes.
+  /// @throws ArgumentError  where the targets have a class below 0
   /// @throws ShapeError     where target vectors differ in size
   [[nodiscard]] Adapter<Scalar> make_adapter(std::span<const Target> targets,
                                              const AdapterOptions& options,
                                              std::uint64_t seed) const {
     const Index outputs = target_width(targets);
     Adapter<Scalar> adapter;
+    if constexpr (is_classifier) {
+      if (is_of_one_class(targets)) {
+        adapter.heads[std::string(trained_head)] = constant(options_.dim, targets);
+        return adapter;
+      }
+    }
     adapter.modules = make_modules<Scalar>(sites(), options, seed);
     adapter.heads[std::string(trained_head)] = {
         .weights = Matrix<Scalar>::Zero(options_.dim, outputs),
@@ -186,9 +197,11 @@ class LiftedBackbone {
     const RowMajorMatrix<Scalar> scores = head.logits(h);
     RowMajorMatrix<Scalar> d_scores(scores.rows(), scores.cols());
     const double loss = objective(scores, targets, d_scores);
-    HeadGradient<Scalar>& d_head = gradient.heads.at(std::string(trained_head));
-    d_head.weights.noalias() = h.transpose() * d_scores;
-    d_head.bias = d_scores.colwise().sum();
+    const auto d_head = gradient.heads.find(std::string(trained_head));
+    if (d_head != gradient.heads.end()) {  // a constant head has no gradient
+      d_head->second.weights.noalias() = h.transpose() * d_scores;
+      d_head->second.bias = d_scores.colwise().sum();
+    }
     const auto module = adapter.modules.find(std::string(site_name));
     if (module == adapter.modules.end()) return loss;
     RowMajorMatrix<Scalar> d_z = scale() * (d_scores * head.weights.transpose());
@@ -204,8 +217,10 @@ class LiftedBackbone {
                        Adapter<Scalar>& adapter) const requires is_classifier {
     if (!options_.closed_form_head) return;
     adapter.heads[std::string(closed_form_head)] =
-        fit_ridge_head(frozen_layer(trunk), trunk.features, targets, target_width(targets),
-                       {.ridge = options_.closed_form_ridge, .is_relative = false});
+        is_of_one_class(targets)
+            ? constant(options_.dim + feature_dim(), targets)
+            : fit_ridge_head(frozen_layer(trunk), trunk.features, targets, target_width(targets),
+                             {.ridge = options_.closed_form_ridge, .is_relative = false});
   }
 
   [[nodiscard]] Index label_of(const Target& target) const noexcept requires is_classifier {
@@ -256,7 +271,8 @@ class LiftedBackbone {
       for (const Target& target : targets) {
         if constexpr (is_classifier) {
           detail::expect(target >= 0 && target < head.out_dim(), "targets hold class ", target,
-                         ", expected one of the ", head.out_dim(), " classes of the adapter");
+                         ", expected one of the ", head.out_dim(),
+                         " classes of the adapter: replace_adapter brings one that knows more");
         } else {
           detail::expect<ShapeError>(target.size() == head.out_dim(), "targets have ",
                                      target.size(), " values, expected ", head.out_dim());
@@ -282,10 +298,6 @@ class LiftedBackbone {
     if constexpr (is_classifier) {
       const auto [low, high] = std::minmax_element(targets.begin(), targets.end());
       detail::expect(*low >= 0, "targets hold class ", *low, ", expected 0 or more");
-      detail::expect(
-          *low != *high, "targets hold class ", *low, " only, in all ", targets.size(),
-          " rows, expected at least 2 classes: add rows of another class, or use adopt_task, "
-          "which trains no adapter");
       detail::expect(*high < 1000000, "targets hold class ", *high, ", expected below 1000000");
       return *high + 1;
     } else {
@@ -298,6 +310,11 @@ class LiftedBackbone {
       }
       return width;
     }
+  }
+
+  [[nodiscard]] static Head<Scalar> constant(Index width, std::span<const Index> targets) {
+    return constant_head<Scalar>(width, target_width(targets), targets.front(),
+                                 static_cast<Index>(targets.size()));
   }
 
   [[nodiscard]] static const Head<Scalar>& trained(const Adapter<Scalar>& adapter) {

@@ -46,7 +46,8 @@ class TaskSubspaces {
     spans_ = std::move(spans);
   }
 
-  /// Confines every module of `adapter` and gives what became of each site. Changes nothing here.
+  /// Confines every module of `adapter` and gives what became of each site; a module goes where the
+  /// rows span no direction, being zero. Changes nothing here.
   /// @throws NumericalError  where nothing of the new rows is left (complement)
   template <AdaptableBackbone B>
   std::map<std::string, SiteSubspace> confine(const B& backbone, const typename B::Trunk& trunk,
@@ -59,6 +60,7 @@ class TaskSubspaces {
       if (module == adapter.modules.end()) return;
       const auto earlier = spans_.find(module->first);
       SiteSubspace& entry = report[module->first];
+      if (detail::energy_of(rows) == 0) return;
       Matrix<S> basis;
       if (choice == SubspaceChoice::complement && earlier != spans_.end()) {
         ComplementBasis<S> found = outside(rows, earlier->second, options, module->first);
@@ -76,6 +78,9 @@ class TaskSubspaces {
       fit_rank(module->second, basis.cols());
       module->second.confine(std::move(basis));
     });
+    for (const auto& [site, entry] : report) {
+      if (entry.rank == 0) adapter.modules.erase(site);
+    }
     return report;
   }
 

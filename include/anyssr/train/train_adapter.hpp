@@ -45,7 +45,8 @@ struct TrainOptions {
   double warmup = 0;                     ///< share of the steps, [0, 1)
   double weight_decay = 0;               ///< at least 0, decoupled
   double clip_norm = 0;                  ///< largest norm of the gradient; 0: not clipped
-  double validation_share = 0;           ///< share of the rows set aside, [0, 1); 0: none
+  double validation_share = 0;           ///< share of the rows set aside, [0, 1); 0: none. All
+                                         ///< rows are trained on where no label has a second one
   int patience = 0;        ///< epochs without a better validation score before stopping; 0: never
   std::uint64_t seed = 0;  ///< of the split and the shuffles
 };
@@ -92,14 +93,21 @@ template <class Target>
   return chosen;
 }
 
+/// Whether a row can be set aside and each label still has one to train on.
+[[nodiscard]] inline bool can_set_aside(Index count, std::vector<Index> labels) {
+  if (labels.empty()) return count > 1;
+  std::ranges::sort(labels);
+  return std::ranges::adjacent_find(labels) != labels.end();
+}
+
 /// The rows to train on and those set aside.
 template <AdaptableBackbone B>
 [[nodiscard]] RowSplit split_rows(const B& backbone, std::span<const typename B::Target> targets,
                                   const TrainOptions& options) {
   const auto count = static_cast<Index>(targets.size());
-  if (options.validation_share > 0) {
-    std::vector<Index> labels;
-    if constexpr (HasLabels<B>) labels = labels_of(backbone, targets);
+  std::vector<Index> labels;
+  if constexpr (HasLabels<B>) labels = labels_of(backbone, targets);
+  if (options.validation_share > 0 && can_set_aside(count, labels)) {
     return validation_split(count, options.validation_share, options.seed, labels);
   }
   RowSplit split;
