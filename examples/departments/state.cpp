@@ -3,6 +3,8 @@
 
 #include <anyssr/io.hpp>
 
+#include "support/shown.hpp"
+
 namespace departments {
 
 using namespace anyssr;
@@ -81,7 +83,7 @@ void StateFolder::expect_same_questions(const TaskSummary& task,
 
 void StateFolder::warn(const std::vector<std::string>& warnings) {
   for (const std::string& warning : warnings) {
-    std::fprintf(stderr, "departments: warning: %s\n", warning.c_str());
+    std::fprintf(stderr, "departments: warning: %s\n", support::shown(warning).c_str());
   }
 }
 
