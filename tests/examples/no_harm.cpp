@@ -126,7 +126,7 @@ TEST_CASE("no option of any application takes an empty value", "[examples][error
       check_refused(application, "inspect ''", "is empty, expected a value");
     }
   }
-  CHECK(checked > 70);
+  CHECK(checked > 60);
 }
 
 TEST_CASE("no number of any application is taken for another", "[examples][error]") {
@@ -149,7 +149,7 @@ TEST_CASE("no number of any application is taken for another", "[examples][error
       }
     }
   }
-  CHECK(checked > 35);
+  CHECK(checked > 30);
 }
 
 TEST_CASE("an output that is an input is refused by whatever name", "[examples][error]") {
