@@ -74,4 +74,5 @@ int main() {
     }
     std::printf("%-8s  %.2f\n", name, right / 100.0);
   }
+  return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 ? 0 : 1;
 }

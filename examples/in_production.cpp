@@ -13,11 +13,14 @@
 
 #include <anyssr/anyssr.hpp>
 #include <anyssr/io.hpp>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "support/temporary_folder.hpp"
 
 namespace {
 
@@ -37,11 +40,7 @@ void ask(const Learner& learner, const std::string& question) {
             << answer.task << "\n";
 }
 
-}  // namespace
-
-int main() {
-  const auto folder = std::filesystem::temp_directory_path() / "anyssr-in-production";
-  std::filesystem::remove_all(folder);
+void run(const std::filesystem::path& folder) {
   {
     Learner learner(TextHashingBackbone<float>{});
     const AuditLog log(folder);
@@ -68,5 +67,17 @@ int main() {
   }
   const AuditVerification log = verify_audit_log(folder);
   std::cout << log.lines << " lines in the log, " << (log.ok() ? "intact" : "changed") << "\n";
-  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+
+int main() {
+  try {
+    const support::TemporaryFolder folder;
+    run(folder.path());
+    return std::cout.flush() ? 0 : 1;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
 }

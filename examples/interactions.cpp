@@ -63,4 +63,5 @@ int main() {
     const std::string name(kind == ExpansionKind::identity ? "none" : anyssr::to_string(kind));
     std::cout << std::left << std::setw(13) << name << share << "\n";
   }
+  return std::cout.flush() ? 0 : 1;
 }

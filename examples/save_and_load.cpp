@@ -12,11 +12,14 @@
 
 #include <anyssr/backbone/text_hashing.hpp>
 #include <anyssr/store.hpp>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <map>
 #include <string>
 #include <vector>
+
+#include "support/temporary_folder.hpp"
 
 namespace {
 
@@ -34,11 +37,7 @@ void print(const anyssr::SaveReport& report) {
             << " adapter written\n";
 }
 
-}  // namespace
-
-int main() {
-  const auto folder = std::filesystem::temp_directory_path() / "anyssr-save-and-load";
-  std::filesystem::remove_all(folder);
+void run(const std::filesystem::path& folder) {
   {
     Learner learner(Backbone({.dim = 512}));
     learner.learn_task("banking", banking, intents);
@@ -57,5 +56,17 @@ int main() {
   const std::vector<std::string> question{"a flight to Rome"};
   const Learner reader = anyssr::load<Learner>(folder, Backbone({.dim = 512}));
   std::cout << question[0] << ": " << reader.predict(question)[0].task << "\n";
-  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+
+int main() {
+  try {
+    const support::TemporaryFolder folder;
+    run(folder.path());
+    return std::cout.flush() ? 0 : 1;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
 }

@@ -72,4 +72,5 @@ int main() {
     std::printf("%-28s  %-9s  %.2f\n", prompts[i].c_str(), adapter.c_str(), decisions[i].margin);
     // your engine goes on from here: set its adapter to `adapter`, and generate
   }
+  return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 ? 0 : 1;
 }

@@ -25,4 +25,5 @@ int main() {
     std::cout << answer.task << ", intent " << intent << ", confidence "
               << answer.decision.confidence << "\n";
   }
+  return std::cout.flush() ? 0 : 1;
 }

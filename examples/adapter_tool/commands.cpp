@@ -7,8 +7,9 @@
 #include <cmath>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <utility>
+
+#include "support/option_checks.hpp"
 
 namespace adapter_tool {
 
@@ -86,26 +87,6 @@ Dtype parse_dtype(const std::string& name) {
   return *dtype;
 }
 
-struct WeightedFolder {
-  std::string folder = {};
-  double weight = 1;
-};
-
-/// FOLDER, or FOLDER:WEIGHT where there is no folder of the whole name.
-WeightedFolder parse_entry(const std::string& text) {
-  std::error_code ignored;
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos || fs::exists(text, ignored)) return {text};
-  WeightedFolder entry{.folder = text.substr(0, colon)};
-  const std::string weight = text.substr(colon + 1);
-  std::istringstream number(weight);
-  if (!(number >> entry.weight) || !number.eof() || !std::isfinite(entry.weight)) {
-    throw ArgumentError("the weight of '" + text + "' is '" + weight +
-                        "', expected a finite number as in FOLDER:0.5");
-  }
-  return entry;
-}
-
 /// What the adapters of a merge say of their model: the first base model that is named, and task
 /// type and revision where all say the same.
 PeftWriteOptions common_config(const std::vector<StoredAdapter>& adapters,
@@ -158,6 +139,21 @@ void measure_merge(const Adapter<double>& sum, Merge& result) {
 }
 
 }  // namespace
+
+WeightedFolder parse_entry(const std::string& text) {
+  std::error_code ignored;
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos || fs::exists(text, ignored)) return {text};
+  WeightedFolder entry{.folder = text.substr(0, colon)};
+  const std::string weight = text.substr(colon + 1);
+  const std::optional<double> number = support::parse_decimal(weight);
+  if (!number) {
+    throw ArgumentError("the weight of '" + text + "' is '" + weight +
+                        "', expected a finite number as in FOLDER:0.5");
+  }
+  entry.weight = *number;
+  return entry;
+}
 
 bool Listing::is_readable() const {
   return std::ranges::all_of(adapters, [](const Listed& line) { return line.problem.empty(); });
@@ -301,10 +297,12 @@ bool Verification::is_whole() const {
 }
 
 Verification verify(const std::string& checkpoint) {
-  Verification result{.checkpoint = checkpoint, .files = verify_checkpoint(checkpoint)};
+  std::uint64_t generation = 0;
+  Verification result{.checkpoint = checkpoint,
+                      .files = verify_checkpoint(checkpoint, &generation)};
   // what is whole is not read a second time
-  result.newest_whole = result.is_whole() ? std::optional(current_generation(checkpoint))
-                                          : newest_whole_generation(checkpoint);
+  result.newest_whole =
+      result.is_whole() ? std::optional(generation) : newest_whole_generation(checkpoint);
   return result;
 }
 

@@ -90,6 +90,14 @@ struct Conversion {
 ///                        that is there
 Conversion convert(const ConvertOptions& options);
 
+struct WeightedFolder {
+  std::string folder = {};
+  double weight = 1;
+};
+/// FOLDER, or FOLDER:WEIGHT where there is no folder of the whole name.
+/// @throws anyssr::ArgumentError  for a weight that is no number
+WeightedFolder parse_entry(const std::string& text);
+
 struct MergeOptions {
   std::string out = {};
   std::vector<std::string> folders = {};  ///< FOLDER or FOLDER:WEIGHT

@@ -10,7 +10,7 @@
 
 #include "adapter_tool/report.hpp"
 #include "support/application.hpp"
-#include "support/command_line.hpp"
+#include "support/run_files.hpp"
 
 namespace {
 
@@ -40,11 +40,27 @@ class Commands {
     anyssr::detail::expect(action_ != nullptr,
                            "there is no command, expected list, inspect, convert, merge, compare, "
                            "verify or verify-log");
-    if (json_ != "-") support::expect_writable(json_);
+    expect_files_apart();
     return action_();
   }
 
  private:
+  void expect_files_apart() const {
+    support::RunFiles files;
+    if (!folder_.empty()) files.reads("FOLDER", folder_);
+    for (const std::string& text : folders_) {
+      if (!list_->parsed()) {
+        files.reads("FOLDER", parse_entry(text).folder);
+        continue;
+      }
+      // a list may stand beside the adapters, but not among the files of one
+      for (const auto& adapter : find_adapters(text)) files.reads("FOLDER", adapter.string());
+    }
+    files.keeps("OUT", out_);
+    files.writes("--json", json_ == "-" ? std::string() : json_);
+    files.expect_apart();
+  }
+
   template <class Action>
   CLI::App& add(CLI::App& app, const char* name, const char* what, const Action& action) {
     CLI::App& command = *app.add_subcommand(name, what);
@@ -72,6 +88,7 @@ class Commands {
               report(listing, json_);
               return listing.is_readable() ? 0 : 2;
             });
+    list_ = &command;
     add_list(command, "FOLDER", folders_, "where to look");
   }
 
@@ -166,6 +183,7 @@ class Commands {
   std::vector<std::string> folders_;
   std::string folder_;
   std::string out_;
+  const CLI::App* list_ = nullptr;
   std::string dtype_;
   std::string json_;
   std::string head_;
@@ -181,9 +199,7 @@ int main(int argc, char** argv) {
       "logs.",
       "adapter_tool"};
   Commands commands(app);
-  int status = 0;
-  const int ended = support::run_application(
-      app, argc, argv, "adapters are read in double: merge or compare fewer at once",
-      [&] { status = commands.run(); });
-  return ended != 0 ? ended : status;
+  return support::run_application(app, argc, argv,
+                                  "adapters are read in double: merge or compare fewer at once",
+                                  [&] { return commands.run(); });
 }

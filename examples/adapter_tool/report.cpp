@@ -5,26 +5,25 @@
 #include <cstdio>
 #include <utility>
 
+#include "support/shown.hpp"
+
 namespace adapter_tool {
 
 using anyssr::Json;
 
 namespace {
 
-/// A text from a file: no control character reaches the terminal, also none of U+0080 to U+009F,
-/// which UTF-8 writes as two bytes and some terminals obey.
-std::string shown(const std::string& text) {
-  std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-    const bool is_two = byte(i) == 0xC2 && i + 1 < text.size() && (byte(i + 1) & 0xE0U) == 0x80;
-    result += is_two || byte(i) < 0x20 || byte(i) == 0x7F ? '?' : text[i];
-    if (is_two) ++i;
-  }
-  return result;
+using support::in_columns;
+using support::shown;
+
+/// A text in a column; one that is wider stays whole.
+std::string padded(const std::string& text, int width) {
+  const auto columns = static_cast<std::size_t>(width);
+  const std::string all = shown(text);
+  return all.size() > columns ? all : in_columns(text, columns);
 }
 
-/// The width of a column of texts.
+/// Columns for a list of texts.
 template <class Range, class Text>
 int width_of(const Range& range, const std::string& heading, const Text& text) {
   std::size_t width = heading.size();
@@ -66,14 +65,13 @@ void print(const Listing& listing) {
   std::printf("%-*s %6s %5s %*s %12s %12s %-5s %s\n", width, "adapter", "sites", "heads",
               rank_width, "rank", "parameters", "bytes", "dtype", "base model");
   for (const Listed& line : listing.adapters) {
-    const std::string path = shown(line.folder.string());
+    const std::string path = padded(line.folder.string(), width);
     if (!line.problem.empty()) {
-      std::printf("%-*s cannot be read: %s\n", width, path.c_str(), shown(line.problem).c_str());
+      std::printf("%s cannot be read: %s\n", path.c_str(), shown(line.problem).c_str());
       continue;
     }
-    std::printf("%-*s %6zu %5zu %*s %12lld %12llu %-5s %s\n", width, path.c_str(), line.sites,
-                line.heads, rank_width, ranks(line).c_str(),
-                static_cast<long long>(line.parameters),
+    std::printf("%s %6zu %5zu %*s %12lld %12llu %-5s %s\n", path.c_str(), line.sites, line.heads,
+                rank_width, ranks(line).c_str(), static_cast<long long>(line.parameters),
                 static_cast<unsigned long long>(line.bytes), line.dtype.c_str(),
                 or_dash(line.base_model).c_str());
   }
@@ -91,7 +89,7 @@ void print(const Inspection& inspection) {
   std::printf("%-*s %13s %5s %8s %8s %11s %10s\n", width, "site", "out x in", "rank", "alpha",
               "scale", "|s B A|", "bytes");
   for (const InspectedSite& site : inspection.sites) {
-    std::printf("%-*s %13s %5lld %8.6g %8.6g %11.6g %10llu\n", width, shown(site.name).c_str(),
+    std::printf("%s %13s %5lld %8.6g %8.6g %11.6g %10llu\n", padded(site.name, width).c_str(),
                 shape_text(site.out, site.in).c_str(), static_cast<long long>(site.rank),
                 site.alpha, site.scale, site.change_norm,
                 static_cast<unsigned long long>(site.bytes));
@@ -132,7 +130,7 @@ void print(const Merge& merge) {
   std::printf("%-*s %11s %5s %11s %11s %9s\n", width, "site", "rank of sum", "rank", "|sum|",
               "error", "relative");
   for (const MergedSite& site : merge.sites) {
-    std::printf("%-*s %11lld %5lld %11.6g %11.3g %9.3g\n", width, shown(site.name).c_str(),
+    std::printf("%s %11lld %5lld %11.6g %11.3g %9.3g\n", padded(site.name, width).c_str(),
                 static_cast<long long>(site.rank_of_sum), static_cast<long long>(site.rank),
                 site.norm, site.error, relative(site.error, site.norm));
   }
@@ -145,10 +143,11 @@ void print(const Comparison& comparison) {
   const int width =
       width_of(comparison.names, "similarity", [](const std::string& name) { return name; });
   std::printf("%-*s", width, "similarity");
-  for (const std::string& name : comparison.names) std::printf(" %10.10s", shown(name).c_str());
+  for (const std::string& name : comparison.names)
+    std::printf(" %s", in_columns(name, 10, true).c_str());
   std::printf("\n");
   for (std::size_t i = 0; i < comparison.names.size(); ++i) {
-    std::printf("%-*s", width, shown(comparison.names[i]).c_str());
+    std::printf("%s", padded(comparison.names[i], width).c_str());
     for (const double similarity : comparison.similarity[i]) std::printf(" %10.4f", similarity);
     std::printf("\n");
   }

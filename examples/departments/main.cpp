@@ -16,6 +16,8 @@
 #include "departments/report.hpp"
 #include "support/application.hpp"
 #include "support/command_line.hpp"
+#include "support/run_files.hpp"
+#include "support/shown.hpp"
 
 namespace {
 
@@ -72,8 +74,7 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->needs(state);
   app.add_option("--learn", options.learn,
                  "learn at most N departments in this run; what is measured are those known then; "
-                 "default: all")
-      ->type_name("N");
+                 "default: all");
   app.add_option("--scalar", options.scalar, "float or double")->capture_default_str();
   app.add_option("--measure", options.measured, "split to measure on: test or val")
       ->capture_default_str();
@@ -98,7 +99,12 @@ void run(const Arguments& arguments, const CLI::App& app, char** argv) {
   }
   support::expect_scalar(options.scalar);
   departments::go_on_where_complete(options, argv);
-  support::expect_writable(arguments.json);
+  support::RunFiles files;
+  files.reads("--data", arguments.clinc.empty() ? arguments.data : std::string());
+  files.reads("--clinc", arguments.clinc);
+  files.keeps("--state", options.state);
+  files.writes("--json", arguments.json);
+  files.expect_apart();
   departments::Questions questions = arguments.clinc.empty()
                                          ? departments::read_jsonl(arguments.data)
                                          : departments::read_clinc(arguments.clinc);
@@ -111,7 +117,9 @@ void run(const Arguments& arguments, const CLI::App& app, char** argv) {
   const departments::Results results = learn_and_measure(questions, options, answer);
   if (!options.quiet) departments::print_report(questions, results);
   if (!arguments.json.empty()) departments::write_json(arguments.json, questions, options, results);
-  if (!arguments.ask.empty()) std::cout << "\n" << arguments.ask << "\n" << answer(arguments.ask);
+  if (!arguments.ask.empty()) {
+    std::cout << "\n" << support::shown(arguments.ask) << "\n" << answer(arguments.ask);
+  }
   if (!arguments.interactive) return;
   std::cout << "\nAsk a question (end with Ctrl-D).\n> " << std::flush;
   for (std::string line; std::getline(std::cin, line); std::cout << "> " << std::flush) {

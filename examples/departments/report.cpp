@@ -5,10 +5,11 @@
 #include <anyssr/core/version.hpp>
 #include <array>
 #include <cstdio>
-#include <fstream>
 #include <numeric>
 #include <sstream>
 
+#include "support/output_file.hpp"
+#include "support/shown.hpp"
 #include "support/strict_json.hpp"
 
 namespace departments {
@@ -24,12 +25,13 @@ void print_matrix(const Questions& questions, const Results& results) {
       "about\n%-22s",
       "");
   for (const Department& department : questions.departments)
-    std::printf(" %8.8s", department.name.c_str());
+    std::printf(" %s", support::in_columns(department.name, 8, true).c_str());
   std::printf("\n");
   for (Index i = 0; i < results.accuracy.tasks(); ++i) {
     if (!results.accuracy.has(i, 0)) continue;
-    std::printf("%2ld %-19.19s", static_cast<long>(i + 1),
-                questions.departments[static_cast<std::size_t>(i)].name.c_str());
+    const Department& department = questions.departments[static_cast<std::size_t>(i)];
+    std::printf("%2ld %s", static_cast<long>(i + 1),
+                support::in_columns(department.name, 19).c_str());
     for (Index j = 0; j <= i; ++j) std::printf("    %.3f", results.accuracy(i, j));
     std::printf("\n");
   }
@@ -77,10 +79,11 @@ void print_report(const Questions& questions, const Results& results) {
   }
   std::printf("\nmost confused departments\n");
   for (const anyssr::ConfusedPair& pair : results.confusion.worst_pairs(5)) {
-    std::printf("  %-20.20s taken for %-20.20s %4ld (%.1f %%)\n",
-                questions.departments[static_cast<std::size_t>(pair.truth)].name.c_str(),
-                questions.departments[static_cast<std::size_t>(pair.predicted)].name.c_str(),
-                static_cast<long>(pair.count), 100 * pair.share);
+    const auto name_of = [&](Index task) {
+      return support::in_columns(questions.departments[static_cast<std::size_t>(task)].name, 20);
+    };
+    std::printf("  %s taken for %s %4ld (%.1f %%)\n", name_of(pair.truth).c_str(),
+                name_of(pair.predicted).c_str(), static_cast<long>(pair.count), 100 * pair.share);
   }
   std::printf("\nsame routing, other adapters: average accuracy\n");
   for (const char* kind : {"ridge_head", "trained_head", "lora", "default"}) {
@@ -146,18 +149,7 @@ void write_json(const std::string& path, const Questions& questions, const Optio
       {"measured_on", options.measured},
       {"seed", options.seed},
       {"version", ANYSSR_VERSION_STRING}};
-  const std::string temporary = path + ".part";
-  {
-    std::ofstream file(temporary, std::ios::binary);
-    file << json.dump(2) << "\n";
-    file.flush();
-    if (!file)
-      throw anyssr::FormatError(path +
-                                ": cannot be written; does the folder exist, may you write there?");
-  }
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) {
-    throw anyssr::FormatError(path + ": cannot be written over");
-  }
+  support::write_json(path, json);
 }
 
 }  // namespace departments

@@ -18,6 +18,7 @@
 #include "departments/experiment.hpp"
 #include "departments/keeper.hpp"
 #include "support/command_line.hpp"
+#include "support/shown.hpp"
 
 namespace departments {
 
@@ -127,8 +128,9 @@ class Run {
   /// The line under way, where a person is looking.
   bool show(const Department& task, const Progress& progress) const {
     if (!options_.quiet && isatty(fileno(stderr)) != 0 && progress.stage == "train") {
-      std::fprintf(stderr, "\r%-24.24s training step %ld of %ld ", task.name.c_str(),
-                   static_cast<long>(progress.done), static_cast<long>(progress.total));
+      std::fprintf(stderr, "\r%s training step %ld of %ld ",
+                   support::in_columns(task.name, 24).c_str(), static_cast<long>(progress.done),
+                   static_cast<long>(progress.total));
     }
     return true;
   }
@@ -144,8 +146,8 @@ class Run {
     const double mean = measure(t, results);
     if (options_.quiet) return;
     if (isatty(fileno(stderr)) != 0) std::fprintf(stderr, "\r");
-    std::printf("%3ld/%ld  %-24.24s %6ld rows %7.2f s   accuracy so far %.3f\n",
-                static_cast<long>(t + 1), static_cast<long>(all), task.name.c_str(),
+    std::printf("%3ld/%ld  %s %6ld rows %7.2f s   accuracy so far %.3f\n", static_cast<long>(t + 1),
+                static_cast<long>(all), support::in_columns(task.name, 24).c_str(),
                 static_cast<long>(report.rows), report.seconds, mean);
     std::fflush(stdout);
   }
@@ -155,8 +157,8 @@ class Run {
     const double mean = measure(known - 1, results);
     if (options_.quiet) return;
     for (Index t = 0; t < known; ++t) {
-      std::printf("%3ld/%ld  %-24.24s %6ld rows, known already", static_cast<long>(t + 1),
-                  static_cast<long>(all), department(t).name.c_str(),
+      std::printf("%3ld/%ld  %s %6ld rows, known already", static_cast<long>(t + 1),
+                  static_cast<long>(all), support::in_columns(department(t).name, 24).c_str(),
                   static_cast<long>(department(t).train.texts.size()));
       if (t + 1 == known) std::printf("   accuracy so far %.3f", mean);
       std::printf("\n");
@@ -350,11 +352,13 @@ class Run {
     prediction.output.maxCoeff(&label);
     std::ostringstream words;
     words.precision(2);
-    words << std::fixed << "department  " << prediction.task << "\nintent      "
-          << chosen.labels[static_cast<std::size_t>(label)] << "\nconfidence  "
+    words << std::fixed << "department  " << support::shown(prediction.task) << "\nintent      "
+          << support::shown(chosen.labels[static_cast<std::size_t>(label)]) << "\nconfidence  "
           << prediction.decision.confidence << "\nrunner-up   ";
     const Index second = prediction.decision.runner_up;
-    words << (second < 0 ? "none" : questions.departments[static_cast<std::size_t>(second)].name)
+    words << (second < 0
+                  ? "none"
+                  : support::shown(questions.departments[static_cast<std::size_t>(second)].name))
           << "\n";
     return words.str();
   }

@@ -15,6 +15,7 @@
 #include "llama_continual/report.hpp"
 #include "support/application.hpp"
 #include "support/command_line.hpp"
+#include "support/run_files.hpp"
 
 namespace {
 
@@ -76,8 +77,7 @@ void declare_data(CLI::App& app, Arguments& arguments) {
                  "routing_accuracy_stripped");
   app.add_option("--blend", options.blend_below,
                  "test prompts of a lower confidence are answered once more by their two best "
-                 "adapters together; adds blend, right answers of both ways")
-      ->check(CLI::Range(0.0, 1.0));
+                 "adapters together; adds blend, right answers of both ways");
   app.add_flag("--quiet", options.quiet, "print no progress and no tables");
   for (const char* learning :
        {"--task", "--adapter", "--json", "--report", "--save", "--route-strip", "--blend"}) {
@@ -154,6 +154,10 @@ anyssr::Schedule parse_schedule(const std::string& name) {
 /// What the words of the command line mean.
 Options resolved(const Arguments& arguments) {
   Options options = arguments.options;
+  const double blend = options.blend_below;
+  if (!(blend >= 0 && blend <= 1)) {
+    throw anyssr::ArgumentError("--blend is " + std::to_string(blend) + ", expected 0 to 1");
+  }
   options.strip = split(arguments.strip);
   anyssr::LearnerOptions& learner = options.learner;
   learner.subspace = parse_subspace(arguments.subspace);
@@ -181,12 +185,28 @@ void converse(const Arguments& arguments, const llama_continual::Answerer& answe
   std::cout << "\n";
 }
 
+/// Refuses a run that would write over what it reads.
+void expect_files_apart(const Arguments& arguments) {
+  support::RunFiles files;
+  files.reads("MODEL_DIR", arguments.options.model);
+  files.reads("--load", arguments.options.load);
+  for (const std::string& task : arguments.tasks) {
+    for (const std::string& file : split(task.substr(task.find('=') + 1))) {
+      files.reads("--task", file);
+    }
+  }
+  for (const std::string& adapter : arguments.adapters) {
+    files.reads("--adapter", adapter.substr(adapter.find('=') + 1));
+  }
+  files.keeps("--save", arguments.options.save);
+  files.writes("--json", arguments.json);
+  files.writes("--report", arguments.report);
+  files.expect_apart();
+}
+
 /// Learns and measures.
 llama_continual::Answerer learn(const Arguments& arguments, const Options& options,
                                 const support::TextTokens& tokens) {
-  support::expect_writable(arguments.json);
-  support::expect_writable(arguments.report);
-  support::expect_apart(arguments.json, arguments.report);
   auto [tasks, warnings] =
       llama_continual::read_tasks(arguments.tasks, arguments.adapters, arguments.limits);
   support::print_warnings("llama_continual", warnings);
@@ -213,6 +233,7 @@ void run(const Arguments& arguments) {
   if (arguments.tasks.empty() && options.load.empty()) {
     throw anyssr::ArgumentError("there is nothing to learn, expected --task, or --load");
   }
+  expect_files_apart(arguments);
   const support::TextTokens tokens(options.model);
   if (!tokens.is_there() && (!arguments.ask.empty() || arguments.interactive)) {
     throw anyssr::ArgumentError(tokens.reason());

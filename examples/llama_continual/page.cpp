@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "support/html.hpp"
 #include "support/output_file.hpp"
 
 namespace llama_continual {
@@ -23,31 +24,8 @@ th { background: #f3f3f3; } td.text, th.text { text-align: left; white-space: pr
 td.wrong { background: #fbe3e0; } td.right { background: #e2f3e4; } .scroll { overflow-x: auto; }
 )";
 
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      case '\'':
-        result += "&#39;";
-        break;
-      default:
-        result += static_cast<unsigned char>(c) < 0x20 && c != '\n' ? ' ' : c;
-    }
-  }
-  return result;
-}
+/// Line breaks are part of a prompt.
+std::string escaped(std::string_view text) { return support::escaped(text, true); }
 
 std::string number(double value, int digits) {
   std::array<char, 64> text{};

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "support/output_file.hpp"
+#include "support/shown.hpp"
 
 namespace llama_continual {
 
@@ -18,10 +19,11 @@ void print_matrix(const std::vector<Task>& tasks, const Results& results) {
   std::printf(
       "\naccuracy (answer and its end right); row: after learning it, column: asked about\n");
   std::printf("%-19s", "");
-  for (const Task& task : tasks) std::printf(" %10.10s", task.name.c_str());
+  for (const Task& task : tasks)
+    std::printf(" %s", support::in_columns(task.name, 10, true).c_str());
   std::printf("\n");
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    std::printf("%2zu %-16.16s", i + 1, tasks[i].name.c_str());
+    std::printf("%2zu %s", i + 1, support::in_columns(tasks[i].name, 16).c_str());
     for (const double accuracy : results.accuracy.row(static_cast<Index>(i))) {
       std::printf("      %.3f", accuracy);
     }
@@ -34,7 +36,8 @@ void print_tasks(const std::vector<Task>& tasks, const Results& results) {
               "tokens/s train");
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     const TaskFigures& figures = results.tasks[t];
-    std::printf("%2zu %-16.16s %9.3f %9.3f %9.3f %12zu", t + 1, tasks[t].name.c_str(),
+    std::printf("%2zu %s %9.3f %9.3f %9.3f %12zu", t + 1,
+                support::in_columns(tasks[t].name, 16).c_str(),
                 results.confusion.recall(static_cast<Index>(t)), figures.oracle_accuracy,
                 figures.rouge_l, figures.adapter_bytes);
     if (figures.train_per_second > 0) {
@@ -53,7 +56,7 @@ void print_interference(const std::vector<Task>& tasks, const Results& results) 
       "\ninterference: change by the row's adapter on the column's prompts, over that on its "
       "own\n");
   for (std::size_t i = 0; i < tasks.size(); ++i) {
-    std::printf("%2zu %-16.16s", i + 1, tasks[i].name.c_str());
+    std::printf("%2zu %s", i + 1, support::in_columns(tasks[i].name, 16).c_str());
     for (std::size_t j = 0; j < tasks.size(); ++j) {
       const double bound = results.interference_bound[i][j];
       std::printf("  %.3f", results.interference[i][j]);

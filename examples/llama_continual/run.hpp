@@ -20,6 +20,7 @@
 
 #include "llama_continual/experiment.hpp"
 #include "support/command_line.hpp"
+#include "support/shown.hpp"
 
 namespace llama_continual {
 
@@ -38,7 +39,8 @@ LlamaBackbone<S> read_backbone(const Options& options) {
 
 inline void warn(const std::string& what, const std::vector<std::string>& warnings) {
   for (const std::string& warning : warnings) {
-    std::fprintf(stderr, "warning: %s: %s\n", what.c_str(), warning.c_str());
+    std::fprintf(stderr, "warning: %s: %s\n", support::shown(what).c_str(),
+                 support::shown(warning).c_str());
   }
 }
 
@@ -51,10 +53,11 @@ std::string describe(const LlamaLearner<S>& learner, const support::TextTokens& 
   const auto tasks = learner.tasks();
   std::ostringstream words;
   words.precision(3);
-  words << std::fixed << "task        " << prediction.task << "\nconfidence  "
+  words << std::fixed << "task        " << support::shown(prediction.task) << "\nconfidence  "
         << prediction.decision.confidence << "\nscores     ";
   for (std::size_t t = 0; t < tasks.size(); ++t) {
-    words << " " << tasks[t].name << " " << prediction.decision.scores[static_cast<Index>(t)];
+    words << " " << support::shown(tasks[t].name) << " "
+          << prediction.decision.scores[static_cast<Index>(t)];
   }
   const support::Tokens& ids = prediction.output.tokens;
   words << "\nanswer      "
@@ -77,8 +80,9 @@ Answerer load_answerer(const support::TextTokens& tokens, const Options& options
       options.load, read_backbone<S>(options), {.threads = options.threads}, &report));
   warn(options.load, report.warnings);
   for (const TaskSummary& task : options.quiet ? std::vector<TaskSummary>{} : learner->tasks()) {
-    std::printf("%-16.16s %6ld prompts, adapter of %zu bytes\n", task.name.c_str(),
-                static_cast<long>(task.rows), task.adapter_bytes);
+    std::printf("%s %6ld prompts, adapter of %zu bytes\n",
+                support::in_columns(task.name, 16).c_str(), static_cast<long>(task.rows),
+                task.adapter_bytes);
   }
   std::fflush(stdout);
   return make_answerer<S>(std::move(learner), tokens, options);
@@ -153,8 +157,8 @@ class Run {
   /// The line under way, where a person is looking.
   bool show(const Task& task, const Progress& progress) const {
     if (is_watched() && progress.stage == "train") {
-      std::fprintf(stderr, "\r%-20.20s step %ld of %ld   loss %.3f   %.0f tokens/s   %.0f s left  ",
-                   task.name.c_str(), static_cast<long>(progress.done),
+      std::fprintf(stderr, "\r%s step %ld of %ld   loss %.3f   %.0f tokens/s   %.0f s left  ",
+                   support::in_columns(task.name, 20).c_str(), static_cast<long>(progress.done),
                    static_cast<long>(progress.total), progress.loss, progress.per_second,
                    progress.seconds_left);
     }
@@ -355,8 +359,8 @@ class Run {
   void print_row(std::size_t t, const Results& results) const {
     const Task& task = tasks_[t];
     const TaskFigures& figures = results.tasks[t];
-    std::printf("%2zu/%zu  %-16.16s %6zu prompts, adapter %-10s %7.1f s   accuracy", t + 1,
-                tasks_.size(), task.name.c_str(), task.train.size(),
+    std::printf("%2zu/%zu  %s %6zu prompts, adapter %-10s %7.1f s   accuracy", t + 1, tasks_.size(),
+                support::in_columns(task.name, 16).c_str(), task.train.size(),
                 task.adapter.empty() ? "trained" : "taken over", figures.learn_seconds);
     for (const double accuracy : results.accuracy.row(static_cast<Index>(t))) {
       std::printf("  %.3f", accuracy);

@@ -15,6 +15,7 @@
 #include "support/application.hpp"
 #include "support/command_line.hpp"
 #include "support/output_file.hpp"
+#include "support/run_files.hpp"
 
 namespace {
 
@@ -99,8 +100,12 @@ void write(const Arguments& arguments, const Answer& answer,
 void run(Arguments& arguments, const CLI::App& app) {
   Request& request = arguments.request;
   support::expect_scalar(arguments.scalar);
-  support::expect_writable(arguments.json);
-  support::expect_writable(request.logits);
+  support::RunFiles files;
+  files.reads("MODEL_DIR", request.model);
+  files.reads("--adapter", request.adapter);
+  files.writes("--json", arguments.json);
+  files.writes("--logits", request.logits);
+  files.expect_apart();
   anyssr::detail::expect(app.count("--ids") + app.count("--prompt") > 0,
                          "there is no prompt, expected --ids or --prompt");
   const anyssr::LlamaConfig config = anyssr::read_llama_config(request.model);

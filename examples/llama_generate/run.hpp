@@ -11,6 +11,7 @@
 #include <cstdio>
 
 #include "llama_generate/generate.hpp"
+#include "support/shown.hpp"
 
 namespace llama_generate {
 
@@ -48,7 +49,8 @@ Answer generate(const Request& request) {
   if (!request.adapter.empty()) {
     auto read = read_peft_adapter<S>(request.adapter, {.sites = backbone.sites()});
     for (const std::string& warning : read.report.warnings) {
-      std::fprintf(stderr, "warning: %s: %s\n", request.adapter.c_str(), warning.c_str());
+      std::fprintf(stderr, "warning: %s: %s\n", support::shown(request.adapter).c_str(),
+                   support::shown(warning).c_str());
     }
     adapter = std::move(read.adapter);
   }

@@ -8,27 +8,12 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
-#include <utility>
+
+#include "support/html.hpp"
 
 namespace operations {
 
-/// Nothing in it is markup any more, and control characters are blanks.
-/// @param lines  whether ends of lines stay
-inline std::string escaped(std::string_view text, bool lines = false) {
-  constexpr std::array<std::pair<char, const char*>, 5> entities{
-      {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}}};
-  std::string result;
-  for (const char c : text) {
-    const char* entity = nullptr;
-    for (const auto& [plain, name] : entities) entity = c == plain ? name : entity;
-    if (entity != nullptr) {
-      result += entity;
-    } else {
-      result += static_cast<unsigned char>(c) < 0x20 && !(lines && c == '\n') ? ' ' : c;
-    }
-  }
-  return result;
-}
+using support::escaped;
 
 inline std::string number(double value, int digits) {
   std::array<char, 64> text{};
@@ -53,15 +38,10 @@ inline std::string grouped(std::size_t count) {
   return text;
 }
 
-/// At most so many code points, the last an ellipsis where some are left out.
+/// At most so many columns, the last an ellipsis where something is left out.
 inline std::string shortened(std::string_view text, std::size_t most) {
-  std::size_t points = 0;
-  std::size_t cut = 0;  // where the point `most` begins
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0U) == 0x80) continue;
-    if (++points == most) cut = i;
-  }
-  return points <= most ? std::string(text) : std::string(text.substr(0, cut)) + "\xE2\x80\xA6";
+  if (support::cut(text, most) == text) return std::string(text);
+  return support::cut(text, most - 1) + "\xE2\x80\xA6";
 }
 
 }  // namespace operations

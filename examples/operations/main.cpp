@@ -15,6 +15,7 @@
 #include "operations/report.hpp"
 #include "support/application.hpp"
 #include "support/command_line.hpp"
+#include "support/run_files.hpp"
 
 namespace {
 
@@ -67,9 +68,13 @@ void run(const Arguments& arguments, const CLI::App& app) {
                          options.measured, "', expected test or val");
   anyssr::detail::expect(options.max_risk >= 0 && options.max_risk <= 1, "--max-risk is ",
                          options.max_risk, ", expected 0 to 1");
-  support::expect_writable(arguments.json);
-  support::expect_writable(arguments.page);
-  support::expect_apart(arguments.json, arguments.page);
+  support::RunFiles files;
+  files.reads("--data", arguments.clinc.empty() ? arguments.data : std::string());
+  files.reads("--clinc", arguments.clinc);
+  files.keeps("--log", options.log);
+  files.writes("--json", arguments.json);
+  files.writes("--report", arguments.page);
+  files.expect_apart();
   departments::Questions questions = arguments.clinc.empty()
                                          ? departments::read_jsonl(arguments.data)
                                          : departments::read_clinc(arguments.clinc);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "support/output_file.hpp"
+#include "support/shown.hpp"
 
 namespace operations {
 
@@ -63,8 +64,8 @@ void print_outcomes(const Results& results) {
 void print_changes(const Results& results) {
   const CorrectionFigures& correction = results.correction;
   std::printf("\n%ld corrections in %.2f s, between '%s' and '%s'\n",
-              static_cast<long>(correction.corrected), correction.seconds, correction.first.c_str(),
-              correction.second.c_str());
+              static_cast<long>(correction.corrected), correction.seconds,
+              support::shown(correction.first).c_str(), support::shown(correction.second).c_str());
   std::printf("  routed right, the pair     %.4f before, %.4f after\n", correction.pair_before,
               correction.pair_after);
   if (results.tasks.size() > 2) {
@@ -76,7 +77,7 @@ void print_changes(const Results& results) {
               trial.accuracy_before, trial.accuracy_merged,
               trial.undone ? "as before" : "NOT AS BEFORE");
   std::printf("'%s' archived: it got %ld of its %ld questions; restored, its decisions are %s\n",
-              trial.archived.c_str(), static_cast<long>(trial.went_on),
+              support::shown(trial.archived).c_str(), static_cast<long>(trial.went_on),
               static_cast<long>(trial.questions), trial.restored ? "as before" : "NOT AS BEFORE");
   const BudgetFigures& budget = results.budget;
   std::printf("LoRA modules from %s to %s: accuracy %.4f before, %.4f after\n",
@@ -166,12 +167,13 @@ void print_report(const Results& results) {
               anyssr::to_text(results.forecast, results.costs).c_str());
   std::printf("\n%s\n", drift_sentence(results).c_str());
   for (const anyssr::BalanceWarning& warning : results.watched.warnings) {
-    std::printf("warning: %s\n", warning.text.c_str());
+    std::printf("warning: %s\n", support::shown(warning.text).c_str());
   }
   std::printf("waiting for review                            %zu\n", results.waiting_count);
-  std::printf("audit log                                     %llu lines, %s\n",
-              static_cast<unsigned long long>(results.log_lines),
-              results.log_verified ? "intact and complete" : results.log_problem.c_str());
+  std::printf(
+      "audit log                                     %llu lines, %s\n",
+      static_cast<unsigned long long>(results.log_lines),
+      results.log_verified ? "intact and complete" : support::shown(results.log_problem).c_str());
   std::printf("seconds                                       %.1f\n", results.total_seconds);
 }
 

@@ -13,7 +13,8 @@
 
 #include "operations/experiment.hpp"
 #include "operations/measures.hpp"
-#include "operations/temporary_folder.hpp"
+#include "support/shown.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace operations {
 
@@ -58,7 +59,9 @@ class Run {
   Run(const Questions& questions, const Options& options)
       : questions_(questions),
         options_(options),
-        temporary_(options.log.empty() ? std::make_unique<TemporaryFolder>() : nullptr),
+        temporary_(options.log.empty() ? std::make_unique<support::TemporaryFolder>(
+                                             " for the audit log: name one by --log")
+                                       : nullptr),
         log_(temporary_ ? temporary_->path() : std::filesystem::path(options.log)),
         reviews_(std::make_shared<ReviewQueue<std::string>>()),
         learner_(TextHashingBackbone<float>(
@@ -136,10 +139,10 @@ class Run {
     const double error = expected_calibration_error(measured_.confidences(), measured_.correct());
     results_.ece_after_each_task.push_back(error);
     if (options_.quiet) return;
-    std::printf(
-        "%3ld/%ld  %-24.24s %6ld rows %7.2f s   routed right %.3f, calibration error %.3f\n",
-        static_cast<long>(t + 1), static_cast<long>(count()), task.name.c_str(),
-        static_cast<long>(report.rows), report.seconds, measured_.accuracy(), error);
+    std::printf("%3ld/%ld  %s %6ld rows %7.2f s   routed right %.3f, calibration error %.3f\n",
+                static_cast<long>(t + 1), static_cast<long>(count()),
+                support::in_columns(task.name, 24).c_str(), static_cast<long>(report.rows),
+                report.seconds, measured_.accuracy(), error);
     std::fflush(stdout);
   }
 
@@ -465,6 +468,9 @@ class Run {
     const AuditVerification found = verify_audit_log(log_.folder(), log_.head());
     results_.log_lines = found.lines;
     results_.log_verified = found.ok() && log_.failed_writes() == 0;
+    for (const std::string& warning : log_.warnings()) {
+      std::fprintf(stderr, "operations: warning: the audit log: %s\n", warning.c_str());
+    }
     if (found.first_break) results_.log_problem = found.first_break->what;
     if (log_.failed_writes() > 0) results_.log_problem = log_.last_error();
     if (!results_.log_verified && results_.log_problem.empty()) {
@@ -474,7 +480,8 @@ class Run {
 
   const Questions& questions_;
   const Options& options_;
-  std::unique_ptr<TemporaryFolder> temporary_;  // null with --log; goes after the log is closed
+  std::unique_ptr<support::TemporaryFolder>
+      temporary_;  // null with --log; goes after the log is closed
   AuditLog log_;
   std::shared_ptr<ReviewQueue<std::string>> reviews_;
   Learner learner_;

@@ -7,13 +7,12 @@
 /// Learn from it how an expansion and RecursiveLeastSquares are fed without a learner, and how
 /// tensors are read and written.
 
-#include <anyssr/io/atomic_file.hpp>
 #include <cstdio>
 
 #include "route_features/experiment.hpp"
 #include "support/application.hpp"
 #include "support/command_line.hpp"
-#include "support/strict_json.hpp"
+#include "support/run_files.hpp"
 
 namespace {
 
@@ -73,30 +72,28 @@ void print_report(const Options& options, const Results& results) {
 }
 
 void write_json(const std::string& path, const Options& options, const Results& results) {
-  support::Json json{{"accuracy", results.accuracy},
-                     {"macro_accuracy", results.macro_accuracy},
-                     {"seconds_learn", results.seconds_learn},
-                     {"seconds_route", results.seconds_route},
-                     {"ridge", results.ridge},
-                     {"rows", results.rows},
-                     {"test_rows", results.test_rows},
-                     {"tasks", results.tasks},
-                     {"feature_dim", results.feature_dim},
-                     {"dim", results.dim},
-                     {"router_bytes", results.router_bytes},
-                     {"peak_bytes", results.peak_bytes},
-                     {"form", options.form},
-                     {"scalar", options.scalar},
-                     {"expansion", options.expansion},
-                     {"seed", options.seed},
-                     {"balanced", options.balanced}};
+  anyssr::Json json{{"accuracy", results.accuracy},
+                    {"macro_accuracy", results.macro_accuracy},
+                    {"seconds_learn", results.seconds_learn},
+                    {"seconds_route", results.seconds_route},
+                    {"ridge", results.ridge},
+                    {"rows", results.rows},
+                    {"test_rows", results.test_rows},
+                    {"tasks", results.tasks},
+                    {"feature_dim", results.feature_dim},
+                    {"dim", results.dim},
+                    {"router_bytes", results.router_bytes},
+                    {"peak_bytes", results.peak_bytes},
+                    {"form", options.form},
+                    {"scalar", options.scalar},
+                    {"expansion", options.expansion},
+                    {"seed", options.seed},
+                    {"balanced", options.balanced}};
   if (!results.status.empty()) {
     json["status"] = results.status;
     json["condition"] = results.condition;
   }
-  anyssr::AtomicFile file(path);
-  file.write(json.dump(2) + "\n");
-  file.commit();
+  support::write_json(path, json);
 }
 
 void run(const Options& options, const std::string& json) {
@@ -109,8 +106,12 @@ void run(const Options& options, const std::string& json) {
     throw anyssr::ArgumentError("--batch is " + std::to_string(options.batch) +
                                 ", expected at least 1");
   }
-  support::expect_writable(json);
-  support::expect_writable(options.weights);
+  support::RunFiles files;
+  files.reads("--train", options.train);
+  files.reads("--test", options.test);
+  files.writes("--json", json);
+  files.writes("--weights", options.weights);
+  files.expect_apart();
   const Results results = options.scalar == "float" ? route_features::run_float(options)
                                                     : route_features::run_double(options);
   if (!options.quiet) print_report(options, results);

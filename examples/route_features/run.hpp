@@ -161,11 +161,12 @@ class Run {
     // Until the sums are there to choose by, any ridge serves.
     double ridge = 1;
     if (!chooses_ridge()) {
-      std::istringstream number(options_.ridge);
-      if (!(number >> ridge) || !number.eof()) {
+      const std::optional<double> number = support::parse_decimal(options_.ridge);
+      if (!number) {
         throw ArgumentError("--ridge is '" + options_.ridge +
                             "', expected a number above 0 or auto");
       }
+      ridge = *number;
     }
     return {.ridge = ridge * results_.balance,
             .ridge_scale = RidgeScale::absolute,

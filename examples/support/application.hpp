@@ -4,12 +4,23 @@
 /// @file
 /// How an application begins and ends.
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <anyssr/core/error.hpp>
 #include <anyssr/core/version.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <exception>
 #include <iostream>
 #include <new>
+#include <sstream>
 #include <string>
+#include <type_traits>
+
+#include "support/option_checks.hpp"
 
 namespace support {
 
@@ -19,39 +30,79 @@ inline void prepare(CLI::App& app) {
   app.set_version_flag("--version", ANYSSR_VERSION_STRING);
 }
 
-/// CLI11 reads -1 as the largest number where none below 0 can be meant.
-inline void refuse_negative_counts(CLI::App& app) {
-  const CLI::Validator not_negative(
-      [](const std::string& value) {
-        return value.starts_with('-') ? "is " + value + ", expected 0 or more" : std::string();
-      },
-      "");
-  for (CLI::Option* option : app.get_options()) {
-    if (option->get_type_name() == "UINT") option->check(not_negative);
+/// Fills the descriptors 0 to 2 where the program was started with one of them closed, or the next
+/// file that is opened would get what is printed. They are opened the wrong way round, so printing
+/// to a closed standard output is still an error.
+inline void fill_standard_descriptors() {
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(number, F_GETFD) >= 0 || errno != EBADF) continue;
+    (void)!::open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY);  // the lowest free
   }
 }
 
-/// Reads the command line and calls run().
+/// Whether all that was printed has arrived: not on a full disk, nor in a pipe that nobody reads.
+[[nodiscard]] inline bool is_output_written() {
+  std::cout.flush();
+  if (!std::cout || std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return false;
+  const int copy = ::dup(STDOUT_FILENO);  // network disks say at a close what is lost
+  return copy < 0 || ::close(copy) == 0;
+}
+
+namespace detail {
+
+/// Runs an action; every exception becomes a message and an exit status.
+template <class Action>
+int guarded(const std::string& name, const char* memory_hint, const Action& action) {
+  const auto tell = [&](const std::string& what) {
+    std::cerr << name << ": " << anyssr::Error(what).what() << "\n";  // which writes out controls
+  };
+  try {
+    return action();
+  } catch (const std::bad_alloc&) {
+    tell(std::string("out of memory: ") + memory_hint);
+    return 1;
+  } catch (const std::exception& error) {
+    tell(error.what());
+    return 2;
+  }
+}
+
+}  // namespace detail
+
+/// Reads the command line and calls run(), which may give an exit status. Where standard output is
+/// a pipe whose reader has gone, the run goes on, so that its files are whole, and fails at its end
+/// (SIGPIPE is ignored).
 /// @param memory_hint  what to try where memory runs out
-/// @return exit status: 0; 2 for a bad command line, file or request; 1 where memory runs out
+/// @return exit status: that of run() or 0; 2 for a bad command line, file or request, and where
+///         standard output cannot be written; 1 where memory runs out
 template <class Run>
 int run_application(CLI::App& app, int argc, char** argv, const char* memory_hint, const Run& run) {
-  refuse_negative_counts(app);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  try {
-    run();
-  } catch (const anyssr::Error& error) {
-    std::cerr << app.get_name() << ": " << error.what() << "\n";
-    return 2;
-  } catch (const std::bad_alloc&) {
-    std::cerr << app.get_name() << ": out of memory: " << memory_hint << "\n";
-    return 1;
-  }
-  return 0;
+  fill_standard_descriptors();
+  std::signal(SIGPIPE, SIG_IGN);
+  const int status = detail::guarded(app.get_name(), memory_hint, [&]() -> int {
+    check_values(app);
+    if (const std::string bare = find_bare_assignment(argc, argv); !bare.empty()) {
+      throw anyssr::ArgumentError(bare + ": " + value_problem("TEXT", ""));
+    }
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      std::ostringstream message;
+      const int status = app.exit(error, std::cout, message);
+      std::cerr << anyssr::Error(message.str()).what();
+      return status == 0 ? 0 : 2;
+    }
+    if constexpr (std::is_void_v<decltype(run())>) {
+      run();
+      return 0;
+    } else {
+      return run();
+    }
+  });
+  if (is_output_written()) return status;
+  std::cerr << app.get_name()
+            << ": standard output cannot be written: is the disk full, or its reader gone?\n";
+  return status != 0 ? status : 2;
 }
 
 }  // namespace support

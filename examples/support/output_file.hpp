@@ -4,12 +4,34 @@
 /// @file
 /// Files that an application leaves behind: whole, or as they were.
 
+#include <anyssr/core/error.hpp>
 #include <anyssr/io/atomic_file.hpp>
 #include <anyssr/io/guarded_json.hpp>
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace support {
+
+/// Refuses an output file before the work instead of after it.
+inline void expect_writable(const std::string& path) {
+  if (path.empty()) return;
+  // the new file takes the name of what is there: of a device, nothing would be left
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  const bool is_taken =
+      std::filesystem::exists(status) && !std::filesystem::is_regular_file(status);
+  if (is_taken || std::filesystem::path(path).parent_path() == "/dev") {
+    throw anyssr::FormatError(path + ": is no regular file, expected one, or a new name");
+  }
+  try {
+    const anyssr::AtomicFile probe{std::filesystem::path(path)};  // leaves nothing behind
+  } catch (const anyssr::FileError&) {
+    throw anyssr::FormatError(path +
+                              ": cannot be written; does the folder exist, may you write there?");
+  }
+}
 
 /// @throws anyssr::FileError  where the system refuses
 inline void write_file(const std::string& path, std::string_view text) {

@@ -17,6 +17,8 @@
 #include <string_view>
 #include <vector>
 
+#include "support/shown.hpp"
+
 #ifdef ANYSSR_HAS_SENTENCEPIECE
 #include <anyssr/backbone/llama/sentencepiece_tokenizer.hpp>
 #endif
@@ -123,25 +125,22 @@ class TextTokens {
   return text;
 }
 
-/// Text for a terminal: no control character but line breaks reaches it, also none of U+0080 to
-/// U+009F, which UTF-8 writes as two bytes and some terminals obey.
-[[nodiscard]] inline std::string printable(std::string_view text) {
+/// Text for a terminal (shown.hpp), whose line breaks stay.
+/// @param line_break  what stands for them
+[[nodiscard]] inline std::string printable(std::string_view text,
+                                           std::string_view line_break = "\n") {
   std::string result;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
-    const bool is_two = byte(i) == 0xC2 && i + 1 < text.size() && (byte(i + 1) & 0xE0U) == 0x80;
-    const bool is_control = is_two || byte(i) == 0x7F || (byte(i) < 0x20 && text[i] != '\n');
-    result += is_control ? '?' : text[i];
-    if (is_two) ++i;
+  for (std::size_t end = 0; (end = text.find('\n')) != std::string_view::npos;) {
+    result += shown(text.substr(0, end));
+    result += line_break;
+    text.remove_prefix(end + 1);
   }
-  return result;
+  return result + shown(text);
 }
 
 /// The same with line breaks as the two characters \n.
 [[nodiscard]] inline std::string on_one_line(std::string_view text) {
-  std::string result;
-  for (const char c : printable(text)) result += c == '\n' ? "\\n" : std::string(1, c);
-  return result;
+  return printable(text, "\\n");
 }
 
 }  // namespace support

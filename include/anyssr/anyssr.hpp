@@ -10,6 +10,7 @@
 #include "anyssr/core/audit_event.hpp"
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/core/printable.hpp"
 #include "anyssr/core/processors.hpp"
 #include "anyssr/core/progress.hpp"
 #include "anyssr/core/random.hpp"

@@ -9,6 +9,7 @@
 #include "anyssr/store/checkpoint_lock.hpp"
 #include "anyssr/store/checkpoint_reader.hpp"
 #include "anyssr/store/checkpoint_writer.hpp"
+#include "anyssr/store/generation_pin.hpp"
 #include "anyssr/store/generations.hpp"
 #include "anyssr/store/inspector_json.hpp"
 #include "anyssr/store/learner_options_json.hpp"
@@ -20,3 +21,4 @@
 #include "anyssr/store/stored_file.hpp"
 #include "anyssr/store/succession.hpp"
 #include "anyssr/store/sweep.hpp"
+#include "anyssr/store/verify_checkpoint.hpp"

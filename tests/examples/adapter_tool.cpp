@@ -289,11 +289,11 @@ TEST_CASE("adapter_tool converts there and back byte for byte", "[examples][prop
   (void)folders.found("convert " + folders.a + " " + folders.out + " --dtype " + wide);
   CHECK(weights_of(folders.out) != weights_of(folders.a));
   const json back =
-      folders.found("convert " + folders.out + " " + folders.out + " --force --dtype F32");
+      folders.found("convert " + folders.out + " " + folders.c + " --force --dtype F32");
   CHECK(back["rounded"] == 0);
   CHECK(back["change_error"] == 0);
-  CHECK(weights_of(folders.out) == weights_of(folders.a));
-  CHECK(config_of(folders.out) == config_of(folders.a));
+  CHECK(weights_of(folders.c) == weights_of(folders.a));
+  CHECK(config_of(folders.c) == config_of(folders.a));
 }
 
 TEST_CASE("adapter_tool merges one adapter into itself byte for byte", "[examples][property]") {
@@ -644,9 +644,9 @@ TEST_CASE("adapter_tool works on the adapters of a language model", "[examples]"
   CHECK(config_of(folders.out) == config_of(banking));
   // the library writes the same bytes by itself
   (void)folders.found("merge " + folders.out + " '" + banking + "':2 --force");
-  const json halved = folders.found("merge " + folders.out + " " + folders.out + ":0.5 --force");
+  const json halved = folders.found("merge " + folders.c + " " + folders.out + ":0.5 --force");
   CHECK(halved["relative_error"] == 0.0);
-  CHECK(weights_of(folders.out) == weights_of(banking));
+  CHECK(weights_of(folders.c) == weights_of(banking));
   const json similar = folders.found("compare '" + path + "'/*")["similarity"];
   CHECK(similar[0][0].get<double>() > 1 - 1e-12);
   CHECK(std::abs(similar[0][1].get<double>()) < 0.1);

@@ -211,7 +211,7 @@ TEST_CASE("departments refuses wrong options with status 2", "[examples][error]"
   refused(data + "--order money,money,post", "'money', which is unknown or named before");
   refused(data + "--order spies,money,others", "2 faults:\n");
   refused(data + "--ridge 0", "ridge is 0");
-  refused(data + "--ridge nan", "ridge is nan");
+  refused(data + "--ridge nan", "--ridge: is nan, expected a decimal number");
   refused(data + "--dim 0", "dim is 0");
   refused(data + "--rank -1", "rank");
   refused(data + "--threads -3", "threads is -3");

@@ -95,7 +95,7 @@ TEST_CASE("operations refuses wrong options and says which", "[examples][error]"
       {"--json /nowhere/out.json", "/nowhere/out.json"},
       {"--json " + folder.file("."), "is no regular file, expected one, or a new name"},
       {"--json /dev/stdout", "is no regular file, expected one, or a new name"},
-      {"--json " + folder.file("a") + " --report " + folder.file("./a"), "expected two files"},
+      {"--json " + folder.file("a") + " --report " + folder.file("./a"), "expected another one"},
       {"--seed -1", "--seed: is -1, expected 0 or more"},
       {"--log /proc/nowhere", "/proc/nowhere"}};
   const auto& [arguments, message] = wrong[GENERATE(range(std::size_t{0}, std::size_t{10}))];

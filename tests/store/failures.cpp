@@ -44,9 +44,9 @@ std::vector<int> errors_of(const std::string& function) {
   static const std::map<std::string, std::vector<int>> errors{
       {"open", {EMFILE, EACCES}}, {"close", {EIO}},    {"write", {ENOSPC, EIO}},
       {"pwrite", {ENOSPC}},       {"pread", {EIO}},    {"fsync", {EIO, ENOSPC}},
-      {"ftruncate", {EIO}},       {"flock", {ENOLCK}}, {"rename", {EIO, ENOSPC}},
-      {"mkdir", {ENOSPC}},        {"remove", {EIO}},   {"unlinkat", {EIO}},
-      {"readdir", {EIO}}};
+      {"ftruncate", {EIO}},       {"fcntl", {EIO}},    {"flock", {ENOLCK}},
+      {"rename", {EIO, ENOSPC}},  {"mkdir", {ENOSPC}}, {"remove", {EIO}},
+      {"unlinkat", {EIO}},        {"readdir", {EIO}}};
   return errors.at(function);
 }
 
@@ -240,18 +240,58 @@ TEST_CASE("whichever call of a first save fails nothing is left that could be lo
   }
 }
 
-TEST_CASE("a file system that knows no fsync of folders is no error", "[store]") {
+TEST_CASE("a save on a file system without fsync succeeds and says so", "[store]") {
   if (skip_failing_calls()) return;
   const HalfLearned work;
-  const std::vector<WatchedCall> calls = calls_of_a_save(work);
-  int checked = 0;
-  for (std::size_t position = 0; position < calls.size(); ++position) {
-    if (calls[position].function != "fsync" || !calls[position].is_folder) continue;
-    ++checked;
-    copy_folder(work.before, work.root);
-    CHECK(save_under({.position = position, .error = EINVAL}, work).empty());
+  for (const int error : {EINVAL, ENOSYS, ENOTSUP, EOPNOTSUPP}) {
+    for (const bool is_folder : {true, false}) {
+      CAPTURE(error, is_folder);
+      copy_folder(work.before, work.root);
+      SaveReport report;
+      CHECK(save_under({.error = error, .lacking = "fsync", .is_folder = is_folder}, work, &report)
+                .empty());
+      REQUIRE(report.warnings.size() == 1);
+      CHECK(contains(report.warnings[0], "it knows no fsync"));
+      CHECK((Learned<float>(load_points<float>(work.root)) == *work.new_state));
+    }
   }
-  CHECK(checked > 8);
+  copy_folder(work.before, work.root);
+  SaveReport report;
+  CHECK(save_under({}, work, &report).empty());
+  CHECK(report.warnings.empty());
+}
+
+TEST_CASE("a save on a file system without flock takes another lock or says that there is none",
+          "[store]") {
+  if (skip_failing_calls()) return;
+  const HalfLearned work;
+  for (const int error : {EINVAL, ENOSYS, ENOTSUP, EOPNOTSUPP}) {
+    CAPTURE(error);
+    copy_folder(work.before, work.root);
+    SaveReport report;
+    CHECK(save_under({.error = error, .lacking = "flock"}, work, &report).empty());
+    CHECK(report.warnings.empty());  // fcntl has locked it
+    const ArmedCalls armed({.error = error, .lacking = "flock"});
+    const CheckpointWriter writer(work.root);
+    CHECK_THROWS_AS(CheckpointWriter(work.root), FileError);
+  }
+  copy_folder(work.before, work.root);
+  SaveReport report;
+  CHECK(save_under({.error = ENOSYS, .lacking = "lock"}, work, &report).empty());
+  REQUIRE(report.warnings.size() == 1);
+  CHECK(contains(report.warnings[0], "the file system knows no locks"));
+  CHECK(contains(save_under({.error = ENOLCK, .lacking = "flock"}, work),
+                 "/LOCK: cannot be locked: No locks available"));
+}
+
+TEST_CASE("what a safe save cannot do without is an error where it is lacking", "[store][error]") {
+  if (skip_failing_calls()) return;
+  const HalfLearned work;
+  for (const char* call : {"rename", "mkdir", "write", "pread"}) {
+    CAPTURE(call);
+    copy_folder(work.before, work.root);
+    check_what_is_left(work, save_under({.error = EOPNOTSUPP, .lacking = call}, work), false);
+  }
 }
 
 TEST_CASE("everything of a generation is on the disk before CURRENT names it", "[store]") {

@@ -3,7 +3,8 @@
 
 /// @file
 /// The system calls that write files, in the hands of a test: this header puts functions in the
-/// place of the C library's for the whole executable, so one file alone includes it. They do what
+/// place of the C library's for the whole executable, so one translation unit alone includes it (a
+/// room is one). They do what
 /// the C library does until a test arms them; then each call is logged, and the chosen one fails or
 /// writes a part only.
 
@@ -11,6 +12,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -55,6 +57,10 @@ struct CallPlan {
   int error = 0;                                        ///< its errno; 0: none fails
   bool goes_on = false;        ///< every later call of that function fails as well
   std::size_t most_bytes = 0;  ///< that a write takes at that position, or with goes_on any; 0: all
+  std::string lacking = {};    ///< every call of this function fails with `error`; "lock" is both
+                               ///< flock and fcntl
+  bool is_folder = false;      ///< only those of folders
+  unsigned read_microseconds = 0;  ///< each pread takes so long, as on a slow disk
 };
 
 namespace detail_calls {
@@ -81,6 +87,11 @@ inline bool is_chosen(std::string_view function, std::string path, std::string t
   const std::size_t position = watch.log.size();
   watch.log.push_back({std::string(function), std::move(path), std::move(target), is_folder});
   watch.is_armed = true;
+  if (!watch.plan.lacking.empty()) {
+    const bool is_lock = function == "flock" || function == "fcntl";
+    const bool is_meant = watch.plan.lacking == "lock" ? is_lock : watch.plan.lacking == function;
+    return is_meant && (is_folder || !watch.plan.is_folder);
+  }
   if (position == watch.plan.position) return true;
   return watch.plan.goes_on && position > watch.plan.position &&
          watch.log[watch.plan.position].function == function;
@@ -158,6 +169,7 @@ ssize_t pwrite(int file, const void* bytes, std::size_t size, off_t offset) {
 ssize_t pread(int file, void* bytes, std::size_t size, off_t offset) {
   using namespace anyssr::test::detail_calls;
   if (watch.is_armed && fails("pread", path_of(file))) return -1;
+  if (watch.is_armed && watch.plan.read_microseconds > 0) ::usleep(watch.plan.read_microseconds);
   return ::syscall(SYS_pread64, file, bytes, size, offset);
 }
 
@@ -177,6 +189,16 @@ int flock(int file, int operation) noexcept {
   using namespace anyssr::test::detail_calls;
   if (watch.is_armed && fails("flock", path_of(file))) return -1;
   return static_cast<int>(::syscall(SYS_flock, file, operation));
+}
+
+int fcntl(int file, int command, ...) {
+  using namespace anyssr::test::detail_calls;
+  va_list more;
+  va_start(more, command);
+  void* const argument = va_arg(more, void*);  // an int comes the same way
+  va_end(more);
+  if (watch.is_armed && fails("fcntl", path_of(file))) return -1;
+  return static_cast<int>(::syscall(SYS_fcntl, file, command, argument));
 }
 
 int rename(const char* from, const char* to) noexcept {
@@ -203,6 +225,16 @@ int unlinkat(int folder, const char* path, int flags) noexcept {
   using namespace anyssr::test::detail_calls;
   if (watch.is_armed && fails("unlinkat", path)) return -1;
   return static_cast<int>(::syscall(SYS_unlinkat, folder, path, flags));
+}
+
+void* mmap(void* start, std::size_t size, int access, int flags, int file, off_t offset) noexcept {
+  using namespace anyssr::test::detail_calls;
+  if (watch.is_armed && watch.plan.lacking == "mmap" && file >= 0) {  // not memory's own calls
+    errno = watch.plan.error;
+    return MAP_FAILED;
+  }
+  // as an integer, since a failure is -1 here too
+  return reinterpret_cast<void*>(::syscall(SYS_mmap, start, size, access, flags, file, offset));
 }
 
 dirent* readdir(DIR* folder) {

@@ -95,7 +95,7 @@ void StateFolder::expect_same_questions(const std::vector<TaskSummary>& tasks,
 
 void StateFolder::warn(const std::vector<std::string>& warnings) {
   for (const std::string& warning : warnings) {
-    std::fprintf(stderr, "departments: warning: %s\n", warning.c_str());
+    std::fprintf(stderr, "departments: warning: %s\n", support::shown(warning).c_str());
   }
 }
 

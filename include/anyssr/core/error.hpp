@@ -13,14 +13,16 @@
 #include <string_view>
 #include <utility>
 
+#include "anyssr/core/printable.hpp"
 #include "anyssr/core/types.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
-/// Base of everything that the library throws.
+/// Base of everything that the library throws. Its message may quote names and paths from anywhere,
+/// so controls and bytes that are no UTF-8 are written out in it: a terminal may show it.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(const std::string& message) : std::runtime_error(detail::printable(message)) {}
 };
 
 /// A matrix or list has another size than expected: pass one of the named shape.

@@ -4,7 +4,7 @@
 /// @file
 /// Replaces a file as a whole: a reader, a crash or a full disk sees the old content or the new,
 /// never a part. The steps: write `.tmp-<random>` beside the target, fsync it, rename it onto the
-/// target, fsync the folder.
+/// target, fsync the folder. What happens where a file system lacks a call: durability.hpp.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,16 +13,36 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <random>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
-#include "anyssr/io/file_descriptor.hpp"
+#include "anyssr/io/durability.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
+namespace detail {
+
+/// ".tmp-" and 16 digits that nobody can foretell.
+/// @throws FileError  where the system has no random numbers to give
+[[nodiscard]] inline std::string temporary_name(const std::filesystem::path& folder) {
+  try {
+    std::random_device random;
+    std::array<char, 32> name{};
+    std::snprintf(name.data(), name.size(), ".tmp-%08x%08x", static_cast<std::uint32_t>(random()),
+                  static_cast<std::uint32_t>(random()));
+    return name.data();
+  } catch (const std::exception& error) {
+    raise<FileError>(folder.string(), ": no temporary name can be made for it: ", error.what());
+  }
+}
+
+}  // namespace detail
 
 /// A file in the making. Until `commit` has returned, the target stays as it was; without it,
 /// nothing of the new file is left behind.
@@ -71,10 +91,7 @@ class AtomicFile {
   /// @throws FileError  the old file is whole, but for one case: where the message says "was
   ///                    replaced", the new one is in place and may not outlast a loss of power
   void commit() {
-    // a failed fsync is never repeated: the system may have dropped the pages it could not write
-    if (::fsync(file_.number()) != 0) {
-      detail::raise_file_error(target_, "cannot be written to the disk", errno);
-    }
+    is_durable_ = detail::sync_open(file_, target_);
     if (const int reason = file_.close(); reason != 0) {
       detail::raise_file_error(target_, "cannot be closed", reason);
     }
@@ -82,39 +99,31 @@ class AtomicFile {
       detail::raise_file_error(target_, "cannot be replaced", errno);
     }
     renamed_ = true;
-    sync_folder();
+    const detail::FileDescriptor folder = detail::open_file(folder_, O_RDONLY | O_DIRECTORY);
+    if (!folder.is_open()) {
+      detail::raise_file_error(target_, "was replaced, but its folder cannot be opened", errno);
+    }
+    is_durable_ &= detail::sync_open(folder, target_,
+                                     "was replaced, but its folder cannot be written to the disk");
   }
 
   /// Whether the target is the new file: true after commit(), also after a commit() that threw once
   /// the new one was in place.
   [[nodiscard]] bool has_replaced() const noexcept { return renamed_; }
 
+  /// After commit(): false where the file system knows no fsync, so that nobody can say when the
+  /// new file is on the disk.
+  [[nodiscard]] bool is_durable() const noexcept { return is_durable_; }
+
  private:
   void open_temporary() {
-    std::random_device random;
     for (int attempt = 0; attempt < 16; ++attempt) {
-      std::array<char, 32> name{};
-      std::snprintf(name.data(), name.size(), ".tmp-%08x%08x", random(), random());
-      temporary_ = folder_ / name.data();
-      file_ = detail::FileDescriptor(
-          ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+      temporary_ = folder_ / detail::temporary_name(folder_);
+      file_ = detail::open_file(temporary_, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0666);
       if (file_.is_open()) return;
       if (errno != EEXIST) break;
     }
     detail::raise_file_error(target_, "cannot be written", errno);
-  }
-
-  void sync_folder() const {
-    const detail::FileDescriptor folder(
-        ::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folder.is_open()) {
-      detail::raise_file_error(target_, "was replaced, but its folder cannot be opened", errno);
-    }
-    // EINVAL: a file system that knows no fsync of folders
-    if (::fsync(folder.number()) != 0 && errno != EINVAL) {
-      detail::raise_file_error(target_,
-                               "was replaced, but its folder cannot be written to the disk", errno);
-    }
   }
 
   std::filesystem::path target_;
@@ -122,6 +131,7 @@ class AtomicFile {
   std::filesystem::path temporary_;
   detail::FileDescriptor file_;
   bool renamed_ = false;
+  bool is_durable_ = false;
 };
 
 }  // namespace anyssr::inline ANYSSR_ABI

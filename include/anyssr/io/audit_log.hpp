@@ -45,6 +45,7 @@
 #include "anyssr/io/audit_line.hpp"
 #include "anyssr/io/audit_lock.hpp"
 #include "anyssr/io/audit_reader.hpp"
+#include "anyssr/io/durability.hpp"
 #include "anyssr/io/file_descriptor.hpp"
 #include "anyssr/io/regular_file.hpp"
 
@@ -162,19 +163,19 @@ class AuditOutput {
     for (; unsynced_from_ < number_; ++unsynced_from_) {
       sync_by_path(folder_ / audit_file_name(unsynced_from_), O_NOFOLLOW);
     }
-    if (::fsync(file_.number()) != 0) {
-      raise_file_error(path_, "cannot be written to the disk", errno);
-    }
+    is_durable_ &= sync_open(file_, path_);
     if (is_new_) sync_by_path(folder_, O_DIRECTORY);
     is_new_ = false;
   }
+  /// False once the file system was found to know no fsync.
+  [[nodiscard]] bool is_durable() const noexcept { return is_durable_; }
 
  private:
   void open(std::uint64_t number, int flags) {
     const std::filesystem::path path = folder_ / audit_file_name(number);
     // not to block where the path is a pipe
-    constexpr int always = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-    FileDescriptor file(::open(path.c_str(), always | flags, 0666));
+    constexpr int always = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
+    FileDescriptor file = open_file(path, always | flags, 0666);
     struct stat status {};
     if (!file.is_open() || ::fstat(file.number(), &status) != 0) {
       raise_file_error(path, "cannot be opened to be written", errno);
@@ -189,13 +190,11 @@ class AuditOutput {
     is_new_ = true;
   }
 
-  static void sync_by_path(const std::filesystem::path& path, int flags) {
-    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags));
+  void sync_by_path(const std::filesystem::path& path, int flags) {
+    const FileDescriptor file = open_file(path, O_RDONLY | O_NONBLOCK | flags);
     if (!file.is_open() && errno == ENOENT) return;  // an old file that was taken away
-    // EINVAL: a file system that knows no fsync of folders
-    if (!file.is_open() || (::fsync(file.number()) != 0 && errno != EINVAL)) {
-      raise_file_error(path, "cannot be written to the disk", errno);
-    }
+    if (!file.is_open()) raise_file_error(path, "cannot be written to the disk", errno);
+    is_durable_ &= sync_open(file, path);
   }
 
   std::filesystem::path folder_;
@@ -206,6 +205,7 @@ class AuditOutput {
   std::uint64_t bytes_ = 0;          // in the file
   bool is_open_line_ = false;        // the file ends without \n
   bool is_new_ = true;               // the folder may not have its name on the disk yet
+  bool is_durable_ = true;           // fsync is known here, as far as it was tried
 };
 
 /// The one writer of a log; from any thread.
@@ -250,6 +250,13 @@ class AuditWriter {
   [[nodiscard]] std::string last_error() const {
     const std::lock_guard guard(mutex_);
     return last_error_;
+  }
+  [[nodiscard]] std::vector<std::string> warnings() const {
+    const std::lock_guard guard(mutex_);
+    std::vector<std::string> warnings;
+    if (!lock_.is_real()) warnings.emplace_back(no_lock_warning);
+    if (!output_.is_durable()) warnings.emplace_back(no_sync_warning);
+    return warnings;
   }
   [[nodiscard]] const std::filesystem::path& folder() const noexcept { return folder_; }
 
@@ -344,7 +351,7 @@ class AuditLog {
   }
 
   /// Brings what was appended to the disk, as a checkpoint that keeps head() should before.
-  /// @throws FileError
+  /// @throws FileError  not where the file system knows no fsync: see warnings()
   void sync() const { writer_->sync(); }
 
   /// "sha256:<64 digits>" of the last line, 64 zeros before the first: what verify_audit_log looks
@@ -356,6 +363,9 @@ class AuditLog {
   [[nodiscard]] std::uint64_t failed_writes() const noexcept { return writer_->failed_writes(); }
   /// The last of these with file and reason; empty: none.
   [[nodiscard]] std::string last_error() const { return writer_->last_error(); }
+
+  /// What the file system was found to lack: locks, or a call that brings a file to the disk.
+  [[nodiscard]] std::vector<std::string> warnings() const { return writer_->warnings(); }
 
   [[nodiscard]] const std::filesystem::path& folder() const noexcept { return writer_->folder(); }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 /// @file
-/// What the readers and writers of files share: a POSIX file descriptor that closes itself, and the
-/// error that carries the system's reason.
+/// What the readers and writers of files share: a POSIX file descriptor that closes itself, the way
+/// to open one, and the error that carries the system's reason.
 
+#include <fcntl.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -53,6 +55,23 @@ class FileDescriptor {
  private:
   int number_ = -1;  // -1: none
 };
+
+/// Opens a file, but never as descriptor 0, 1 or 2. Where a program runs with one of these closed,
+/// the system would give that number to our file, and whatever the program prints would go into it.
+/// @return none where the system refuses, with errno set
+[[nodiscard]] inline FileDescriptor open_file(const std::filesystem::path& path, int flags,
+                                              mode_t mode = 0) {
+  int number = -1;
+  do {
+    number = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+  } while (number < 0 && errno == EINTR);
+  if (number < 0 || number > STDERR_FILENO) return FileDescriptor(number);
+  const int moved = ::fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int reason = errno;
+  ::close(number);
+  errno = reason;
+  return FileDescriptor(moved);
+}
 
 }  // namespace detail
 }  // namespace anyssr::inline ANYSSR_ABI

@@ -36,7 +36,7 @@ namespace detail {
   constexpr std::size_t most = 80;
   const std::string shown =
       Json(utf8_prefix(text, most)).dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() <= most ? shown : shown + "...";
+  return printable(shown) + (text.size() <= most ? "" : "...");
 }
 
 /// A value from a file inside a message; of objects and arrays the kind alone.
@@ -51,7 +51,7 @@ namespace detail {
 [[nodiscard]] inline std::string shown(const Json& value) {
   constexpr std::size_t most = 80;
   const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() <= most ? text : std::string(utf8_prefix(text, most)) + "...";
+  return text.size() <= most ? printable(text) : printable(utf8_prefix(text, most)) + "...";
 }
 
 /// null, false, 0, "", [] and {}: what says nothing.

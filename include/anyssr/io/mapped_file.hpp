@@ -18,10 +18,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <utility>
 
-#include "anyssr/io/file_descriptor.hpp"
+#include "anyssr/io/durability.hpp"
 #include "anyssr/io/regular_file.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -40,20 +41,29 @@ class MappedFile {
     }
     const auto length = static_cast<std::size_t>(size);
     void* const start = ::mmap(nullptr, length, PROT_READ, MAP_PRIVATE, file.number(), 0);
-    if (start == MAP_FAILED) detail::raise_file_error(path_, "cannot be mapped", errno);
-    bytes_ = {static_cast<std::byte*>(start), length};
+    if (start != MAP_FAILED) {
+      bytes_ = {static_cast<std::byte*>(start), length};
+      return;
+    }
+    if (errno != ENODEV && !detail::is_lacking(errno)) {
+      detail::raise_file_error(path_, "cannot be mapped", errno);
+    }
+    read_whole(file, length);
   }
   MappedFile(MappedFile&& other) noexcept
-      : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
+      : path_(std::move(other.path_)),
+        bytes_(std::exchange(other.bytes_, {})),
+        copy_(std::move(other.copy_)) {}
   MappedFile& operator=(MappedFile&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(bytes_, other.bytes_);
+    std::swap(copy_, other.copy_);
     return *this;
   }
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile() {
-    if (!bytes_.empty()) ::munmap(bytes_.data(), bytes_.size());
+    if (!bytes_.empty() && !copy_) ::munmap(bytes_.data(), bytes_.size());
   }
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
@@ -79,8 +89,16 @@ class MappedFile {
   }
 
  private:
+  /// For file systems that map nothing.
+  void read_whole(const detail::FileDescriptor& file, std::size_t length) {
+    copy_.reset(new std::byte[length]);
+    bytes_ = {copy_.get(), length};
+    detail::read_at(file, path_, 0, bytes_);
+  }
+
   std::filesystem::path path_;
-  std::span<std::byte> bytes_;  // of pages that are read-only; empty: none
+  std::span<std::byte> bytes_;         // of pages that are read-only, or of the copy; empty: none
+  std::unique_ptr<std::byte[]> copy_;  // null: the file is mapped
 };
 
 }  // namespace anyssr::inline ANYSSR_ABI

@@ -43,7 +43,7 @@ inline void expect_regular(const std::filesystem::path& path) {
     const std::filesystem::path& path) {
   expect_regular(path);
   // not to block where a pipe has taken the path since the check
-  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  FileDescriptor file = open_file(path, O_RDONLY | O_NONBLOCK);
   if (!file.is_open()) raise_file_error(path, "cannot be opened", errno);
   struct stat status {};
   if (::fstat(file.number(), &status) != 0) {
@@ -51,6 +51,24 @@ inline void expect_regular(const std::filesystem::path& path) {
   }
   expect<FormatError>(S_ISREG(status.st_mode), path.string(), ": is no regular file, expected one");
   return {std::move(file), static_cast<std::uint64_t>(status.st_size)};
+}
+
+/// Fills `bytes` from position `offset` of a file on.
+/// @throws FileError    where the system refuses
+/// @throws FormatError  where the file ends before
+inline void read_at(const FileDescriptor& file, const std::filesystem::path& path,
+                    std::uint64_t offset, std::span<std::byte> bytes) {
+  constexpr std::size_t most = std::size_t{1} << 30;  // some systems refuse 2 GiB in one call
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t got =
+        ::pread(file.number(), bytes.data() + done, std::min(bytes.size() - done, most),
+                static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) raise_file_error(path, "cannot be read", errno);
+    expect<FormatError>(got > 0, path.string(), ": wanted ", bytes.size(), " bytes from byte ",
+                        offset, " on, got ", done, ": the file was cut while it was read");
+    done += static_cast<std::size_t>(got);
+  }
 }
 
 }  // namespace detail
@@ -72,18 +90,7 @@ class RegularFile {
   /// @throws FileError    where the system refuses
   /// @throws FormatError  where the file ends before
   void read(std::uint64_t offset, std::span<std::byte> bytes) const {
-    constexpr std::size_t most = std::size_t{1} << 30;  // some systems refuse 2 GiB in one call
-    for (std::size_t done = 0; done < bytes.size();) {
-      const ssize_t got =
-          ::pread(file_.number(), bytes.data() + done, std::min(bytes.size() - done, most),
-                  static_cast<off_t>(offset + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) detail::raise_file_error(path_, "cannot be read", errno);
-      detail::expect<FormatError>(got > 0, path_.string(), ": wanted ", bytes.size(),
-                                  " bytes from byte ", offset, " on, got ", done,
-                                  ": the file was cut while it was read");
-      done += static_cast<std::size_t>(got);
-    }
+    detail::read_at(file_, path_, offset, bytes);
   }
 
   /// The whole file.

@@ -11,28 +11,10 @@
 #include <cstddef>
 #include <string_view>
 
-#include "anyssr/core/abi.hpp"
+#include "anyssr/core/printable.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
-
-/// Bytes of the well-formed sequence at the start of `text`, which is not empty; 0 where there is
-/// none.
-[[nodiscard]] inline std::size_t utf8_length(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first < 0xC2 || first > 0xF4) return 0;
-  const std::size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  if (text.size() < length) return 0;
-  const unsigned lowest = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-  const unsigned highest = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-  if (byte(1) < lowest || byte(1) > highest) return 0;
-  for (std::size_t i = 2; i < length; ++i) {
-    if ((byte(i) & 0xC0U) != 0x80U) return 0;
-  }
-  return length;
-}
 
 /// Where the first sequence begins that is not well-formed; npos where all are.
 /// Cost: O(text.size()) time.

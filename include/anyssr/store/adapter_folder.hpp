@@ -14,7 +14,6 @@
 
 #include <cerrno>
 #include <filesystem>
-#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -117,9 +116,8 @@ class TemporaryFolder {
  public:
   /// @throws FileError
   explicit TemporaryFolder(const std::filesystem::path& parent) {
-    std::random_device random;
     for (int attempt = 0; attempt < 16; ++attempt) {
-      path_ = parent / (".tmp-" + word_text(std::uint64_t{random()} << 32U | random()).substr(2));
+      path_ = parent / temporary_name(parent);
       if (::mkdir(path_.c_str(), 0777) == 0) return;
       if (errno != EEXIST) break;
     }

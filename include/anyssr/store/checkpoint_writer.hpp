@@ -51,7 +51,8 @@ struct SaveReport {
   std::uint64_t generation = 0;     ///< of the checkpoint
   std::uint64_t bytes_written = 0;  ///< router, adapters, spans, inspector and manifest
   std::size_t adapters_written = 0;
-  std::vector<std::string> warnings = {};  ///< what could not be deleted
+  std::vector<std::string> warnings = {};  ///< what could not be deleted; in a writer's first
+                                           ///< report also what the file system lacks: locks, fsync
   double seconds = 0;
 };
 
@@ -73,9 +74,10 @@ inline void expect_loadable(std::string_view text, const std::string& name) {
 
 /// Puts a generation's manifest and then CURRENT in place.
 /// @param pending  kept from the moment on that CURRENT names the new generation
-/// @return bytes of the manifest
-inline std::uint64_t commit_generation(const std::filesystem::path& root, const Manifest& manifest,
-                                       PendingFiles& pending) {
+/// @param report   told the bytes
+/// @return AtomicFile::is_durable
+inline bool commit_generation(const std::filesystem::path& root, const Manifest& manifest,
+                              PendingFiles& pending, SaveReport& report) {
   const std::string text = manifest_text(manifest);
   const std::string name = manifest_name(manifest.generation);
   expect_loadable(text, name);
@@ -92,7 +94,8 @@ inline std::uint64_t commit_generation(const std::filesystem::path& root, const 
     throw;
   }
   pending.keep();
-  return text.size();
+  report.bytes_written += text.size();
+  return current.is_durable();
 }
 
 }  // namespace detail
@@ -138,10 +141,15 @@ class CheckpointWriter {
       next.generation = next_generation();
       write_state(learner, base, next, pending, options.recover, report);
     });
-    report.bytes_written += detail::commit_generation(root_, next, pending);
+    const bool is_durable = detail::commit_generation(root_, next, pending, report);
+    if (!std::exchange(has_saved_, true)) {
+      if (!lock_.is_real()) report.warnings.emplace_back(detail::no_lock_warning);
+      if (!is_durable) report.warnings.emplace_back(detail::no_sync_warning);
+    }
     std::vector<const Manifest*> keep{&next};
     if (base) keep.push_back(&*base);
-    report.warnings = detail::sweep(root_, keep);
+    const std::vector<std::string> kept = detail::sweep(root_, keep);
+    report.warnings.insert(report.warnings.end(), kept.begin(), kept.end());
     report.generation = next.generation;
     report.seconds = clock.seconds();
     return report;
@@ -266,6 +274,7 @@ class CheckpointWriter {
 
   std::filesystem::path root_;
   detail::CheckpointLock lock_;
+  bool has_saved_ = false;
 };
 
 /// Saves a learner as the next generation of a checkpoint (CheckpointWriter::save).

@@ -7,32 +7,31 @@
 ///   root/CURRENT              "manifest-000007.json sha256:<64 digits>": its rename is the commit
 ///   root/manifest-000007.json names every file of the generation with its size and check
 ///
-/// Readers take no lock: where a file has gone while they read, a newer generation was committed,
-/// and they begin again.
+/// Readers wait for no lock. Where a file has gone, or is another, and CURRENT was replaced since
+/// they began, they begin again with the newer generation: only what is wrong while nobody commits
+/// is damage. A pin (generation_pin.hpp) lets a reader finish that is slower than the saves.
 
 #include <dirent.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "anyssr/store/generation_pin.hpp"
 #include "anyssr/store/stored_file.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
-
-/// One file of a checkpoint, as a look at it found it.
-struct FileReport {
-  std::string path;    ///< relative to the folder
-  std::string damage;  ///< empty: whole
-};
 
 namespace detail {
 
@@ -227,18 +226,51 @@ struct OpenGeneration {
   std::string damage = {};  // why an older one was taken; empty: it is the current one
 };
 
-/// Whether a newer generation has been committed since CURRENT said `line`.
-[[nodiscard]] inline bool has_moved_on(const std::filesystem::path& root, const CurrentLine& line) {
+/// Gives a first save the time to commit, up to a second: between its manifest and its CURRENT the
+/// folder looks as if somebody had lost CURRENT.
+inline void await_first_commit(const std::filesystem::path& root) {
+  constexpr int most_looks = 100;
+  const auto is_under_way = [&] {
+    return !has_current(root) && generations_in(root) == std::vector<std::uint64_t>{1};
+  };
+  for (int look = 0; look < most_looks && is_under_way(); ++look) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
+/// The bytes of CURRENT: other ones after each commit. Empty where it cannot be read.
+[[nodiscard]] inline std::string commit_mark(const std::filesystem::path& root) {
   try {
-    return current_text(read_current(root)) != current_text(line);
-  } catch (const Error&) {  // it was readable before: what was found first is to be said
-    return false;
+    return RegularFile(resolve_stored(root, "CURRENT")).read_text(256);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+/// Calls look() until what it says is final: nothing is wrong, nothing was committed meanwhile, or
+/// the same is wrong as in the generation before. So damage shows however fast others save, and a
+/// reader that lost a race goes on.
+/// @param look  gives what is wrong, empty: nothing; asks is_final(wrong) before it makes do with
+///              something older
+template <class Look>
+void look_until_final(const std::filesystem::path& root, const Look& look) {
+  std::string last;
+  await_first_commit(root);
+  while (true) {
+    const std::string mark = commit_mark(root);
+    const auto is_final = [&](const std::string& wrong) {
+      return wrong == last || commit_mark(root) == mark;
+    };
+    std::string wrong = look(is_final);
+    if (wrong.empty() || is_final(wrong)) return;
+    last = std::move(wrong);
   }
 }
 
 /// The current generation with its files verified, or why there is none.
 struct FoundGeneration {
   std::optional<CurrentLine> line;
+  std::optional<GenerationPin> pin;  // of its manifest
   std::optional<Manifest> manifest;
   std::string damage;       // where there is no manifest
   bool is_refused = false;  // by the system: a file is missing, or cannot be read
@@ -256,6 +288,8 @@ template <class... Parts>
   FoundGeneration found;
   try {
     found.line = read_current(root);
+    // who verifies nothing holds the checkpoint's lock
+    if (verify != Verify::nothing) found.pin.emplace(root / found.line->manifest);
     Manifest manifest = read_manifest(root, *found.line);
     expect_whole(root, manifest, verify);
     found.manifest = std::move(manifest);
@@ -270,32 +304,40 @@ template <class... Parts>
 
 /// Gives the current generation to use(manifest, damage), or the newest whole one with what is
 /// wrong with the current where `recover` asks for it.
-/// @param use  reads what it needs while the files are there
+/// @param use  reads what it needs while the files are there; called again where it throws
+///             FileError or FormatError and something was committed meanwhile
 /// @throws FileError    where there is no checkpoint, or a file is missing or cannot be read
 /// @throws FormatError  where the current generation is damaged; either message says which one is
 ///                      whole; what `use` throws
 inline void with_generation(const std::filesystem::path& root, bool recover, Verify verify,
                             const std::function<void(const Manifest&, const std::string&)>& use) {
-  constexpr int most_attempts = 4;
-  for (int attempt = 1;; ++attempt) {
-    const FoundGeneration found = find_current(root, verify);
-    const bool may_retry = attempt < most_attempts && found.line;
-    if (found.manifest) {
-      try {
-        return use(*found.manifest, {});
-      } catch (const FileError&) {
-        if (!may_retry || !has_moved_on(root, *found.line)) throw;
-      }
-      continue;
-    }
-    if (may_retry && has_moved_on(root, *found.line)) continue;
+  std::exception_ptr problem;
+  const auto try_to_use = [&](const FoundGeneration& found, const auto& is_final) {
+    if (found.manifest) return use(*found.manifest, {});
     expect_checkpoint(root);
     const auto whole = newest_whole(root);
-    if (recover && whole) return use(*whole, found.damage);
+    if (recover && whole && is_final(found.damage)) return use(*whole, found.damage);
     raise_damage(found, whole ? concat("; generation ", whole->generation,
                                        " is whole: recover = true takes it")
                               : std::string("; no generation is whole"));
-  }
+  };
+  look_until_final(root, [&](const auto& is_final) -> std::string {
+    problem = nullptr;
+    const FoundGeneration found = find_current(root, verify);
+    const auto note = [&](const Error& error) {
+      problem = std::current_exception();
+      return found.manifest ? error.what() : found.damage;
+    };
+    try {
+      try_to_use(found, is_final);
+    } catch (const FileError& error) {
+      return note(error);
+    } catch (const FormatError& error) {
+      return note(error);
+    }
+    return {};
+  });
+  if (problem) std::rethrow_exception(problem);
 }
 
 }  // namespace detail
@@ -315,43 +357,15 @@ inline void with_generation(const std::filesystem::path& root, bool recover, Ver
 /// Cost: reading every file of that generation, and of those after it up to their damage.
 [[nodiscard]] inline std::optional<std::uint64_t> newest_whole_generation(
     const std::filesystem::path& root) {
-  if (const auto found = detail::find_current(root, detail::Verify::everything); found.manifest) {
-    return found.manifest->generation;
-  }
-  const std::optional<Manifest> whole = detail::newest_whole(root);
-  return whole ? std::optional(whole->generation) : std::nullopt;
-}
-
-/// Looks at CURRENT, at the current manifest and at every file that it names.
-/// @return one entry a file, CURRENT first; where CURRENT or the manifest is damaged nothing after
-///         it can be judged
-/// @throws FileError  where there is no checkpoint at all
-[[nodiscard]] inline std::vector<FileReport> verify_checkpoint(const std::filesystem::path& root) {
-  std::vector<FileReport> reports;
-  const auto look = [&](const std::string& path, const auto& action) {
-    reports.push_back({path, {}});
-    try {
-      action();
-    } catch (const Error& error) {
-      reports.back().damage = error.what();
-    }
-    return reports.back().damage.empty();
-  };
-  detail::expect_checkpoint(root);
-  detail::CurrentLine line;
-  const bool has_line = look("CURRENT", [&] {
-    line = detail::read_current(root);
-    detail::expect_current_fits(root, line);
+  std::optional<std::uint64_t> generation;
+  detail::look_until_final(root, [&](const auto& /*is_final*/) {
+    const auto found = detail::find_current(root, detail::Verify::everything);
+    const std::optional<Manifest> whole =
+        found.manifest ? found.manifest : detail::newest_whole(root);
+    generation = whole ? std::optional(whole->generation) : std::nullopt;
+    return found.damage;
   });
-  if (!has_line) return reports;
-  Manifest manifest;
-  const bool readable = look(
-      line.manifest, [&] { manifest = detail::read_manifest(root, line.manifest, line.check); });
-  if (!readable) return reports;
-  for (const StoredFile& file : manifest.files) {
-    look(file.path, [&] { detail::expect_intact(root, file); });
-  }
-  return reports;
+  return generation;
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI

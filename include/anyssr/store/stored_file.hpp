@@ -5,7 +5,6 @@
 /// Files of a checkpoint and their checks: CRC-32C for the large router, SHA-256 for all else. Both
 /// find damage; neither is a signature.
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 
 #include "anyssr/io/atomic_file.hpp"
 #include "anyssr/io/crc32c.hpp"
+#include "anyssr/io/durability.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/store/manifest.hpp"
 
@@ -141,17 +141,6 @@ inline void expect_intact(const std::filesystem::path& root, const StoredFile& s
   std::filesystem::path absolute = std::filesystem::absolute(path, error);
   if (error) raise_file_error(path, "cannot be made an absolute path", error.value());
   return absolute;
-}
-
-/// Writes a folder's names to the disk.
-/// @throws FileError
-inline void sync_folder(const std::filesystem::path& path) {
-  const FileDescriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.is_open()) raise_file_error(path, "cannot be opened", errno);
-  // EINVAL: a file system that knows no fsync of folders
-  if (::fsync(folder.number()) != 0 && errno != EINVAL) {
-    raise_file_error(path, "cannot be written to the disk", errno);
-  }
 }
 
 /// Makes a folder where there is none, durably.

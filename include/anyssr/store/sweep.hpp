@@ -41,18 +41,39 @@ namespace anyssr::inline ANYSSR_ABI::detail {
   return skip_all_of(decimal) >= 6 && name == (is_json ? ".json" : ".safetensors");
 }
 
-/// Deletes what no manifest to keep names; files of other names stay.
+/// The names of a generation's files and folders.
+inline void add_names(const Manifest& manifest, std::set<std::string, std::less<>>& names) {
+  names.insert(manifest_name(manifest.generation));
+  for (const StoredFile& file : manifest.files) names.insert(file.path);
+  for (const StoredTask* task : with_parts(manifest.tasks))
+    names.insert("adapters/" + task->adapter);
+}
+
+/// Keeps readers off the generations to delete, and adds the names of those that somebody reads.
+/// @param named  what is kept
+[[nodiscard]] inline std::vector<GenerationPin> pin_unread(
+    const std::filesystem::path& root, std::set<std::string, std::less<>>& named) {
+  std::vector<GenerationPin> pins;
+  for (const std::uint64_t number : generations_in(root)) {
+    const std::string name = manifest_name(number);
+    if (named.contains(name)) continue;
+    pins.emplace_back(root / name);
+    if (!pins.back().is_read_elsewhere()) continue;
+    try {
+      add_names(read_manifest(root, name, {}), named);
+    } catch (const Error&) {  // damaged: nobody can load it
+    }
+  }
+  return pins;
+}
+
+/// Deletes what no manifest to keep names, nor one that somebody reads at the moment; files of
+/// other names stay.
 /// @return a warning for each that could not be deleted
 [[nodiscard]] inline std::vector<std::string> sweep(const std::filesystem::path& root,
                                                     const std::vector<const Manifest*>& keep) {
   std::set<std::string, std::less<>> named;
-  for (const Manifest* manifest : keep) {
-    named.insert(manifest_name(manifest->generation));
-    for (const StoredFile& file : manifest->files) named.insert(file.path);
-    for (const StoredTask* task : with_parts(manifest->tasks)) {
-      named.insert("adapters/" + task->adapter);
-    }
-  }
+  for (const Manifest* manifest : keep) add_names(*manifest, named);
   std::vector<std::string> warnings;
   const auto sweep_folder = [&](const std::string& prefix) {
     for (const std::string& name : names_in(root / prefix)) {
@@ -63,6 +84,7 @@ namespace anyssr::inline ANYSSR_ABI::detail {
     }
   };
   try {
+    const std::vector<GenerationPin> pins = pin_unread(root, named);
     sweep_folder("");
     sweep_folder("adapters/");
   } catch (const FileError& error) {

@@ -12,19 +12,20 @@
 #include <string>
 #include <system_error>
 
-namespace operations {
+namespace support {
 
 /// Gone with all that is in it when the object goes.
 class TemporaryFolder {
  public:
-  /// @throws anyssr::FileError  where none can be made
-  TemporaryFolder() {
+  /// @param advice  what else to do where none can be made
+  /// @throws anyssr::FileError  then
+  explicit TemporaryFolder(const std::string& advice = {}) {
     std::error_code error;
     const std::filesystem::path parent = std::filesystem::temp_directory_path(error);
-    std::string name = (parent / "anyssr-operations-XXXXXX").string();
+    std::string name = (parent / "anyssr-XXXXXX").string();
     if (error || mkdtemp(name.data()) == nullptr) {
-      throw anyssr::FileError("no temporary folder can be made in '" + parent.string() +
-                              "' for the audit log: name one by --log");
+      throw anyssr::FileError("no temporary folder can be made in '" + parent.string() + "'" +
+                              advice);
     }
     path_ = name;
   }
@@ -41,4 +42,4 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace operations
+}  // namespace support

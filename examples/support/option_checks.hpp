@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// What every option's value must be. CLI11 alone takes an empty value, gives back the largest
+/// number for one that does not fit, and reads 010 as 8 and 0x10 as 16.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <locale>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+namespace support {
+
+/// A decimal number: "0.5", "-1e-3". Nothing where the text is not one, or it does not fit: too
+/// large, or not 0 and too small.
+[[nodiscard]] inline std::optional<double> parse_decimal(std::string_view text) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::string_view left = text;
+  const auto skip_digits = [&] {
+    const auto end = std::find_if_not(left.begin(), left.end(), is_digit);
+    const auto count = static_cast<std::size_t>(end - left.begin());
+    left.remove_prefix(count);
+    return count;
+  };
+  const auto skip_sign = [&] {
+    if (left.starts_with('-') || left.starts_with('+')) left.remove_prefix(1);
+  };
+  skip_sign();
+  std::size_t digits = skip_digits();
+  if (left.starts_with('.')) {
+    left.remove_prefix(1);
+    digits += skip_digits();
+  }
+  if (digits == 0) return std::nullopt;
+  const std::string_view mantissa = text.substr(0, text.size() - left.size());
+  if (left.starts_with('e') || left.starts_with('E')) {
+    left.remove_prefix(1);
+    skip_sign();
+    if (skip_digits() == 0) return std::nullopt;
+  }
+  if (!left.empty()) return std::nullopt;
+  std::istringstream stream{std::string(text)};
+  stream.imbue(std::locale::classic());
+  double value = 0;
+  const bool is_zero = mantissa.find_first_of("123456789") == std::string_view::npos;
+  if (!(stream >> value) || !std::isfinite(value) || (value == 0 && !is_zero)) return std::nullopt;
+  return value;
+}
+
+/// A whole number, digits alone with at most a minus before them: no hexadecimal, no 010.
+template <class Int>
+[[nodiscard]] std::optional<Int> parse_whole(std::string_view text) {
+  const std::string_view digits = text.substr(text.starts_with('-') ? 1 : 0);
+  if (digits.size() > 1 && digits.starts_with('0')) return std::nullopt;
+  Int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+/// What is wrong with the value of an option; empty: nothing.
+/// @param type  as CLI11 names it: UINT, INT, FLOAT, TEXT
+[[nodiscard]] inline std::string value_problem(const std::string& type, const std::string& value) {
+  if (value.empty()) return "is empty, expected a value: is a variable of a script not set?";
+  const auto problem = [&](const char* expected) {
+    return "is " + value + ", expected " + std::string(expected);
+  };
+  if (type.starts_with("UINT")) {
+    if (value.starts_with('-')) return problem("0 or more");
+    if (!parse_whole<std::uint64_t>(value)) return problem("a whole number below 2^64, in digits");
+  } else if (type.starts_with("INT")) {
+    if (!parse_whole<std::int64_t>(value)) {
+      return problem("a whole number between -2^63 and 2^63, in digits");
+    }
+  } else if (type.starts_with("FLOAT")) {
+    if (!parse_decimal(value)) return problem("a decimal number that a double can hold");
+  }
+  return {};
+}
+
+/// Gives every option of an application and of its commands the check of its value.
+inline void check_values(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_max() == 0) continue;  // a flag
+    const std::string type = option->get_type_name();
+    option->check(CLI::Validator(
+        [type](const std::string& value) { return value_problem(type, value); }, ""));
+  }
+  for (CLI::App* command : app.get_subcommands({})) check_values(*command);
+}
+
+/// `--state=` with nothing behind it: CLI11 would take the next argument for its value.
+/// @return that option; empty: there is none
+[[nodiscard]] inline std::string find_bare_assignment(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--") break;
+    if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
+      return std::string(argument.substr(0, argument.size() - 1));
+    }
+  }
+  return {};
+}
+
+}  // namespace support

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// The files of a run, told apart before the work begins: no output is an input, another output, or
+/// among the files that the run keeps.
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <anyssr/core/error.hpp>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "support/output_file.hpp"
+
+namespace support {
+
+/// Where a path leads, by whatever name or link.
+class Place {
+ public:
+  explicit Place(const std::filesystem::path& path) : path_(resolved(path)) {
+    struct stat found {};
+    if (::stat(path_.c_str(), &found) == 0) file_ = {found.st_dev, found.st_ino};
+  }
+  /// What an open descriptor leads to.
+  explicit Place(int descriptor) {
+    struct stat found {};
+    if (::fstat(descriptor, &found) == 0) file_ = {found.st_dev, found.st_ino};
+  }
+
+  /// Device and inode tell, which hard links share; of what is not there yet, the name.
+  [[nodiscard]] bool is_same(const Place& other) const {
+    if (file_ && other.file_) return *file_ == *other.file_;
+    return !file_ && !other.file_ && !path_.empty() && path_ == other.path_;
+  }
+  [[nodiscard]] bool is_inside(const Place& folder) const {
+    for (std::filesystem::path at = path_; at.has_relative_path();) {
+      at = at.parent_path();
+      if (Place(at).is_same(folder)) return true;
+    }
+    return false;
+  }
+
+ private:
+  /// Without links, also where the last one leads to nothing.
+  [[nodiscard]] static std::filesystem::path resolved(std::filesystem::path path) {
+    constexpr int most_links = 40;  // as many as Linux follows
+    std::error_code error;
+    path = std::filesystem::absolute(path, error);
+    for (int i = 0; i < most_links; ++i) {
+      const auto canonical = std::filesystem::weakly_canonical(path, error);
+      if (!error) path = canonical;
+      if (!path.has_filename()) path = path.parent_path();
+      const auto target = std::filesystem::read_symlink(path, error);
+      if (error) break;
+      path = path.parent_path() / target;
+    }
+    return path;
+  }
+
+  std::filesystem::path path_;
+  std::optional<std::pair<dev_t, ino_t>> file_;
+};
+
+/// Files and folders by the options that name them; an empty path is none.
+class RunFiles {
+ public:
+  /// A file, or a folder with all that is in it.
+  void reads(const std::string& option, const std::string& path) { add(inputs_, option, path); }
+  /// A folder that the run writes to: a state, a log, an adapter.
+  void keeps(const std::string& option, const std::string& path) { add(kept_, option, path); }
+  /// A file that is written at the end.
+  void writes(const std::string& option, const std::string& path) { add(outputs_, option, path); }
+
+  /// Refuses a run that would write over what it reads, or cannot write.
+  /// @throws anyssr::ArgumentError, anyssr::FormatError
+  void expect_apart() const {
+    for (const Named& output : outputs_) expect_writable(output.path);
+    for (std::size_t i = 0; i < outputs_.size(); ++i) {
+      const Named& output = outputs_[i];
+      for (const Named& input : inputs_) expect_outside(output, input);
+      for (const Named& folder : kept_) expect_outside(output, folder);
+      for (std::size_t k = 0; k < i; ++k) {
+        if (output.place.is_same(outputs_[k].place)) refuse(output, outputs_[k]);
+      }
+      if (output.place.is_same(Place(STDOUT_FILENO))) {
+        raise(output, "which is standard output, expected a file of its own");
+      }
+    }
+    for (std::size_t i = 0; i < kept_.size(); ++i) {
+      for (const Named& input : inputs_) {
+        if (kept_[i].place.is_same(input.place)) refuse(kept_[i], input);
+      }
+      for (std::size_t k = 0; k < i; ++k) {
+        if (kept_[i].place.is_same(kept_[k].place)) refuse(kept_[i], kept_[k]);
+      }
+    }
+  }
+
+ private:
+  struct Named {
+    std::string option;
+    std::string path;
+    Place place;
+  };
+
+  static void add(std::vector<Named>& list, const std::string& option, const std::string& path) {
+    if (!path.empty()) list.push_back({option, path, Place(path)});
+  }
+
+  [[noreturn]] static void raise(const Named& file, const std::string& what) {
+    throw anyssr::ArgumentError(file.option + " is '" + file.path + "', " + what);
+  }
+  [[noreturn]] static void refuse(const Named& file, const Named& other) {
+    raise(file, "the same as " + other.option + " '" + other.path + "', expected another one");
+  }
+  static void expect_outside(const Named& output, const Named& other) {
+    if (output.place.is_same(other.place)) refuse(output, other);
+    if (!output.place.is_inside(other.place)) return;
+    raise(output,
+          "inside " + other.option + " '" + other.path + "', expected a file outside that folder");
+  }
+
+  std::vector<Named> inputs_;
+  std::vector<Named> kept_;
+  std::vector<Named> outputs_;
+};
+
+}  // namespace support

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+// What no application does, whatever its command line says: it writes over nothing that it reads,
+// takes no value for another, and ends well only where all that it printed has arrived.
+
+#include <sys/stat.h>
+
+#include <array>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/file_bytes.hpp"
+#include "support/program.hpp"
+
+using namespace anyssr::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Application {
+  std::string name;
+  std::string program;
+  std::vector<std::string> commands;  ///< "" where there are none
+};
+
+const std::vector<Application>& applications() {
+  static const std::vector<Application> all{
+      {"adapter_tool",
+       ANYSSR_ADAPTER_TOOL,
+       {"list", "inspect", "convert", "merge", "compare", "verify", "verify-log"}},
+      {"departments", ANYSSR_DEPARTMENTS, {""}},
+      {"llama_continual", ANYSSR_LLAMA_CONTINUAL, {""}},
+      {"llama_generate", ANYSSR_LLAMA_GENERATE, {""}},
+      {"operations", ANYSSR_OPERATIONS, {""}},
+      {"route_features", ANYSSR_ROUTE_FEATURES, {""}}};
+  return all;
+}
+
+const std::string departments_program = ANYSSR_DEPARTMENTS;
+
+/// Runs a line of a shell.
+ProgramResult run_shell(const std::string& line) {
+  return run_program("/bin/sh", "-c '" + line + "'");
+}
+
+struct NamedOption {
+  std::string name;
+  std::string type;  ///< as --help shows it
+};
+
+/// The options of a help text that take a value.
+std::vector<NamedOption> options_in(const std::string& help) {
+  std::vector<NamedOption> found;
+  std::istringstream lines(help);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string name;
+    std::string type;
+    if (!(words >> name >> type) || !name.starts_with("--")) continue;
+    for (const char* known : {"TEXT", "UINT", "INT", "FLOAT"}) {
+      if (type.starts_with(known)) found.push_back({name, known});
+    }
+  }
+  return found;
+}
+
+void check_refused(const Application& application, const std::string& arguments,
+                   const std::string& reason) {
+  const ProgramResult result = run_program(application.program, arguments);
+  CAPTURE(application.name, arguments, result.output);
+  CHECK(result.status == 2);
+  CHECK(contains(result.output, reason));
+}
+
+/// One small department file: enough to be read.
+std::string two_departments() {
+  std::string lines;
+  for (const char* task : {"money", "post"}) {
+    for (const char* split : {"train", "test", "val"}) {
+      for (const char* label : {"a", "b"}) {
+        lines += nlohmann::json{{"text", std::string(task) + " question " + label},
+                                {"task", task},
+                                {"label", label},
+                                {"split", split}}
+                     .dump() +
+                 "\n";
+      }
+    }
+  }
+  return lines;
+}
+
+/// A file and other ways to name it.
+struct ManyNames {
+  ManyNames() {
+    fs::create_directory(folder.file("sub"));
+    fs::create_symlink(file, folder.file("link"));
+    fs::create_hard_link(file, folder.file("hard"));
+    fs::create_directory_symlink(folder.file("."), folder.file("sub/up"));
+  }
+  TemporaryFolder folder;
+  std::string file = folder.write("a.jsonl", two_departments());
+  std::vector<std::string> names{file, folder.file("./sub/../a.jsonl"), folder.file("link"),
+                                 folder.file("hard"), folder.file("sub/up/a.jsonl")};
+};
+
+}  // namespace
+
+TEST_CASE("no option of any application takes an empty value", "[examples][error]") {
+  std::size_t checked = 0;
+  for (const Application& application : applications()) {
+    for (const std::string& command : application.commands) {
+      const std::string help = run_program(application.program, command + " --help").output;
+      for (const NamedOption& option : options_in(help)) {
+        ++checked;
+        check_refused(application, command + " " + option.name + " ''",
+                      "is empty, expected a value");
+        check_refused(application, command + " x " + option.name + "= x",
+                      option.name + ": is empty, expected a value");
+      }
+    }
+    if (application.name == "adapter_tool") {
+      check_refused(application, "inspect ''", "is empty, expected a value");
+    }
+  }
+  CHECK(checked > 60);
+}
+
+TEST_CASE("no number of any application is taken for another", "[examples][error]") {
+  std::size_t checked = 0;
+  for (const Application& application : applications()) {
+    for (const std::string& command : application.commands) {
+      const std::string help = run_program(application.program, command + " --help").output;
+      for (const NamedOption& option : options_in(help)) {
+        if (option.type == "TEXT") continue;
+        ++checked;
+        std::vector<std::string> wrong{
+            "99999999999999999999", "18446744073709551616", "0x10", "1x", "010", "+1", "1_000"};
+        if (option.type == "FLOAT")
+          wrong = {"nan", "inf", "-inf", "1e999", "1e-999", "0x1p3", "1x"};
+        if (option.type == "UINT") wrong.emplace_back("-1");
+        for (const std::string& value : wrong) {
+          check_refused(application, command + " x " + option.name + " " + value,
+                        option.name + ": is " + value + ", expected ");
+        }
+      }
+    }
+  }
+  CHECK(checked > 30);
+}
+
+TEST_CASE("an output that is an input is refused by whatever name", "[examples][error]") {
+  const ManyNames input;
+  const std::string data = " --data " + input.file;
+  for (const std::string& name : input.names) {
+    CAPTURE(name);
+    check_refused(applications()[1], data + " --json " + name, "the same as --data");
+    check_refused(applications()[4], data + " --report " + name, "the same as --data");
+    check_refused(applications()[5], "--train x --test " + input.file + " --weights " + name,
+                  "the same as --test");
+    check_refused(applications()[2], "model --task a=x," + input.file + " --json " + name,
+                  "the same as --task");
+    CHECK(file_bytes(input.file) == two_departments());
+  }
+  const std::string model = input.folder.file("sub");
+  const std::string config = input.folder.write("sub/config.json", "{}");
+  check_refused(applications()[3], model + " --ids 1 --logits " + config, "inside MODEL_DIR");
+  check_refused(applications()[2], model + " --task a=x --report " + config, "inside MODEL_DIR");
+  for (const std::string command : {"inspect ", "verify ", "verify-log "}) {
+    check_refused(applications()[0], command + model + " --json " + config, "inside FOLDER");
+  }
+  CHECK(file_bytes(config) == "{}");
+}
+
+TEST_CASE("two outputs that are one file are refused by whatever name", "[examples][error]") {
+  const ManyNames input;
+  const std::string target = input.folder.file("new");
+  fs::create_symlink(target, input.folder.file("dangling"));
+  for (const std::string& other :
+       {target, input.folder.file("sub/up/new"), input.folder.file("dangling")}) {
+    CAPTURE(other);
+    const std::string outputs = "--json " + target + " --report " + other;
+    check_refused(applications()[4], outputs, "the same as --json");
+    check_refused(applications()[2], "model --task a=x " + outputs, "the same as --json");
+    CHECK_FALSE(fs::exists(target));
+  }
+  const std::string printed = input.folder.file("printed");
+  const ProgramResult result =
+      run_shell(departments_program + " --data " + input.file + " --json " + printed + " > " +
+                printed + "; echo status $?");
+  CHECK(contains(result.output, "which is standard output"));
+  CHECK(contains(result.output, "status 2"));
+}
+
+TEST_CASE("an output is no folder and stands in none that the run keeps", "[examples][error]") {
+  const ManyNames input;
+  const std::string state = input.folder.file("state");
+  const std::string log = input.folder.file("log");
+  check_refused(applications()[1],
+                "--data " + input.file + " --state " + state + " --json " + state + "/out.json",
+                "cannot be written");  // the folder is not there yet
+  fs::create_directory(state);
+  fs::create_directory(log);
+  check_refused(applications()[1],
+                "--data " + input.file + " --state " + state + " --json " + state + "/out.json",
+                "inside --state");
+  check_refused(applications()[4],
+                "--data " + input.file + " --log " + log + " --report " + log + "/page.html",
+                "inside --log");
+  check_refused(applications()[1], "--data " + input.file + " --json " + log, "is no regular file");
+  check_refused(applications()[0], "convert " + log + " " + log + " --force --dtype F32",
+                "the same as FOLDER");
+  CHECK(fs::is_empty(state));
+  CHECK(fs::is_empty(log));
+}
+
+TEST_CASE("what cannot be printed is an error of every application", "[examples][error]") {
+  for (const Application& application : applications()) {
+    for (const std::string& to : {">/dev/full", ">&-"}) {
+      const ProgramResult result =
+          run_shell(application.program + " --help " + to + "; echo status $?");
+      CAPTURE(application.name, to, result.output);
+      CHECK(contains(result.output, application.name + ": standard output cannot be written"));
+      CHECK(contains(result.output, "status 2"));
+    }
+  }
+  const TemporaryFolder folder;
+  const std::string out = folder.file("out.json");
+  const std::string run = departments_program + " --data " +
+                          folder.write("a.jsonl", two_departments()) +
+                          " --dim 64 --rank 0 --json " + out;
+  const ProgramResult pipe = run_shell("{ " + run + "; echo status $? >&2; } | true");
+  CAPTURE(pipe.output);
+  CHECK(contains(pipe.output, "departments: standard output cannot be written"));
+  CHECK(contains(pipe.output, "status 2"));
+  CHECK(read_figures(out)["tasks"].size() == 2);       // written whole all the same
+  CHECK(run_shell(run + " --quiet >&-").status == 0);  // which prints nothing
+}
+
+TEST_CASE("a run with closed descriptors keeps its files clean", "[examples]") {
+  const TemporaryFolder folder;
+  const std::string data = folder.write("a.jsonl", two_departments());
+  const std::string state = folder.file("state");
+  const std::string log = folder.file("log");
+  const std::string closed = " <&- >&- 2>&-";
+  (void)run_shell(departments_program + " --data " + data + " --dim 64 --rank 0 --state " + state +
+                  closed);
+  CHECK(file_bytes(state + "/LOCK").starts_with("process "));
+  CHECK(file_bytes(state + "/LOCK").find('\n') == file_bytes(state + "/LOCK").size() - 1);
+  const ProgramResult verified = run_program(applications()[0].program, "verify " + state);
+  CAPTURE(verified.output);
+  CHECK(verified.status == 0);
+  (void)run_shell(applications()[4].program + " --dim 64 --log " + log + closed);
+  const ProgramResult intact = run_program(applications()[0].program, "verify-log " + log);
+  CAPTURE(intact.output);
+  CHECK(intact.status == 0);
+  CHECK(contains(intact.output, "the log is intact"));
+}
+
+TEST_CASE("data that cannot be read is an error and no crash", "[examples][error]") {
+  const TemporaryFolder folder;
+  for (const std::string& data : {std::string("/proc/self/mem"), folder.file(".")}) {
+    check_refused(applications()[1], "--data " + data, data);
+    check_refused(applications()[4], "--data " + data, data);
+    check_refused(applications()[5], "--train " + data + " --test " + data, data);
+  }
+  check_refused(applications()[2], folder.file(".") + " --task a=/proc/self/mem", "/proc/self/mem");
+}
+
+TEST_CASE("a program leaves no temporary file and keeps the mode of what it replaces",
+          "[examples]") {
+  const TemporaryFolder folder;
+  const std::string run = departments_program + " --data " +
+                          folder.write("a.jsonl", two_departments()) + " --dim 64 --rank 0 --quiet";
+  const std::string out = folder.write("out.json", "old");
+  fs::permissions(out, fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink(folder.write("elsewhere", "text"), folder.file("out.json.part"));
+  CHECK(run_shell(run + " --json " + out).status == 0);
+  CHECK((fs::status(out).permissions() & fs::perms::group_read) == fs::perms::none);
+  CHECK(file_bytes(folder.file("elsewhere")) == "text");
+  CHECK(run_shell("umask 077; " + run + " --json " + folder.file("new.json")).status == 0);
+  CHECK((fs::status(folder.file("new.json")).permissions() & fs::perms::group_read) ==
+        fs::perms::none);
+  for (const auto& entry : fs::directory_iterator(folder.file("."))) {
+    CHECK_FALSE(entry.path().filename().string().starts_with(".tmp-"));
+  }
+}
