@@ -15,6 +15,7 @@
 #include "llama_continual/report.hpp"
 #include "support/application.hpp"
 #include "support/command_line.hpp"
+#include "support/warnings.hpp"
 
 namespace {
 
@@ -212,7 +213,7 @@ void run(const Arguments& arguments) {
   if (arguments.tasks.empty() && options.load.empty()) {
     throw anyssr::ArgumentError("there is nothing to learn, expected --task, or --load");
   }
-  const support::TextTokens tokens(options.model);
+  const support::TextTokens tokens(options.model, support::print_warning);
   if (!tokens.is_there() && (!arguments.ask.empty() || arguments.interactive)) {
     throw anyssr::ArgumentError(tokens.reason());
   }
