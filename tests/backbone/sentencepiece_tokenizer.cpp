@@ -335,7 +335,11 @@ TEST_CASE("files that hold no SentencePiece model are refused with what they are
     CHECK(test::contains(folder.refusal(), "tokenizer.model: is no model of SentencePiece ("));
   }
   std::filesystem::remove(folder.file("tokenizer.model"));
-  CHECK(test::contains(folder.refusal<FileError>(), ": has no tokenizer.model, expected one of"));
+  const std::string none = ": has no tokenizer.model, expected one of SentencePiece";
+  CHECK(folder.refusal<FileError>() == none);
+  folder.write("tokenizer.model.v3", bytes);
+  CHECK(folder.refusal<FileError>() == none + "; it holds \"tokenizer.model.v3\": pass that file");
+  CHECK(SentencePieceTokenizer(folder.file("tokenizer.model.v3")).vocab_size() == 266);
   folder.write("tokenizer.json", "{}");
   const std::string reason =
       ": holds a tokenizer.json only (byte-level BPE behind a Unicode pattern), which is not read; "

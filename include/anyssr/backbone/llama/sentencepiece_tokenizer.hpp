@@ -35,6 +35,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/warning.hpp"
 #include "anyssr/io/foreign_file.hpp"
+#include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/json_fields.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/utf8.hpp"
@@ -69,7 +70,14 @@ namespace detail {
   const fs::path file = path / "tokenizer.model";
   if (fs::exists(file, ignored)) return file;
   if (fs::exists(path / "tokenizer.json", ignored)) raise<FormatError>(path.string(), reason);
-  raise<FileError>(path.string(), ": has no tokenizer.model, expected one of SentencePiece");
+  const std::vector<std::string> names = names_in(path);
+  const auto other = std::ranges::find_if(names, [](const std::string& name) {
+    return name.ends_with(".model") || name.starts_with("tokenizer.model.");  // T5's, Mistral's
+  });
+  raise<FileError>(path.string(), ": has no tokenizer.model, expected one of SentencePiece",
+                   other == names.end()
+                       ? std::string()
+                       : concat("; it holds ", in_quotes(*other), ": pass that file"));
 }
 
 /// What the library made of a model file; never null.
