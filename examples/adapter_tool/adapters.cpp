@@ -43,13 +43,13 @@ void copy_bytes(const fs::path& from, const fs::path& to) {
 
 }  // namespace
 
-StoredAdapter read_adapter(const fs::path& folder) {
+StoredAdapter read_adapter(const fs::path& folder, const WarningSink& warn) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) {
     throw FileError(folder.string() + ": is no folder, expected one with " + config_file + " and " +
                     tensor_file);
   }
-  PeftAdapter<double> read = read_peft_adapter<double>(folder, {.any_head = true});
+  PeftAdapter<double> read = read_peft_adapter<double>(folder, {.any_head = true, .warn = warn});
   return {.folder = folder,
           .adapter = std::move(read.adapter),
           .report = std::move(read.report),

@@ -22,8 +22,10 @@ struct StoredAdapter {
 
 /// The whole adapter, or what config and header say of it. Every layer that was trained in full is
 /// taken as a head.
+/// @param warn  gets the warnings of the report
 /// @throws anyssr::Error  naming the file: missing, a pickle, damaged, no plain LoRA
-StoredAdapter read_adapter(const std::filesystem::path& folder);
+StoredAdapter read_adapter(const std::filesystem::path& folder,
+                           const anyssr::WarningSink& warn = {});
 anyssr::PeftReport read_report(const std::filesystem::path& folder);
 
 /// The last part of a path.

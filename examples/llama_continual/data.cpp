@@ -137,9 +137,10 @@ void tokenise(Item& item, const support::TextTokens& tokens, const anyssr::Llama
   try {
     if (!item.prompt.is_ids) {
       // a prompt may be empty once words are taken out of it
-      const bool is_bos_alone = item.prompt.text.empty() && config.bos.has_value();
-      item.prompt.ids = is_bos_alone ? support::Tokens{*config.bos}
-                                     : tokens.encode_prompt(item.prompt.text, config.bos);
+      const auto bos = tokens.bos(config.bos);
+      const bool is_bos_alone = item.prompt.text.empty() && bos.has_value();
+      item.prompt.ids =
+          is_bos_alone ? support::Tokens{*bos} : tokens.encode_prompt(item.prompt.text);
     }
     if (!item.answer.is_ids) item.answer.ids = tokens.encode(item.answer.text);
   } catch (const ArgumentError& error) {

@@ -16,6 +16,7 @@
 #include "support/application.hpp"
 #include "support/command_line.hpp"
 #include "support/run_files.hpp"
+#include "support/warnings.hpp"
 
 namespace {
 
@@ -234,7 +235,7 @@ void run(const Arguments& arguments) {
     throw anyssr::ArgumentError("there is nothing to learn, expected --task, or --load");
   }
   expect_files_apart(arguments);
-  const support::TextTokens tokens(options.model);
+  const support::TextTokens tokens(options.model, support::print_warning);
   if (!tokens.is_there() && (!arguments.ask.empty() || arguments.interactive)) {
     throw anyssr::ArgumentError(tokens.reason());
   }

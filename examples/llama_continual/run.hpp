@@ -21,6 +21,7 @@
 #include "llama_continual/experiment.hpp"
 #include "support/command_line.hpp"
 #include "support/shown.hpp"
+#include "support/warnings.hpp"
 
 namespace llama_continual {
 
@@ -34,7 +35,8 @@ LlamaBackbone<S> read_backbone(const Options& options) {
   return LlamaBackbone<S>(std::filesystem::path(options.model),
                           {.shallow_layers = options.shallow_layers,
                            .threads = options.threads,
-                           .recompute_activations = options.recompute_activations});
+                           .recompute_activations = options.recompute_activations},
+                          {.warn = support::print_warning});
 }
 
 inline void warn(const std::string& what, const std::vector<std::string>& warnings) {
@@ -48,7 +50,7 @@ inline void warn(const std::string& what, const std::vector<std::string>& warnin
 template <class S>
 std::string describe(const LlamaLearner<S>& learner, const support::TextTokens& tokens, Index most,
                      const std::string& text) {
-  const support::Tokens prompt = tokens.encode_prompt(text, learner.backbone().config().bos);
+  const support::Tokens prompt = tokens.encode_prompt(text);
   const auto prediction = learner.predict(std::span(&prompt, 1), {.max_tokens = most}).front();
   const auto tasks = learner.tasks();
   std::ostringstream words;
@@ -179,8 +181,8 @@ class Run {
       figures.losses = report.training.losses;
       if (is_watched()) std::fprintf(stderr, "\r%80s\r", "");
     } else {
-      auto read = read_peft_adapter<S>(task.adapter, {.sites = learner_->backbone().sites()});
-      warn(task.adapter, read.report.warnings);
+      auto read = read_peft_adapter<S>(
+          task.adapter, {.sites = learner_->backbone().sites(), .warn = support::print_warning});
       learner_->adopt_task(task.name, std::move(read.adapter), prompts);
     }
     const TaskSummary summary = learner_->tasks().back();

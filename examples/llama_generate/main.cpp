@@ -16,6 +16,7 @@
 #include "support/command_line.hpp"
 #include "support/output_file.hpp"
 #include "support/run_files.hpp"
+#include "support/warnings.hpp"
 
 namespace {
 
@@ -39,7 +40,8 @@ void declare(CLI::App& app, Arguments& arguments) {
   auto* const ids = app.add_option(
       "--ids", arguments.ids, "token ids of the prompt with commas, taken as they are: 1,45,77");
   app.add_option("--prompt", arguments.prompt,
-                 "text of the prompt; BOS is put in front of it. A line break is one of the "
+                 "text of the prompt; BOS is put in front of it where the tokenizer has it so. A "
+                 "line break is one of the "
                  "shell's or the two characters \\n")
       ->excludes(ids);
   app.add_option("--adapter", request.adapter, "PEFT folder of a LoRA adapter");
@@ -110,10 +112,10 @@ void run(Arguments& arguments, const CLI::App& app) {
                          "there is no prompt, expected --ids or --prompt");
   const anyssr::LlamaConfig config = anyssr::read_llama_config(request.model);
   if (app.count("--k") == 0) request.shallow_layers = std::min<anyssr::Index>(4, config.layers - 1);
-  const support::TextTokens tokens(request.model);
+  const support::TextTokens tokens(request.model, support::print_warning);
   request.ids = app.count("--ids") > 0
                     ? support::parse_ids(arguments.ids, "--ids")
-                    : tokens.encode_prompt(support::with_line_breaks(arguments.prompt), config.bos);
+                    : tokens.encode_prompt(support::with_line_breaks(arguments.prompt));
   const auto generate = arguments.scalar == "float" ? llama_generate::generate_float
                                                     : llama_generate::generate_double;
   const Answer answer = generate(request);

@@ -8,10 +8,10 @@
 #include <anyssr/core/stopwatch.hpp>
 #include <anyssr/io/peft_adapter_reader.hpp>
 #include <anyssr/io/safetensors_writer.hpp>
-#include <cstdio>
 
 #include "llama_generate/generate.hpp"
 #include "support/shown.hpp"
+#include "support/warnings.hpp"
 
 namespace llama_generate {
 
@@ -44,15 +44,13 @@ template <class S>
 Answer generate(const Request& request) {
   const LlamaBackbone<S> backbone(
       std::filesystem::path(request.model),
-      {.shallow_layers = request.shallow_layers, .threads = request.threads});
+      {.shallow_layers = request.shallow_layers, .threads = request.threads},
+      {.warn = support::print_warning});
   Adapter<S> adapter;
   if (!request.adapter.empty()) {
-    auto read = read_peft_adapter<S>(request.adapter, {.sites = backbone.sites()});
-    for (const std::string& warning : read.report.warnings) {
-      std::fprintf(stderr, "warning: %s: %s\n", support::shown(request.adapter).c_str(),
-                   support::shown(warning).c_str());
-    }
-    adapter = std::move(read.adapter);
+    adapter = read_peft_adapter<S>(request.adapter,
+                                   {.sites = backbone.sites(), .warn = support::print_warning})
+                  .adapter;
   }
   const AdapterMix<S> mix = request.adapter.empty() ? AdapterMix<S>() : AdapterMix<S>(adapter);
   const auto forward = [&](const LlamaTrunk<S>& trunk, Index tokens) {

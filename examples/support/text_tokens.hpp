@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <anyssr/backbone/llama/llama_config.hpp>
 #include <anyssr/core/error.hpp>
+#include <anyssr/core/warning.hpp>
 #include <charconv>
 #include <filesystem>
 #include <memory>
@@ -31,15 +32,16 @@ using Tokens = std::vector<anyssr::TokenId>;
 class TextTokens {
  public:
 #ifdef ANYSSR_HAS_SENTENCEPIECE
-  explicit TextTokens(const std::filesystem::path& folder) {
+  explicit TextTokens(const std::filesystem::path& folder, const anyssr::WarningSink& warn = {}) {
     try {
-      tokenizer_ = std::make_shared<const anyssr::SentencePieceTokenizer>(folder);
+      tokenizer_ = std::make_shared<const anyssr::SentencePieceTokenizer>(folder, warn);
     } catch (const anyssr::Error& error) {
       reason_ = error.what();
     }
   }
 #else
-  explicit TextTokens(const std::filesystem::path& /*folder*/)
+  explicit TextTokens(const std::filesystem::path& /*folder*/,
+                      const anyssr::WarningSink& /*warn*/ = {})
       : reason_(
             "this program was built without SentencePiece: text cannot be read, token ids can") {}
 #endif
@@ -57,17 +59,23 @@ class TextTokens {
     throw anyssr::ArgumentError(reason_);
   }
 
-  /// BOS, where the model has one, and the text.
+  /// The text with BOS before it, and EOS behind it, where the tokenizer has it so.
   /// @throws as encode; anyssr::ArgumentError for an empty text
-  [[nodiscard]] Tokens encode_prompt(std::string_view text,
-                                     std::optional<anyssr::TokenId> bos) const {
+  [[nodiscard]] Tokens encode_prompt([[maybe_unused]] std::string_view text) const {
     if (text.empty()) throw anyssr::ArgumentError("the prompt is empty, expected a text");
-    Tokens ids = encode(text);
 #ifdef ANYSSR_HAS_SENTENCEPIECE
-    if (tokenizer_->bos()) bos = tokenizer_->bos();
+    if (tokenizer_) return tokenizer_->encode_prompt(text);
 #endif
-    if (bos) ids.insert(ids.begin(), *bos);
-    return ids;
+    throw anyssr::ArgumentError(reason_);
+  }
+
+  /// The token before a text: the tokenizer's word counts, also where it says none; without a
+  /// tokenizer the model's.
+  [[nodiscard]] std::optional<anyssr::TokenId> bos(std::optional<anyssr::TokenId> of_model) const {
+#ifdef ANYSSR_HAS_SENTENCEPIECE
+    if (tokenizer_) return tokenizer_->bos();
+#endif
+    return of_model;
   }
 
   /// The text of ids; nothing without a tokenizer, or where it does not know an id.

@@ -22,6 +22,7 @@
 #include "anyssr/core/threads.hpp"
 #include "anyssr/core/types.hpp"
 #include "anyssr/core/version.hpp"
+#include "anyssr/core/warning.hpp"
 #include "anyssr/learner/continual_learner.hpp"
 #include "anyssr/learner/learner_core.hpp"
 #include "anyssr/learner/learner_options.hpp"

@@ -151,6 +151,11 @@ TEST_CASE("the rotary base is read from where either generation of files has it"
   CHECK(rope("\"rope_scaling\":" + both + ",\"rope_parameters\":" + both) ==
         RopeOptions{.type = RopeType::linear, .factor = 2});
   CHECK(rope(R"("partial_rotary_factor":1.0)") == RopeOptions{});
+  CHECK(rope(R"("rope_theta":7.5,"rope_parameters":{"rope_theta":null})") ==
+        RopeOptions{.theta = 7.5});
+  CHECK(rope(R"("rope_scaling":{"type":"linear","factor":4,)"
+             R"("original_max_position_embeddings":4096})") ==
+        RopeOptions{.type = RopeType::linear, .factor = 4});
   CHECK(rope(R"("rope_parameters":{"partial_rotary_factor":1})") == RopeOptions{});
 }
 
@@ -223,6 +228,31 @@ TEST_CASE("keys of a config without effect are passed over", "[backbone]") {
                                    R"("transformers.js_config":{"dtype":"q4"})",
                                    R"("transformers_version":"5.0.0")",
                                    R"("_attn_implementation_autoset":true)",
+                                   R"("_attn_implementation":"sdpa")",
+                                   R"("attn_implementation":"flash_attention_2")",
+                                   R"("tokenizer_padding_side":"left")",
+                                   R"("tokenizer_model_max_length":4096)",
+                                   R"("model_max_length":4096)",
+                                   R"("max_sequence_length":2048)",
+                                   R"("num_labels":2)",
+                                   R"("is_decoder":true)",
+                                   R"("architectures":["LLaMAForCausalLM"])",
+                                   R"("hidden_act":"swish")",
+                                   R"("attention_bias":null)",
+                                   R"("mlp_bias":null)",
+                                   R"("tie_word_embeddings":null)",
+                                   R"("rope_theta":null)",
+                                   R"("partial_rotary_factor":null)",
+                                   R"("layer_types":null)",
+                                   R"("layer_types":["full_attention","full_attention",)"
+                                   R"("full_attention","full_attention"])",
+                                   R"("use_sliding_window":false)",
+                                   R"("max_window_layers":28)",
+                                   R"("is_causal":true)",
+                                   R"("rotary_pct":1.0)",
+                                   R"("logit_scale":1)",
+                                   R"("attn_logit_softcapping":null)",
+                                   R"("qk_layernorm":false)",
                                    R"("unsloth_fixed":true)",
                                    R"("use_cache":false)",
                                    R"("architectures":null)",
@@ -240,6 +270,86 @@ TEST_CASE("keys of a config without effect are passed over", "[backbone]") {
     CAPTURE(member);
     CHECK(parse_llama_with(member) == expected);
   }
+}
+
+TEST_CASE("configs as writers of several years dump them are read without a warning",
+          "[backbone][golden]") {
+  struct Dump {
+    std::string name;
+    std::string text;
+  };
+  const std::string sizes =
+      R"("vocab_size":64,"hidden_size":16,"intermediate_size":48,"num_hidden_layers":2,)"
+      R"("num_attention_heads":4,"rms_norm_eps":1e-05,"hidden_act":"silu","initializer_range":0.02,)";
+  const std::vector<Dump> dumps{
+      {"llama of transformers 4.27",
+       sizes + R"("architectures":["LLaMAForCausalLM"],"bos_token_id":0,"eos_token_id":1,)"
+               R"("max_sequence_length":2048,"model_type":"llama","pad_token_id":-1,)"
+               R"("torch_dtype":"float16","transformers_version":"4.27.0.dev0","use_cache":true)"},
+      {"a derived llama of transformers 4.34",
+       sizes + R"("_name_or_path":"base","architectures":["LlamaForCausalLM"],)"
+               R"("attention_bias":false,"bos_token_id":1,"eos_token_id":2,"max_length":4096,)"
+               R"("max_position_embeddings":4096,"model_type":"llama","num_key_value_heads":4,)"
+               R"("pad_token_id":0,"pretraining_tp":1,"rope_scaling":null,"rope_theta":10000.0,)"
+               R"("tie_word_embeddings":false,"torch_dtype":"bfloat16","use_cache":false,)"
+               R"("tokenizer_model_max_length":4096,"tokenizer_padding_side":"right",)"
+               R"("transformers_version":"4.34.1","unsloth_version":"2024.9")"},
+      {"llama of transformers 4.45",
+       sizes + R"("_attn_implementation_autoset":true,"architectures":["LlamaForCausalLM"],)"
+               R"("attention_bias":false,"attention_dropout":0.0,"bos_token_id":1,"head_dim":4,)"
+               R"("eos_token_id":[2,3],"max_position_embeddings":131072,"mlp_bias":false,)"
+               R"("model_type":"llama","num_key_value_heads":2,"pretraining_tp":1,"rope_scaling":)"
+               R"({"factor":32.0,"high_freq_factor":4.0,"low_freq_factor":1.0,)"
+               R"("original_max_position_embeddings":8192,"rope_type":"llama3"},)"
+               R"("rope_theta":500000.0,"tie_word_embeddings":true,"torch_dtype":"bfloat16",)"
+               R"("is_llama_config":true,"rope_interleaved":false,"use_cache":true)"},
+      {"llama of transformers 5",
+       sizes + R"("architectures":["LlamaForCausalLM"],"attention_bias":false,)"
+               R"("attention_dropout":0.0,"bos_token_id":1,"dtype":"bfloat16","eos_token_id":2,)"
+               R"("head_dim":4,"max_position_embeddings":2048,"mlp_bias":false,)"
+               R"("model_type":"llama","num_key_value_heads":4,"pad_token_id":null,)"
+               R"("pretraining_tp":1,"rope_parameters":{"rope_theta":10000.0,)"
+               R"("rope_type":"default"},"tie_word_embeddings":false,)"
+               R"("transformers_version":"5.0.0","use_cache":true)"},
+      {"mistral of transformers 4.42",
+       sizes + R"("architectures":["MistralForCausalLM"],"attention_dropout":0.0,)"
+               R"("bos_token_id":1,"eos_token_id":2,"head_dim":null,"model_type":"mistral",)"
+               R"("max_position_embeddings":32768,"num_key_value_heads":2,"rope_theta":1e6,)"
+               R"("sliding_window":null,"tie_word_embeddings":false,"mlp_bias":false,)"
+               R"("layer_types":["full_attention","full_attention"],"torch_dtype":"bfloat16")"},
+      {"qwen2 of transformers 4.55",
+       sizes + R"("architectures":["Qwen2ForCausalLM"],"attention_dropout":0.0,)"
+               R"("attention_bias":true,"qkv_bias":true,"bos_token_id":10,"eos_token_id":11,)"
+               R"("layer_types":["full_attention","full_attention"],"max_window_layers":28,)"
+               R"("max_position_embeddings":32768,"model_type":"qwen2","num_key_value_heads":2,)"
+               R"("rope_scaling":null,"rope_theta":1e6,"sliding_window":null,"use_mrope":false,)"
+               R"("tie_word_embeddings":true,"torch_dtype":"bfloat16","use_cache":true,)"
+               R"("use_sliding_window":false)"}};
+  for (const Dump& dump : dumps) {
+    CAPTURE(dump.name);
+    std::vector<std::string> warnings;
+    const auto sink = [&](const std::string& message) { warnings.push_back(message); };
+    const LlamaConfig config =
+        parse_llama_config(parse_json("{" + dump.text + "}", "c"), "c", sink);
+    CHECK(config.head_dim == 4);
+    CHECK(config.windows == std::vector<Index>{0, 0});
+    CHECK(warnings.empty());
+  }
+}
+
+TEST_CASE("an unknown key that says false or nothing is a warning", "[backbone]") {
+  std::vector<std::string> warnings;
+  const auto sink = [&](const std::string& message) { warnings.push_back(message); };
+  const auto parse = [&](const std::string& members) {
+    warnings.clear();
+    (void)parse_llama_config(parse_json(llama_text_with(members), "c"), "c", sink);
+    return warnings;
+  };
+  CHECK(parse(R"("new_idea":null,"auto_map":{},"torchscript":false)").empty());
+  CHECK(parse(R"("new_idea":false)") ==
+        std::vector<std::string>{"c: \"new_idea\" is false, and that key is unknown for models of "
+                                 "type llama: it is ignored"});
+  CHECK(parse(R"("one":0,"two":"","three":[])").size() == 3);
 }
 
 TEST_CASE("a malformed config is refused with its key and value", "[backbone][error]") {
@@ -326,7 +436,6 @@ TEST_CASE("a malformed config is refused with its key and value", "[backbone][er
        "max_position_embeddings is null, expected a whole number of 0..2147483647"},
       // rotary base
       {R"("rope_theta":0)", "rope.theta (rope_theta) is 0, expected a finite number above 0"},
-      {R"("rope_theta":null)", "rope_theta is null, expected a finite number"},
       {R"("rope_theta":10000,"rope_parameters":{"rope_theta":500000.0})",
        "rope_parameters: rope_theta is 500000.0, expected what rope_theta outside of it is, 10000"},
       {R"("rope_scaling":{"type":"linear","factor":2},"rope_parameters":{"rope_theta":5})",
@@ -387,7 +496,6 @@ TEST_CASE("a malformed config is refused with its key and value", "[backbone][er
        "are not supported"},
       // switches and windows
       {R"("attention_bias":1)", "attention_bias is 1, expected true or false"},
-      {R"("attention_bias":null)", "attention_bias is null, expected true or false"},
       {R"("mlp_bias":"no")", "mlp_bias is \"no\", expected true or false"},
       {R"("tie_word_embeddings":0)", "tie_word_embeddings is 0, expected true or false"},
       {R"("sliding_window":4096)", "\"sliding_window\" is 4096" + unknown},
@@ -415,8 +523,7 @@ TEST_CASE("a malformed config is refused with its key and value", "[backbone][er
       {qwen2_members + R"(,"layer_types":"full_attention")",
        "layer_types is \"full_attention\", expected an array"},
       {qwen2_members + R"(,"use_mrope":true)",
-       "\"use_mrope\" is true, and that key is unknown for models of type qwen2: it could change "
-       "what is computed"},
+       "use_mrope is true, expected null or false: positions are those of text"},
       // tokens
       {R"("eos_token_id":32)", "eos_token_id is 32" + ids},
       {R"("eos_token_id":-1)", "eos_token_id is -1" + ids},
@@ -425,9 +532,40 @@ TEST_CASE("a malformed config is refused with its key and value", "[backbone][er
       {R"("eos_token_id":[2,[3]])", "eos_token_id is an array" + ids},
       {R"("bos_token_id":[1,2])", "bos_token_id is an array, expected one token id"},
       {R"("bos_token_id":true)", "bos_token_id is true" + ids},
+      // known and refused
+      {R"("logit_scale":0.0625)",
+       "logit_scale is 0.0625, expected null or 1: logits are not scaled"},
+      {R"("is_causal":false)",
+       "is_causal is false, expected null or true: a token sees those before it alone"},
+      {R"("use_bidirectional_attention":true)",
+       "use_bidirectional_attention is true, expected null or false: a token sees those before it "
+       "alone"},
+      {R"("rope_interleaved":true)",
+       "rope_interleaved is true, expected null or false: rotary pairs are those of transformers"},
+      {R"("attn_logit_softcapping":50.0)",
+       "attn_logit_softcapping is 50.0, expected null or 0: scores are not capped"},
+      {R"("rotary_pct":"1")",
+       "rotary_pct is \"1\", expected null or 1: heads that are rotated in part are not supported"},
+      {R"("quantization":{"bits":4,"group_size":64})",
+       "quantization is an object, expected null: quantised weights are not read"},
+      {R"("compression_config":{"format":"pack-quantized"})",
+       "compression_config is an object, expected null: quantised weights are not read"},
+      {R"("auto_map":{"AutoModel":"m.M"})",
+       "auto_map is {\"AutoModel\":\"m.M\"}, expected none: the model has code of its own, which "
+       "is not run"},
+      {R"("layer_types":["full_attention","sliding_attention"])",
+       "layer_types[1] is \"sliding_attention\", expected \"full_attention\": a llama has no "
+       "windows"},
+      {R"("model_type":"mistral","num_key_value_heads":2,"sliding_window":8,)"
+       R"("layer_types":["full_attention"])",
+       "layer_types[0] is \"full_attention\", expected \"sliding_attention\": sliding_window is 8, "
+       "which a mistral has in all layers"},
+      {R"("model_type":"mistral","num_key_value_heads":2,"sliding_window":null,)"
+       R"("layer_types":["sliding_attention"])",
+       "layer_types[0] is \"sliding_attention\", expected a sliding_window with it"},
       // unknown
-      {R"("logit_scale":0.0625)", "\"logit_scale\" is 0.0625" + unknown},
-      {R"("auto_map":{"AutoModel":"m.M"})", "\"auto_map\" is {\"AutoModel\":\"m.M\"}" + unknown},
+      {R"("per_layer_config":{"3":{"hidden_size":8}})",
+       "\"per_layer_config\" is {\"3\":{\"hidden_size\":8}}" + unknown},
       {R"("is_encoder_decoder":true)", "\"is_encoder_decoder\" is true" + unknown},
       {R"("new\nidea":[0])", "\"new\\nidea\" is [0]" + unknown},
       {R"("original_max_position_embeddings":4096)",
@@ -455,6 +593,28 @@ TEST_CASE("a config of a folder is read with its path in the message", "[backbon
         path + ": has 4194305 bytes, expected at most 4194304");
   CHECK(message_of<FileError>([&] { (void)read_llama_config(folder.file("none")); }) ==
         folder.file("none/config.json") + ": cannot be opened: No such file or directory");
+}
+
+TEST_CASE("a folder without a config says what it holds instead", "[backbone][error]") {
+  const TemporaryFolder folder;
+  const auto refusal = [&](const std::string& path) {
+    return message_of<FileError>([&] { (void)read_llama_config(path); });
+  };
+  const std::string gguf = folder.write("model.Q4_K_M.gguf", "GGUF");
+  const std::string place = folder.file("config.json") + ": is not there; ";
+  CHECK(refusal(folder.file("")) ==
+        place +
+            "it holds \"model.Q4_K_M.gguf\", a GGUF file (llama.cpp): get the model as "
+            "safetensors, as published for transformers");
+  CHECK(refusal(gguf) == gguf + "/config.json: is not there; " + gguf +
+                             " is a file, expected the folder of a model in the layout of "
+                             "transformers");
+  folder.write("adapter_config.json", "{}");
+  CHECK(refusal(folder.file("")) ==
+        place + "it is the folder of an adapter, expected the one of the model");
+  folder.write("config.json", "<!DOCTYPE html><html>");
+  CHECK(contains(message_of<FormatError>([&] { (void)read_llama_config(folder.file("")); }),
+                 "config.json: is an HTML page, expected JSON text: download the file itself"));
 }
 
 TEST_CASE("a generation config says which tokens end a text", "[backbone]") {

@@ -238,6 +238,17 @@ TEST_CASE("a tensor of a type that is no number is refused by name", "[backbone]
   }
 }
 
+TEST_CASE("what ZeRO-3 leaves of a model is refused with what to do", "[backbone][error]") {
+  const std::string message = refusal_of_tensors<FormatError>([&](auto& tensors) {
+    tensors[q_name_of_layer_1] = stored(Dtype::F32, {0});
+    tensors["lm_head.weight"] = stored(Dtype::F32, {0});
+  });
+  CHECK(contains(message,
+                 "model.safetensors: 2 of 21 tensors have shape [0], which is what "
+                 "DeepSpeed ZeRO-3 leaves of parameters that are spread over processes: "
+                 "gather them where the model was trained: python zero_to_fp32.py"));
+}
+
 TEST_CASE("weights that are not finite are refused and can be let through", "[backbone][error]") {
   const LlamaConfig config = biased_llama_config();
   const double infinity = std::numeric_limits<double>::infinity();
@@ -299,7 +310,9 @@ TEST_CASE("a shard that was cut is refused wherever the cut is", "[backbone][err
   }
   std::filesystem::remove(path);
   CHECK(message_of<FileError>([&] { (void)read_llama_weights<float>(folder.file(""), config); }) ==
-        path + ": cannot be opened: No such file or directory");
+        folder.file("model.safetensors.index.json") +
+            ": names 2 files, and the folder lacks 1 of them: \"model-2-of-2.safetensors\"; "
+            "download or copy them too");
   const TemporaryFolder empty;
   CHECK(message_of<FileError>([&] { (void)read_llama_weights<float>(empty.file(""), config); }) ==
         empty.file("") + ": holds neither model.safetensors nor model.safetensors.index.json");
@@ -323,6 +336,12 @@ TEST_CASE("a tensor of a shard that the index does not list is reported", "[back
   LlamaLoadReport report;
   (void)read_llama_weights<float>(folder.file(""), config, {}, &report);
   CHECK(report.unlisted == std::vector<UnlistedTensor>{{"extra", "model-1-of-2.safetensors"}});
+  std::vector<std::string> printed;
+  const auto sink = [&](const std::string& message) { printed.push_back(message); };
+  (void)read_llama_weights<float>(folder.file(""), config, {.warn = sink});
+  CHECK(printed == std::vector<std::string>{folder.file("") +
+                                            ": tensor \"extra\" is in \"model-1-of-2.safetensors\" "
+                                            "and not in the index: it is not read"});
 }
 
 TEST_CASE("a small config of many layers and large sizes takes no memory before it is refused",

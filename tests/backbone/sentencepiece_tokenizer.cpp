@@ -40,9 +40,10 @@ class HandmadePieces {
     }
   }
   /// The bytes of tokenizer.model.
-  [[nodiscard]] std::string bytes() const {
+  [[nodiscard]] std::string bytes(bool dummy_prefix = true) const {
     const std::string trainer = number(3, 2) + number(35, 1);  // BPE, byte_fallback
-    const std::string normalizer = text_field(1, "identity") + number(3, 1) + number(4, 0);
+    const std::string normalizer =
+        text_field(1, "identity") + number(3, dummy_prefix ? 1 : 0) + number(4, 0);
     return pieces_ + text_field(2, trainer) + text_field(3, normalizer);
   }
 
@@ -69,8 +70,10 @@ class HandmadePieces {
 
 /// Its ids.
 constexpr TokenId id_space_a = 259;
+constexpr TokenId id_bc = 260;
 constexpr TokenId id_space_abc = 261;
 constexpr TokenId id_space = 262;
+constexpr TokenId id_a = 263;
 constexpr TokenId id_c = 265;
 constexpr TokenId id_of_byte(unsigned char byte) { return 3 + byte; }
 
@@ -163,6 +166,133 @@ TEST_CASE("added tokens have ids beyond the pieces", "[backbone][property]") {
         }) == "id 267 at position 1 is no token, expected 0..268");
 }
 
+TEST_CASE("a space stands before the first word where the config says so", "[backbone][golden]") {
+  const TokenizerFolder folder;
+  const auto tokenizer = [&](bool of_model, const std::string& config) {
+    folder.write("tokenizer.model", HandmadePieces().bytes(of_model));
+    folder.write("tokenizer_config.json", config);
+    return folder.tokenizer();
+  };
+  for (const std::string config :
+       {R"({"add_prefix_space": false, "legacy": false})", R"({"add_dummy_prefix": false})",
+        R"({"add_prefix_space": false, "add_dummy_prefix": false, "legacy": true})"}) {
+    CAPTURE(config);
+    const SentencePieceTokenizer without = tokenizer(true, config);
+    CHECK(without.encode("abc") == TokenIds{id_a, id_bc});
+    CHECK(without.encode(" abc") == TokenIds{id_space_abc});
+    CHECK(without.encode_prompt("a") == TokenIds{1, id_a});
+    for (const std::string text : {"", "abc", " a", "  abc ", "b\n\tb", "\u6771 \U0001F600"}) {
+      CHECK(without.decode(without.encode(text)) == text);
+    }
+  }
+  for (const std::string config : {R"({})", R"({"add_prefix_space": null})",
+                                   R"({"add_prefix_space": true, "legacy": null})"}) {
+    CHECK(tokenizer(true, config).encode("abc") == TokenIds{id_space_abc});
+  }
+  CHECK(tokenizer(false, "{}").encode("abc") == TokenIds{id_a, id_bc});
+  const SentencePieceTokenizer with = tokenizer(false, R"({"add_prefix_space": true})");
+  CHECK(with.encode("abc") == TokenIds{id_space_abc});
+  CHECK(with.decode(TokenIds{id_space_abc}) == "abc");
+}
+
+TEST_CASE("what stands around a prompt is what the config says", "[backbone][golden]") {
+  const TokenizerFolder folder;
+  const auto prompt = [&](const std::string& config) {
+    folder.write("tokenizer_config.json", config);
+    return folder.tokenizer().encode_prompt("abc");
+  };
+  const TokenIds with_bos{1, id_space_abc};
+  const TokenIds alone{id_space_abc};
+  CHECK(folder.tokenizer().encode_prompt("abc") == with_bos);
+  CHECK(prompt("{}") == with_bos);
+  CHECK(prompt(R"({"add_bos_token": true, "add_eos_token": false})") == with_bos);
+  CHECK(prompt(R"({"add_bos_token": null, "add_eos_token": null})") == with_bos);
+  CHECK(prompt(R"({"add_bos_token": false})") == alone);
+  CHECK(prompt(R"({"add_bos_token": false, "bos_token": {"content": "<s>"}})") == alone);
+  CHECK(prompt(R"({"bos_token": null})") == alone);
+  CHECK(prompt(R"({"add_eos_token": true})") == TokenIds{1, id_space_abc, 2});
+  CHECK(prompt(R"({"add_bos_token": false, "add_eos_token": true})") == TokenIds{id_space_abc, 2});
+  CHECK(prompt(R"({"bos_token": "</s>"})") == TokenIds{2, id_space_abc});
+  CHECK(folder.tokenizer().bos() == 2);
+  folder.write("tokenizer_config.json", R"({"add_bos_token": false})");
+  CHECK_FALSE(folder.tokenizer().bos().has_value());
+  CHECK(folder.tokenizer().eos() == 2);
+}
+
+TEST_CASE("the older map of special tokens counts where the config does not say", "[backbone]") {
+  const TokenizerFolder folder;
+  folder.write("special_tokens_map.json",
+               R"({"bos_token": "</s>", "eos_token": {"content": "<unk>", "lstrip": false}})");
+  CHECK(folder.tokenizer().bos() == 2);
+  CHECK(folder.tokenizer().eos() == 0);
+  folder.write("tokenizer_config.json", R"({"bos_token": null, "eos_token": "</s>"})");
+  CHECK_FALSE(folder.tokenizer().bos().has_value());
+  CHECK(folder.tokenizer().eos() == 2);
+}
+
+TEST_CASE("settings that cannot be kept are refused by name", "[backbone][error]") {
+  const TokenizerFolder folder;
+  const auto refusal = [&](const std::string& config) {
+    folder.write("tokenizer_config.json", config);
+    return folder.refusal();
+  };
+  const std::string place = "tokenizer_config.json: ";
+  CHECK(refusal(R"({"add_bos_token": true, "bos_token": null})") ==
+        place + "add_bos_token is true, expected false, since there is no bos_token");
+  CHECK(refusal(R"({"add_eos_token": true, "eos_token": null})") ==
+        place + "add_eos_token is true, expected false, since there is no eos_token");
+  CHECK(refusal(R"({"add_bos_token": "no"})") ==
+        place + "add_bos_token is \"no\", expected true or false");
+  CHECK(refusal(R"({"add_prefix_space": 0})") ==
+        place + "add_prefix_space is 0, expected true or false");
+  CHECK(refusal(R"({"add_prefix_space": true, "add_dummy_prefix": false})") ==
+        place + "add_dummy_prefix is false, expected what add_prefix_space is");
+  CHECK(refusal(R"({"do_lower_case": true})") ==
+        place + "do_lower_case is true, expected false: texts are not put into lower case");
+  for (const std::string key : {"enable_sampling", "reverse", "add_bos"}) {
+    CHECK(refusal("{\"sp_model_kwargs\": {\"" + key + "\": true}}") ==
+          place + "sp_model_kwargs: " + key +
+              " is true, expected none: texts are encoded without options of SentencePiece");
+  }
+  CHECK(refusal(R"({"sp_model_kwargs": {"enable_sampling": false, "nbest_size": -1}})") ==
+        "nothing was thrown");
+}
+
+TEST_CASE("settings that may be a mistake are warnings", "[backbone]") {
+  const TokenizerFolder folder;
+  const auto warnings = [&](const std::string& config) {
+    folder.write("tokenizer_config.json", config);
+    std::vector<std::string> found;
+    const SentencePieceTokenizer tokenizer(
+        folder.file(""), [&](const std::string& message) { found.push_back(message); });
+    return found;
+  };
+  // as transformers 4 and 5 write them
+  CHECK(warnings(R"({"add_bos_token": true, "add_eos_token": false, "add_prefix_space": null,
+                     "additional_special_tokens": [], "chat_template": "{{ x }}",
+                     "clean_up_tokenization_spaces": false, "legacy": true, "max_length": 8192,
+                     "model_max_length": 1000000000000000019884624838656, "pad_token": "</s>",
+                     "padding_side": "left", "sp_model_kwargs": {},
+                     "spaces_between_special_tokens": false, "tokenizer_class": "LlamaTokenizer",
+                     "unk_token": "<unk>", "use_default_system_prompt": false})")
+            .empty());
+  CHECK(warnings(R"({"backend": "tokenizers", "is_local": true, "image_token": "<image>",
+                     "model_input_names": ["input_ids"], "tokenizer_class": "TokenizersBackend"})")
+            .empty());
+  const std::string place = folder.file("tokenizer_config.json: ");
+  CHECK(warnings(R"({"add_eos_token": true})") ==
+        std::vector<std::string>{place + "add_eos_token is true: the token that ends a text stands "
+                                         "behind every prompt, and models that are to go on from a "
+                                         "prompt need false"});
+  CHECK(warnings(R"({"tokenizer_class": "XLMRobertaTokenizer"})") ==
+        std::vector<std::string>{place + "tokenizer_class is \"XLMRobertaTokenizer\", which may do "
+                                         "more to a text than tokenizer.model says: compare some "
+                                         "ids"});
+  CHECK(warnings(R"({"split_digits": true, "new_idea": false})") ==
+        std::vector<std::string>{
+            place + "\"split_digits\" is true, and that key is unknown: it is ignored"});
+}
+
 TEST_CASE("what a tokenizer cannot take is refused", "[backbone][error]") {
   const TokenizerFolder folder;
   const SentencePieceTokenizer tokenizer = folder.tokenizer();
@@ -186,13 +316,30 @@ TEST_CASE("files that hold no SentencePiece model are refused with what they are
   CHECK(folder.refusal() ==
         "tokenizer.model: is a tiktoken vocabulary in base64 (Llama 3), expected a model of "
         "SentencePiece: tokenise with another program and pass ids");
-  for (const std::string& broken : {std::string(), std::string("not a model"), bytes.substr(0, 99),
-                                    bytes.substr(0, bytes.size() - 3)}) {
+  const auto refusal = [&](const std::string& model) {
+    folder.write("tokenizer.model", model);
+    return folder.refusal();
+  };
+  const std::string expected = ", expected a model of SentencePiece: ";
+  CHECK(refusal("") == "tokenizer.model: is empty" + expected + "download or copy the file again");
+  CHECK(refusal("not a model") == "tokenizer.model: is text that begins \"not a model\"" +
+                                      expected + "download or copy the file again");
+  CHECK(refusal("{\"model\": {}}") ==
+        "tokenizer.model: is JSON text" + expected + "download or copy the file again");
+  CHECK(refusal("version https://git-lfs.github.com/spec/v1\noid sha256:9e\nsize 499723\n") ==
+        "tokenizer.model: is a git-LFS pointer to 499723 bytes" + expected +
+            "run \"git lfs pull\" in the repository that it comes from");
+  CHECK(test::contains(refusal("<html>"), "tokenizer.model: is an HTML page" + expected));
+  for (const std::string& broken : {bytes.substr(0, 99), bytes.substr(0, bytes.size() - 3)}) {
     folder.write("tokenizer.model", broken);
     CHECK(test::contains(folder.refusal(), "tokenizer.model: is no model of SentencePiece ("));
   }
   std::filesystem::remove(folder.file("tokenizer.model"));
-  CHECK(test::contains(folder.refusal<FileError>(), ": has no tokenizer.model, expected one of"));
+  const std::string none = ": has no tokenizer.model, expected one of SentencePiece";
+  CHECK(folder.refusal<FileError>() == none);
+  folder.write("tokenizer.model.v3", bytes);
+  CHECK(folder.refusal<FileError>() == none + "; it holds \"tokenizer.model.v3\": pass that file");
+  CHECK(SentencePieceTokenizer(folder.file("tokenizer.model.v3")).vocab_size() == 266);
   folder.write("tokenizer.json", "{}");
   const std::string reason =
       ": holds a tokenizer.json only (byte-level BPE behind a Unicode pattern), which is not read; "
@@ -277,4 +424,29 @@ TEST_CASE("a published tokenizer gives its golden ids and texts", "[backbone][go
     CHECK(tokenizer.encode(text) == ids);
     CHECK(tokenizer.decode(ids) == entry["decoded"].get<std::string>());
   }
+}
+
+TEST_CASE("a published tokenizer without the space before a text gives the ids of its goldens",
+          "[backbone][golden]") {
+  const char* extra = std::getenv("ANYSSR_EXTRA_DATA");
+  if (extra == nullptr) {
+    std::cout << "skipped: ANYSSR_EXTRA_DATA is not set\n";
+    return;
+  }
+  const std::filesystem::path published = std::filesystem::path(extra) / "models/tiny-llama";
+  const TemporaryFolder folder;
+  std::filesystem::copy_file(published / "tokenizer.model", folder.file("tokenizer.model"));
+  folder.write("tokenizer_config.json", R"({"add_prefix_space": false, "add_bos_token": false})");
+  const SentencePieceTokenizer tokenizer(folder.file(""));
+  const Json golden = read_json(published / "tokenizer_golden.json");
+  int changed = 0;
+  for (const Json& entry : golden["strings"]) {
+    const auto text = entry["text"].get<std::string>();
+    if (text.empty()) continue;
+    CAPTURE(text);
+    const auto ids = entry["ids"].get<TokenIds>();
+    CHECK(tokenizer.encode_prompt(" " + text) == ids);
+    changed += tokenizer.encode(text) == ids ? 0 : 1;
+  }
+  CHECK(changed > 20);
 }

@@ -283,6 +283,24 @@ TEST_CASE("adapter_tool converts and says what rounding did", "[examples]") {
   CHECK(std::abs(figures["change_error"].get<double>() - (after - before).norm() / norm) < 1e-15);
 }
 
+TEST_CASE("adapter_tool warns of an adapter that changes nothing", "[examples]") {
+  const AdapterFolders folders;
+  Adapter<double> adapter = sample_adapter(1);
+  for (auto& [site, module] : adapter.modules) module.mutable_b().setZero();
+  write_peft_adapter(folders.a, adapter);
+  const std::string warning = "lora_B is zero at every site: the adapter changes nothing";
+  for (const std::string& command :
+       {"inspect " + folders.a, "compare " + folders.a + " " + folders.b,
+        "merge " + folders.out + " " + folders.a + " " + folders.b,
+        "convert --force --dtype F32 " + folders.a + " " + folders.c}) {
+    const ProgramResult result = run_tool(command);
+    CAPTURE(command, result.output);
+    CHECK(result.status == 0);
+    CHECK(contains(result.output, "warning: "));
+    CHECK(contains(result.output, warning));
+  }
+}
+
 TEST_CASE("adapter_tool converts there and back byte for byte", "[examples][property]") {
   const AdapterFolders folders;
   const std::string wide = GENERATE("F64", "F16", "BF16");  // the sample's numbers fit into each

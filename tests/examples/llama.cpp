@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "anyssr/io/peft_adapter_writer.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 #include "support/catch.hpp"
 #include "support/file_bytes.hpp"
@@ -166,6 +167,61 @@ TEST_CASE("llama_generate says what is wrong", "[examples][error]") {
   const std::string message = refused(llama.model() + " --prompt hello");
   const bool is_clear = contains(message, "tokenizer.model") || contains(message, "SentencePiece");
   CHECK(is_clear);
+}
+
+TEST_CASE("llama_generate prints each warning of model and adapter once", "[examples]") {
+  const RandomLlama llama;
+  json config = read_figures(llama.model() + "/config.json");
+  config["new_idea"] = false;
+  llama.write("model/config.json", config.dump());
+  Adapter<float> adapter;
+  adapter.modules.emplace(
+      "model.layers.1.self_attn.q_proj",
+      LoraModule<float>(Matrix<float>::Ones(2, 8), Matrix<float>::Zero(24, 2), {.rank = 2}));
+  write_peft_adapter(llama.file("zero"), adapter);
+  json adapter_config = read_figures(llama.file("zero/adapter_config.json"));
+  adapter_config["alpha_pattern"] = {{"k_proj", 3}};
+  adapter_config["fan_in_fan_out"] = true;
+  llama.write("zero/adapter_config.json", adapter_config.dump());
+  const ProgramResult result =
+      run_program(llama_generate_program,
+                  llama.model() + " --ids 1,5 --tokens 1 --adapter " + llama.file("zero"));
+  CAPTURE(result.output);
+  CHECK(result.status == 0);
+  std::size_t warnings = 0;
+  for (std::size_t at = 0; (at = result.output.find("warning: ", at)) != std::string::npos; ++at) {
+    ++warnings;
+  }
+  CHECK(warnings == 4);
+  const std::string place = "warning: " + llama.file("zero/");
+  CHECK(
+      contains(result.output, "warning: " + llama.model() + "/config.json: \"new_idea\" is false"));
+  CHECK(contains(result.output, place + "adapter_config.json: alpha_pattern: \"k_proj\" has no"));
+  CHECK(contains(result.output, place + "adapter_config.json: fan_in_fan_out is true"));
+  CHECK(contains(result.output, place + "adapter_model.safetensors: lora_B is zero at every site"));
+}
+
+TEST_CASE("llama_generate puts BOS before a prompt only where the tokenizer has it so",
+          "[examples]") {
+  const std::optional<std::string> trained = find_trained_llama(true);
+  if (!trained) return;
+  const RandomLlama llama;
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.model"}) {
+    std::filesystem::copy_file(*trained + "/" + name, llama.file(std::string("model/") + name),
+                               std::filesystem::copy_options::overwrite_existing);
+  }
+  const auto ids = [&](const std::string& config) {
+    llama.write("model/tokenizer_config.json", config);
+    return llama.generated("--prompt 'leading space' --tokens 1")["prompt_ids"];
+  };
+  json with_bos = ids("{}");
+  REQUIRE(with_bos[0] == 1);
+  json alone = with_bos;
+  alone.erase(0);
+  CHECK(ids(R"({"add_bos_token": true})") == with_bos);
+  CHECK(ids(R"({"add_bos_token": false})") == alone);
+  CHECK(ids(R"({"bos_token": null})") == alone);
+  CHECK(ids(R"({"add_prefix_space": false})") != with_bos);
 }
 
 TEST_CASE("the llama applications explain their options", "[examples]") {

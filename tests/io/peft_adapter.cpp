@@ -41,6 +41,9 @@ Adapter<S> random_adapter(std::uint64_t seed) {
   return adapter;
 }
 
+const std::string zero_warning =
+    "lora_B is zero at every site: the adapter changes nothing, as before training";
+
 const PeftReadOptions two_heads{.heads = {"base.top", "score"}};
 
 std::string folder_bytes(const std::string& folder) {
@@ -234,8 +237,8 @@ TEST_CASE("a head without a bias in the file has one of zeros", "[io]") {
   CHECK(head.temperature == 1);
   CHECK(head.trained);
   CHECK(read.report.warnings ==
-        std::vector<std::string>{"modules_to_save names \"classifier\", which no tensor belongs "
-                                 "to"});
+        std::vector<std::string>{"modules_to_save names \"classifier\", which no tensor belongs to",
+                                 zero_warning});
 }
 
 TEST_CASE("a temperature does not change what is written", "[io]") {
@@ -378,7 +381,7 @@ TEST_CASE("malformed folders are refused with their reason", "[io][error]") {
   const PeftFiles sound(config_with(""), tensors_with({}));
   const auto read = read_peft_adapter<float>(sound.path, malformed_peft_options());
   CHECK(read.adapter.modules.size() == 1);
-  CHECK(read.report.warnings.empty());
+  CHECK(read.report.warnings == std::vector<std::string>{zero_warning});
 }
 
 TEST_CASE("a pickle is refused and missing files are named", "[io][error]") {
@@ -391,10 +394,9 @@ TEST_CASE("a pickle is refused and missing files are named", "[io][error]") {
   CHECK(message_of<FileError>(read) ==
         folder.file("adapter_model.safetensors") + ": cannot be opened: No such file or directory");
   folder.write("adapter_model.bin", "PK");
-  CHECK(
-      message_of<FormatError>(read) ==
-      folder.file("adapter_model.bin") +
-          ": is a pickle, which can run code when it is read, expected adapter_model.safetensors");
+  CHECK(message_of<FormatError>(read) ==
+        folder.file("adapter_model.bin") +
+            ": is a pickle, expected adapter_model.safetensors: " + detail::convert_pickle);
   folder.write("adapter_model.safetensors", tensors_with({}));
   CHECK(message_of<FormatError>(read) == "nothing was thrown");
 }
@@ -403,7 +405,7 @@ TEST_CASE("what may be a mistake is a warning", "[io]") {
   const auto warnings = [](const std::string& config, const std::vector<ZeroTensor>& more,
                            const std::string& base_model) {
     const PeftFiles files(config, tensors_with(more));
-    return read_peft_adapter<float>(files.path, {.base_model = base_model}).report.warnings;
+    return read_peft_report(files.path, {.base_model = base_model}).warnings;
   };
   const auto config = [](const std::string& targets) {
     return R"({"peft_type":"LORA","r":2,"base_model_name_or_path":"/models/x","target_modules":)" +
@@ -427,6 +429,56 @@ TEST_CASE("what may be a mistake is a warning", "[io]") {
   CHECK(
       warnings(config(R"(["q"])"), six, "") ==
       Texts{"target_modules names none of the sites \"b\", \"c\", \"d\", \"e\", \"f\" and 1 more"});
+}
+
+TEST_CASE("a key of a pattern that decides nothing is a warning", "[io]") {
+  const PeftFiles files(config_with(R"("rank_pattern":{"zz":4,"layers\\.[1-9]":4},)"
+                                    R"("alpha_pattern":{"q":3,"layers.0.q":5})"),
+                        tensors_with({}));
+  std::vector<std::string> printed;
+  const auto sink = [&](const std::string& message) { printed.push_back(message); };
+  const PeftReport report = read_peft_report(files.path, {.warn = sink});
+  const std::string reason =
+      " no effect: no site of the adapter matches, or an earlier key does already";
+  CHECK(report.warnings ==
+        std::vector<std::string>{"rank_pattern: \"zz\", \"layers\\\\.[1-9]\" have" + reason,
+                                 "alpha_pattern: \"layers.0.q\" has" + reason});
+  CHECK(report.sites.at(0).options.alpha == 3);
+  const std::string place = files.path + "/adapter_config.json: ";
+  CHECK(printed ==
+        std::vector<std::string>{place + report.warnings[0], place + report.warnings[1]});
+}
+
+TEST_CASE("an adapter that changes nothing is a warning", "[io]") {
+  const TemporaryFolder folder;
+  const auto warnings = [&](const Adapter<float>& adapter) {
+    write_peft_adapter(folder.file("a"), adapter);
+    std::vector<std::string> printed;
+    const auto sink = [&](const std::string& message) { printed.push_back(message); };
+    PeftReadOptions options = two_heads;
+    options.warn = sink;
+    (void)read_peft_adapter<float>(folder.file("a"), options);
+    return printed;
+  };
+  Adapter<float> adapter = random_adapter<float>(4);
+  adapter.modules.at("layers.0.q").mutable_b().setZero();
+  CHECK(warnings(adapter).empty());  // the other site changes something
+  adapter.modules.at("layers.0.v").mutable_b().setZero();
+  CHECK(warnings(adapter) ==
+        std::vector<std::string>{folder.file("a/adapter_model.safetensors: ") + zero_warning});
+  adapter.modules.at("layers.0.v").mutable_b()(0, 0) = -1e-30F;
+  CHECK(warnings(adapter).empty());
+  adapter.modules.clear();
+  CHECK(warnings(adapter).empty());  // heads alone
+}
+
+TEST_CASE("fan_in_fan_out on linear layers is a warning where the model is known", "[io]") {
+  const PeftFiles files(config_with(R"("fan_in_fan_out":true)"), tensors_with({}));
+  CHECK(read_peft_report(files.path).warnings.empty());
+  const auto warnings = read_peft_report(files.path, {.sites = {{"layers.0.q", 3, 4}}}).warnings;
+  REQUIRE(warnings.size() == 1);
+  CHECK(
+      warnings[0].starts_with("fan_in_fan_out is true, which is for layers that are stored in x"));
 }
 
 TEST_CASE("files of mixed types report the narrowest that holds all of them", "[io]") {

@@ -80,6 +80,10 @@ TEST_CASE("keys without effect and refused or unknown keys that say nothing are 
                                    R"("peft_version":"0.17.0")",
                                    R"("qalora_group_size":16)",
                                    R"("runtime_config":{"a":true})",
+                                   R"("merge_weights":true)",
+                                   R"("lora_dtype":"AUTO")",
+                                   R"("lorap_lr_ratio":16.0)",
+                                   R"("enable_lora":null)",
                                    R"("bias":"none")",
                                    R"("lora_bias":false)",
                                    R"("use_dora":false)",
@@ -193,4 +197,11 @@ TEST_CASE("each site has the rank and alpha of the first key that matches it", "
   CHECK(options[0].alpha == 16);
   CHECK(options[2].alpha == 3);
   CHECK(options[0].rank_stabilised);
+  UnusedPatterns unused;
+  CHECK(lora_options(config, sites, &unused).size() == 3);
+  CHECK(unused.rank.empty());
+  CHECK(unused.alpha.empty());
+  CHECK(lora_options(config, std::vector<std::string>{"layers.0.q"}, &unused).size() == 1);
+  CHECK(unused.rank == std::vector<std::string>{"q"});
+  CHECK(unused.alpha == std::vector<std::string>{"v"});
 }

@@ -77,7 +77,7 @@ TEST_CASE("what is no regular file or too short is refused", "[io][error]") {
   CHECK(message(pipe) == pipe + ": is a pipe, a socket or a device, expected a regular file");
   const std::string inner = folder.file(".");
   CHECK(message(inner) == inner + ": is a folder, expected a regular file");
-  for (const std::size_t size : {0U, 1U, 8U, 9U}) {
+  for (const std::size_t size : {1U, 8U, 9U}) {
     const std::string path = folder.write("short", std::string(size, '\0'));
     CHECK(message(path) == path + ": has " + std::to_string(size) + " bytes, expected at least 10");
   }

@@ -497,7 +497,7 @@ TEST_CASE("sums that no learning leads to are refused", "[store][error]") {
        [](const EditedCheckpoint& checkpoint) {
          checkpoint.replace(router_path, std::string(100, '\x7F'));
        }},
-      {router + "has 0 bytes, expected at least 10",
+      {router + "is empty, expected a safetensors file: download or copy the file again",
        [](const EditedCheckpoint& c) { c.replace(router_path, ""); }},
       {router + "the tensors end at byte 2156 of the data, expected 2152, where the file ends",
        [](const EditedCheckpoint& c) {

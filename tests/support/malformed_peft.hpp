@@ -76,7 +76,8 @@ inline std::vector<MalformedPeft> malformed_peft_configs() {
   const std::string pattern = file + "rank_pattern: pattern ";
   std::vector<MalformedPeft> cases{
       {"not JSON", "{\"peft_type\":", "", file + "broken JSON at byte 14"},
-      {"an empty config", "", "", file + "broken JSON at byte 1"},
+      {"an empty config", "", "",
+       file + "is empty, expected JSON text: download or copy the file again"},
       {"a list", "[1]", "", file + "is [1], expected an object"},
       {"a key twice", R"({"peft_type":"LORA","peft_type":"LORA"})", "",
        file + "the key \"peft_type\" stands there twice"},
@@ -84,6 +85,9 @@ inline std::vector<MalformedPeft> malformed_peft_configs() {
       {"no peft_type", "{\"r\":2}", "", file + "has no peft_type, expected \"LORA\""},
       {"another method", R"({"peft_type":"IA3"})", "",
        file + "peft_type is \"IA3\", expected \"LORA\""},
+      {"another program", R"({"fine_tune_type":"lora","lora_parameters":{"rank":8}})", "",
+       file + "has no peft_type, expected \"LORA\"; it is a config of mlx-lm: convert the adapter "
+              "to a folder of PEFT"},
   };
   const auto add = [&](const std::string& member, const std::string& message) {
     cases.push_back({member, config_with(member), "", message});
@@ -165,6 +169,9 @@ inline std::vector<MalformedPeft> malformed_peft_configs() {
   refuse("lora_bias", "true", "the low-rank change has a bias");
   refuse("kasa_config", "{\"a\":1}", "singular values of the change are trained too");
   refuse("use_qalora", "true", "the input of A is pooled");
+  refuse("use_qa_lora", "true", "the input of A is pooled");
+  refuse("use_merged_linear", "true", "parts of a joined layer are changed");
+  refuse("enable_lora", "[true,false,true]", "parts of a joined layer are changed");
   refuse("use_bdlora", "true", "the factors are block-diagonal");
   refuse("velora_config", "{\"a\":1}", "it is another method");
   refuse("monteclora_config", "{\"a\":1}", "the change is sampled");
@@ -199,11 +206,18 @@ inline std::vector<MalformedPeft> malformed_peft_tensors() {
   const auto unused = [&](const std::string& name, const std::string& reason) {
     add(name, tensors_with({{name, {2, 3}}}), tensor + name + "\" " + reason);
   };
-  add("an empty file", "", file + "has 0 bytes, expected at least 10");
-  add("no safetensors", "PK\x03\x04 a pickle",
+  add("an empty file", "",
+      file + "is empty, expected a safetensors file: download or copy the file again");
+  add("no safetensors", "\x7F\x45LF a program",
       file +
-          "the header has 8079564521636842320 bytes, expected at most 16777216 and at most 5 in a "
-          "file of 13");
+          "the header has 8079564522748921215 bytes, expected at most 16777216 and at most 6 in a "
+          "file of 14");
+  add("leftovers of ZeRO-3",
+      zero_tensors({{q + "lora_A.weight", {0}}, {q + "lora_B.weight", {4, 2}}}),
+      file +
+          "1 of 2 tensors have shape [0], which is what DeepSpeed ZeRO-3 leaves of parameters "
+          "that are spread over processes: " +
+          detail::gather_zero3);
   add("a header above 16 MiB", little_endian(16777217, 8) + std::string(16777300, ' '),
       file +
           "the header has 16777217 bytes, expected at most 16777216 and at most 16777300 in a "

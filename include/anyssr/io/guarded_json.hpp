@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "anyssr/core/error.hpp"
+#include "anyssr/io/foreign_file.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/utf8.hpp"
 
@@ -186,10 +187,17 @@ inline void expect_json_bytes(std::string_view text, std::string_view place) {
 /// The one JSON value that a file holds.
 /// @param max_bytes  a larger file is refused before any memory is taken
 /// @throws FileError    where the system refuses to read it
-/// @throws FormatError  as parse_json, and where it is no regular file or too large
+/// @throws FormatError  as parse_json, and where it is no regular file or too large; where it is
+///                      something else by its first bytes, with what it is (foreign_file.hpp)
 [[nodiscard]] inline Json read_json(const std::filesystem::path& path,
                                     std::uint64_t max_bytes = std::uint64_t{16} << 20) {
-  return parse_json(RegularFile(path).read_text(max_bytes), path.string());
+  const std::string text = RegularFile(path).read_text(max_bytes);
+  try {
+    return parse_json(text, path.string());
+  } catch (const FormatError&) {
+    detail::refuse_foreign(path.string(), text, text.size(), detail::FileKind::json);
+    throw;
+  }
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI

@@ -20,7 +20,6 @@
 #include <limits>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -29,10 +28,13 @@
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/core/warning.hpp"
 #include "anyssr/io/dtype.hpp"
+#include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/near_names.hpp"
 #include "anyssr/io/peft_config.hpp"
 #include "anyssr/io/peft_names.hpp"
+#include "anyssr/io/peft_warnings.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter.hpp"
@@ -47,6 +49,7 @@ struct PeftReadOptions {
   bool any_head = false;                ///< every one may; heads is not asked
   std::string base_model = {};          ///< another one in the file is a warning; empty: any
   std::uint64_t max_header_bytes = std::uint64_t{16} << 20;
+  WarningSink warn = {};  ///< gets what PeftReport::warnings gets, behind the file's path
 };
 
 /// A site of the file.
@@ -100,7 +103,7 @@ class PeftFolder {
     check_heads();
     expect_tensors();
     list_layers();
-    warn();
+    warn_of_config();
   }
 
   [[nodiscard]] PeftReport report() && { return std::move(report_); }
@@ -121,6 +124,9 @@ class PeftFolder {
         head.bias = finite(*layer.bias, tensors_.vector<S>(layer.bias->name));
       adapter.heads.emplace(name, std::move(head));
     }
+    if (changes_nothing(adapter)) {
+      warn(path_, "lora_B is zero at every site: the adapter changes nothing, as before training");
+    }
     return {std::move(adapter), std::move(report_)};
   }
 
@@ -140,8 +146,14 @@ class PeftFolder {
     std::error_code ignored;
     if (!std::filesystem::exists(path_, ignored) && std::filesystem::exists(pickle, ignored)) {
       raise<FormatError>(pickle.string(),
-                         ": is a pickle, which can run code when it is read, "
-                         "expected adapter_model.safetensors");
+                         ": is a pickle, expected adapter_model.safetensors: ", convert_pickle);
+    }
+    for (const std::string& file : {config_path_, path_}) {
+      if (std::filesystem::status(file, ignored).type() != std::filesystem::file_type::not_found) {
+        continue;
+      }
+      const std::string hint = folder_hint(folder, FolderKind::adapter);
+      expect<FileError>(hint.empty(), file, ": is not there", hint);
     }
     return read_peft_config(config_path_);
   }
@@ -153,6 +165,7 @@ class PeftFolder {
 
   /// By module. Shapes are checked as far as they can be without the config.
   void sort_tensors() {
+    expect_gathered(path_, tensors_.tensors());
     for (const TensorInfo& tensor : tensors_.tensors()) {
       const PeftName name = parse_peft_name(tensor.name, path_);
       const std::size_t dimensions = name.role == PeftRole::head_bias ? 1 : 2;
@@ -194,7 +207,7 @@ class PeftFolder {
     }
     std::vector<LoraOptions> all;
     try {
-      all = lora_options(report_.config, names);
+      all = lora_options(report_.config, names, &unused_);
     } catch (const FormatError& error) {
       raise<FormatError>(config_path_, ": rank_pattern or alpha_pattern: ", error.what());
     }
@@ -271,8 +284,8 @@ class PeftFolder {
       raise<FormatError>(config_path_, ": modules_to_save names ", in_quotes(saved), ", expected ",
                          known_heads());
     }
-    report_.warnings.push_back("modules_to_save names " + in_quotes(saved) +
-                               ", which no tensor belongs to");
+    warn(config_path_,
+         "modules_to_save names " + in_quotes(saved) + ", which no tensor belongs to");
   }
   [[nodiscard]] std::string known_heads() const {
     if (options_.any_head) return "a module with tensors";
@@ -307,37 +320,16 @@ class PeftFolder {
     report_.file_bytes = tensors_.file_size();
   }
 
-  void warn() {
-    const PeftConfig& config = report_.config;
-    if (!options_.base_model.empty() && !config.base_model.empty() &&
-        options_.base_model != config.base_model) {
-      report_.warnings.push_back("the base model is " + in_quotes(config.base_model) +
-                                 ", expected " + in_quotes(options_.base_model));
-    }
-    if (config.target_modules) compare_targets(*config.target_modules);
+  void warn(const std::string& place, std::string warning) {
+    detail::warn(options_.warn, place, ": ", warning);
+    report_.warnings.push_back(std::move(warning));
   }
-
-  /// The list of targets, each a site or its last parts, against the sites of the tensors.
-  void compare_targets(const std::vector<std::string>& targets) {
-    const std::set<std::string_view> listed(targets.begin(), targets.end());
-    std::set<std::string_view> unused = listed;
-    std::vector<std::string> uncovered;
-    for (const auto& [site, layer] : sites_) {
-      bool is_covered = false;
-      for_each_tail(site, [&](std::string_view tail) {
-        is_covered = is_covered || listed.contains(tail);
-        unused.erase(tail);
-      });
-      if (!is_covered) uncovered.push_back(site);
-    }
-    if (!uncovered.empty()) {
-      report_.warnings.push_back("target_modules names none of the sites " + some_names(uncovered));
-    }
-    if (!unused.empty()) {
-      report_.warnings.push_back(
-          "target_modules names " +
-          some_names(std::vector<std::string>(unused.begin(), unused.end())) +
-          ", which no tensor belongs to");
+  void warn_of_config() {
+    std::vector<std::string> names;
+    for (const PeftSite& site : report_.sites) names.push_back(site.name);
+    for (std::string& warning : peft_warnings(report_.config, names, unused_,
+                                              !options_.sites.empty(), options_.base_model)) {
+      warn(config_path_, std::move(warning));
     }
   }
 
@@ -371,6 +363,7 @@ class PeftFolder {
   std::string config_path_;
   std::string path_;
   PeftReport report_;
+  UnusedPatterns unused_ = {};
   SafetensorsReader tensors_;
   std::map<std::string, SiteLayer> sites_;
   std::map<std::string, HeadLayer> heads_;

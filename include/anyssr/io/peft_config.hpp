@@ -55,19 +55,22 @@ struct PeftConfig {
 namespace detail {
 
 /// Keys that say how an adapter was trained, or where: the tensors tell that better.
-inline constexpr std::array<std::string_view, 16> ignored_peft_keys{
-    "auto_mapping",    "corda_config",   "ensure_weight_tying", "eva_config",
-    "exclude_modules", "inference_mode", "layers_pattern",      "layers_to_transform",
-    "loftq_config",    "lora_dropout",   "lora_ga_config",      "megatron_config",
-    "megatron_core",   "peft_version",   "qalora_group_size",   "runtime_config"};
+/// Of PEFT 0.1 (merge_weights) to 0.18, and of ms-swift (lora_dtype, lorap_*).
+inline constexpr auto ignored_peft_keys = std::to_array<std::string_view>(
+    {"auto_mapping",    "corda_config",   "ensure_weight_tying", "eva_config",
+     "exclude_modules", "inference_mode", "layers_pattern",      "layers_to_transform",
+     "loftq_config",    "lora_dropout",   "lora_dtype",          "lora_ga_config",
+     "lorap_emb_lr",    "lorap_lr_ratio", "megatron_config",     "megatron_core",
+     "merge_weights",   "peft_version",   "qalora_group_size",   "runtime_config"});
 
 struct RefusedPeftKey {
   std::string_view key;
   std::string_view reason;
 };
-inline constexpr std::array<RefusedPeftKey, 12> refused_peft_keys{{
+inline constexpr auto refused_peft_keys = std::to_array<RefusedPeftKey>({
     {"alora_invocation_tokens", "the change begins at certain tokens only"},
     {"arrow_config", "several adapters are mixed by a router"},
+    {"enable_lora", "parts of a joined layer are changed"},
     {"kasa_config", "singular values of the change are trained too"},
     {"layer_replication", "layers of the base model are repeated"},
     {"lora_bias", "the low-rank change has a bias"},
@@ -76,9 +79,11 @@ inline constexpr std::array<RefusedPeftKey, 12> refused_peft_keys{{
     {"trainable_token_indices", "rows of the embedding are trained too"},
     {"use_bdlora", "the factors are block-diagonal"},
     {"use_dora", "magnitudes of the weight are trained too"},
+    {"use_merged_linear", "parts of a joined layer are changed"},
+    {"use_qa_lora", "the input of A is pooled"},
     {"use_qalora", "the input of A is pooled"},
     {"velora_config", "it is another method"},
-}};
+});
 
 /// One file's reading.
 class PeftConfigParser {
@@ -88,7 +93,10 @@ class PeftConfigParser {
   [[nodiscard]] PeftConfig parse() {
     expect<FormatError>(json_.is_object(), file_, ": is ", shown(json_), ", expected an object");
     const auto type = json_.find("peft_type");
-    expect<FormatError>(type != json_.end(), file_, ": has no peft_type, expected \"LORA\"");
+    expect<FormatError>(type != json_.end(), file_, ": has no peft_type, expected \"LORA\"",
+                        json_.contains("lora_parameters")
+                            ? "; it is a config of mlx-lm: convert the adapter to a folder of PEFT"
+                            : "");
     if (*type != "LORA") refuse("peft_type", *type, "\"LORA\"");
     for (const auto& [key, value] : json_.items()) {
       if (key == "peft_type") continue;
@@ -292,23 +300,39 @@ class PeftConfigParser {
   return json;
 }
 
+/// Keys of the patterns that decide nothing.
+struct UnusedPatterns {
+  std::vector<std::string> rank = {};
+  std::vector<std::string> alpha = {};
+};
+
 /// Rank, alpha and the form of the scale at each of the sites, after the patterns.
+/// @param unused  filled where it is given
 /// @throws FormatError  as first_matches
 [[nodiscard]] inline std::vector<LoraOptions> lora_options(const PeftConfig& config,
-                                                           std::span<const std::string> sites) {
-  const auto applied = [&](const auto& pattern, auto usual) {
+                                                           std::span<const std::string> sites,
+                                                           UnusedPatterns* unused = nullptr) {
+  const auto applied = [&](const auto& pattern, auto usual, std::vector<std::string>* rest) {
     std::vector<std::string> keys;
     keys.reserve(pattern.size());
     for (const auto& [key, value] : pattern) keys.push_back(key);
     std::vector<decltype(usual)> values(sites.size(), usual);
     const auto found = first_matches(keys, sites);
+    std::vector<bool> is_used(keys.size(), false);
     for (std::size_t i = 0; i < found.size(); ++i) {
-      if (found[i]) values[i] = pattern[*found[i]].second;
+      if (!found[i]) continue;
+      values[i] = pattern[*found[i]].second;
+      is_used[*found[i]] = true;
+    }
+    for (std::size_t k = 0; rest != nullptr && k < keys.size(); ++k) {
+      if (!is_used[k]) rest->push_back(keys[k]);
     }
     return values;
   };
-  const std::vector<Index> ranks = applied(config.rank_pattern, config.rank);
-  const std::vector<double> alphas = applied(config.alpha_pattern, config.alpha);
+  const std::vector<Index> ranks =
+      applied(config.rank_pattern, config.rank, unused == nullptr ? nullptr : &unused->rank);
+  const std::vector<double> alphas =
+      applied(config.alpha_pattern, config.alpha, unused == nullptr ? nullptr : &unused->alpha);
   std::vector<LoraOptions> options(sites.size());
   for (std::size_t i = 0; i < sites.size(); ++i) {
     options[i] = {ranks[i], alphas[i], config.rank_stabilised};

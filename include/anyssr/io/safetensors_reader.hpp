@@ -36,6 +36,7 @@
 #include "anyssr/core/types.hpp"
 #include "anyssr/io/byte_order.hpp"
 #include "anyssr/io/dtype.hpp"
+#include "anyssr/io/foreign_file.hpp"
 #include "anyssr/io/half.hpp"
 #include "anyssr/io/mapped_file.hpp"
 #include "anyssr/io/regular_file.hpp"
@@ -53,16 +54,20 @@ struct SafetensorsReaderOptions {
 class SafetensorsReader {
  public:
   /// @throws FileError    where the system refuses to open or read the file
-  /// @throws FormatError  where it breaks a rule of the format
+  /// @throws FormatError  where it breaks a rule of the format, or is something else by its first
+  ///                      bytes, with what it is (foreign_file.hpp)
   /// Cost: O(n log n) time in the bytes of the header, memory in proportion to them.
   explicit SafetensorsReader(const std::filesystem::path& path,
                              const SafetensorsReaderOptions& options = {})
       : file_(opened(path, options.mapped)) {
-    const std::uint64_t header_bytes = read_header_size(options.max_header_bytes);
-    std::string text(static_cast<std::size_t>(header_bytes), '\0');
-    read(8, std::as_writable_bytes(std::span(text)));
-    data_begin_ = 8 + header_bytes;
-    header_ = parse_safetensors_header(text, file_size() - data_begin_, path.string());
+    try {
+      read_header(options.max_header_bytes);
+    } catch (const FormatError&) {
+      std::string head(std::min<std::uint64_t>(file_size(), detail::foreign_head_bytes), '\0');
+      read(0, std::as_writable_bytes(std::span(head)));
+      detail::refuse_foreign(path.string(), head, file_size(), detail::FileKind::safetensors);
+      throw;
+    }
   }
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept {
@@ -199,6 +204,14 @@ class SafetensorsReader {
   }
   void read(std::uint64_t offset, std::span<std::byte> out) const {
     std::visit([&](const auto& file) { file.read(offset, out); }, file_);
+  }
+
+  void read_header(std::uint64_t max_header_bytes) {
+    const std::uint64_t header_bytes = read_header_size(max_header_bytes);
+    std::string text(static_cast<std::size_t>(header_bytes), '\0');
+    read(8, std::as_writable_bytes(std::span(text)));
+    data_begin_ = 8 + header_bytes;
+    header_ = parse_safetensors_header(text, file_size() - data_begin_, path().string());
   }
 
   /// Sizes are checked before a byte is allocated, by subtraction, since 8 + N may overflow.

@@ -27,7 +27,9 @@
 #include "anyssr/core/types.hpp"
 #include "anyssr/io/dtype.hpp"
 #include "anyssr/io/file_descriptor.hpp"
+#include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/guarded_json.hpp"
+#include "anyssr/io/near_names.hpp"
 #include "anyssr/io/safetensors_header.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 
@@ -46,7 +48,8 @@ struct UnlistedTensor {
 class ShardedSafetensors {
  public:
   /// @param options  for each of the files
-  /// @throws FileError    where the folder holds neither file, or the system refuses to open one
+  /// @throws FileError    where the folder holds neither file, with what it holds instead, or
+  ///                      lacks shards; where the system refuses to open one
   /// @throws FormatError  where the index or a shard breaks a rule: a file name that leads out of
   ///                      the folder (links in it are followed: caches of downloads keep the files
   ///                      elsewhere); a tensor that is not in the file that the map names, or in
@@ -56,17 +59,13 @@ class ShardedSafetensors {
   explicit ShardedSafetensors(const std::filesystem::path& folder,
                               const SafetensorsReaderOptions& options = {})
       : folder_(folder.empty() ? std::filesystem::path(".") : folder) {
-    const auto is_missing = [](const std::filesystem::path& path) {
-      std::error_code ignored;  // of other reasons, opening tells
-      return std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found;
-    };
     if (!is_missing(folder_ / whole_name)) {
       open_whole(options);
     } else if (!is_missing(folder_ / index_name)) {
       open_shards(options);
     } else {
       detail::raise<FileError>(folder_.string(), ": holds neither ", whole_name, " nor ",
-                               index_name);
+                               index_name, detail::folder_hint(folder_, detail::FolderKind::model));
     }
   }
 
@@ -129,6 +128,11 @@ class ShardedSafetensors {
   static constexpr const char* whole_name = "model.safetensors";
   static constexpr const char* index_name = "model.safetensors.index.json";
 
+  [[nodiscard]] static bool is_missing(const std::filesystem::path& path) {
+    std::error_code ignored;  // of other reasons, opening tells
+    return std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found;
+  }
+
   void open_whole(const SafetensorsReaderOptions& options) {
     const SafetensorsReader& reader = shards_.emplace_back(folder_ / whole_name, options);
     for (const TensorInfo& info : reader.tensors()) names_.push_back(info.name);
@@ -140,6 +144,7 @@ class ShardedSafetensors {
     const WeightMap weight_map = read_weight_map();
     std::map<std::string, std::size_t> numbers;  // of the shards, by file name
     for (const auto& [tensor, file] : weight_map) numbers.emplace(file, 0);
+    expect_shards(numbers);
     for (auto& [file, number] : numbers) {
       number = shards_.size();
       shards_.emplace_back(folder_ / file, options);
@@ -154,6 +159,18 @@ class ShardedSafetensors {
       shard_of_.push_back(number);
     }
     list_the_rest();
+  }
+
+  /// Names all missing files at once, not the first alone.
+  void expect_shards(const std::map<std::string, std::size_t>& shards) const {
+    std::vector<std::string> missing;
+    for (const auto& [file, number] : shards) {
+      if (is_missing(folder_ / file)) missing.push_back(file);
+    }
+    detail::expect<FileError>(missing.empty(), (folder_ / index_name).string(), ": names ",
+                              shards.size(), " files, and the folder lacks ", missing.size(),
+                              " of them: ", detail::some_names(missing),
+                              "; download or copy them too");
   }
 
   /// Refuses a tensor that is in two shards, and fills unlisted_.

@@ -218,7 +218,7 @@ class LlamaBackbone {
   [[nodiscard]] static LlamaModel<S> read_model(const std::filesystem::path& folder,
                                                 const LlamaOptions& options,
                                                 const LlamaLoadOptions& load) {
-    LlamaConfig config = read_llama_config(folder);
+    LlamaConfig config = read_llama_config(folder, load.warn);
     LlamaWeights<S> weights = read_llama_weights<S>(folder, config, load);
     return LlamaModel<S>(std::move(config), std::move(weights), options.threads);
   }

@@ -6,7 +6,7 @@
 ///
 /// A wrong rotary base, or a window that is not kept, gives fluent, wrong text and no error
 /// anywhere. So every key that could change what is computed is either followed or refused, and so
-/// is a key that is unknown and says anything.
+/// is a key that is unknown and says anything (llama_config_keys.hpp).
 
 #include <algorithm>
 #include <array>
@@ -21,61 +21,16 @@
 #include <vector>
 
 #include "anyssr/backbone/llama/llama_config.hpp"
+#include "anyssr/backbone/llama/llama_config_keys.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/types.hpp"
+#include "anyssr/core/warning.hpp"
+#include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/json_fields.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
-
-/// Keys without effect on what is computed here: how a model was trained, what its makers sampled
-/// with, the file types (which the tensors tell), what other programs do with the result.
-inline constexpr auto ignored_llama_keys =
-    std::to_array<std::string_view>({"_attn_implementation",
-                                     "_attn_implementation_autoset",
-                                     "_commit_hash",
-                                     "_flash_attn_2_enabled",
-                                     "_name_or_path",
-                                     "attention_dropout",
-                                     "do_sample",
-                                     "dtype",
-                                     "early_stopping",
-                                     "finetuning_task",
-                                     "id2label",
-                                     "initializer_range",
-                                     "is_llama_config",
-                                     "label2id",
-                                     "length_penalty",
-                                     "max_length",
-                                     "max_sequence_length",
-                                     "min_length",
-                                     "num_beam_groups",
-                                     "num_beams",
-                                     "num_return_sequences",
-                                     "output_attentions",
-                                     "output_hidden_states",
-                                     "output_scores",
-                                     "pad_token_id",
-                                     "prefix",
-                                     "pretraining_tp",
-                                     "problem_type",
-                                     "repetition_penalty",
-                                     "return_dict",
-                                     "return_dict_in_generate",
-                                     "sep_token_id",
-                                     "task_specific_params",
-                                     "temperature",
-                                     "tokenizer_class",
-                                     "top_k",
-                                     "top_p",
-                                     "torch_dtype",
-                                     "transformers.js_config",
-                                     "transformers_version",
-                                     "typical_p",
-                                     "unsloth_fixed",
-                                     "unsloth_version",
-                                     "use_cache"});
 
 /// One token id, or a list of them without repeats.
 [[nodiscard]] inline std::vector<TokenId> llama_token_ids(const JsonFields& fields,
@@ -100,7 +55,8 @@ inline constexpr auto ignored_llama_keys =
 /// One file's reading.
 class LlamaConfigParser {
  public:
-  LlamaConfigParser(const Json& json, std::string_view file) : fields_(json, std::string(file)) {}
+  LlamaConfigParser(const Json& json, std::string_view file, const WarningSink& warn)
+      : fields_(json, std::string(file)), warn_(warn) {}
 
   [[nodiscard]] LlamaConfig parse() {
     take_type();
@@ -109,7 +65,10 @@ class LlamaConfigParser {
     take_biases();
     take_windows();
     take_tokens();
-    for (const auto& [key, value] : fields_.value().items()) expect_harmless(key, value);
+    for (const auto& [key, value] : fields_.value().items()) {
+      if (known_.contains(key)) continue;
+      expect_harmless_llama_key(fields_.place(), key, value, config_.model_type, warn_);
+    }
     try {
       config_.check();
     } catch (const ArgumentError& error) {
@@ -143,16 +102,14 @@ class LlamaConfigParser {
                                         : is_mistral() ? "MistralForCausalLM"
                                                        : "Qwen2ForCausalLM");
       fields_.for_each("architectures", [&](const Json& found, const std::string& place) {
+        if (is_llama() && found == "LLaMAForCausalLM") return;  // of the first conversions
         expect<FormatError>(found == expected, place, " is ", shown(found), ", expected ",
                             shown(expected));
       });
     }
-    if (is_given("quantization_config")) {
-      fields_.refuse("quantization_config", "null: quantised weights are not read");
-    }
-    if (has("hidden_act") && fields_.text("hidden_act") != "silu") {
-      fields_.refuse("hidden_act", "\"silu\"");
-    }
+    if (!has("hidden_act")) return;
+    const std::string& activation = fields_.text("hidden_act");
+    if (activation != "silu" && activation != "swish") fields_.refuse("hidden_act", "\"silu\"");
   }
 
   /// @param most  so that what is made by a number of the file stays small
@@ -191,7 +148,7 @@ class LlamaConfigParser {
 
   void take_rope() {
     expect_whole_rotation(fields_);
-    const bool has_theta = has("rope_theta");
+    const bool has_theta = is_given("rope_theta");
     if (has_theta) config_.rope.theta = fields_.number("rope_theta");
     const bool is_scaled = is_given("rope_scaling");
     const bool has_parameters = is_given("rope_parameters");
@@ -204,7 +161,7 @@ class LlamaConfigParser {
     if (!is_scaled && !has_parameters) return;
     const JsonFields rope = fields_.object(is_scaled ? "rope_scaling" : "rope_parameters");
     expect_whole_rotation(rope);
-    if (rope.has("rope_theta")) {
+    if (rope.has("rope_theta") && !rope.value().at("rope_theta").is_null()) {
       const double theta = rope.number("rope_theta");
       if (has_theta && theta != config_.rope.theta) {
         rope.refuse("rope_theta",
@@ -233,6 +190,8 @@ class LlamaConfigParser {
   void take_rope_numbers(const JsonFields& rope, const std::string& type) {
     std::vector<std::string_view> numbers{"partial_rotary_factor", "rope_theta", "rope_type",
                                           "type"};
+    // which these types do not use, and some writers add
+    if (type != "llama3") numbers.emplace_back("original_max_position_embeddings");
     if (type != "default") {
       config_.rope.type = RopeType::linear;
       config_.rope.factor = rope.number("factor");
@@ -264,44 +223,69 @@ class LlamaConfigParser {
     fields.refuse(key, "1: heads that are rotated in part are not supported");
   }
 
-  [[nodiscard]] bool truth(std::string_view key) { return has(key) && fields_.boolean(key); }
+  /// Null is false, as in transformers.
+  [[nodiscard]] bool truth(std::string_view key) { return is_given(key) && fields_.boolean(key); }
+  /// Switches that the type of the model decides: off, they say what holds anyway.
+  void pass_if_off(std::string_view key) {
+    if (fields_.has(key) && is_void(fields_.value().at(std::string(key)))) known_.insert(key);
+  }
 
   void take_biases() {
     config_.tied_output = truth("tie_word_embeddings");
-    config_.qkv_bias = is_qwen2();  // no key says so
-    if (!is_llama()) return;
+    config_.qkv_bias = is_qwen2();  // no key decides that
+    if (is_qwen2()) {
+      known_.insert("attention_bias");
+      known_.insert("qkv_bias");
+    }
+    if (!is_llama()) {
+      pass_if_off("attention_bias");
+      pass_if_off("mlp_bias");
+      return;
+    }
     config_.qkv_bias = config_.output_bias = truth("attention_bias");
     config_.mlp_bias = truth("mlp_bias");
   }
 
   void take_windows() {
     config_.windows.assign(static_cast<std::size_t>(config_.layers), 0);
-    if (is_llama()) return;  // and refuse the keys
+    if (is_llama()) {  // any window is refused
+      pass_if_off("use_sliding_window");
+      known_.insert("max_window_layers");
+      return take_layer_types(0);
+    }
     Index window = 4096;
     if (has("sliding_window")) window = 0;  // null
     if (is_given("sliding_window")) {
       window = size("sliding_window", max_llama_count);
       if (window == 0) fields_.refuse("sliding_window", "null or at least 1");
     }
-    if (is_mistral()) std::ranges::fill(config_.windows, window);
-    if (!is_qwen2()) return;
-    if (!truth("use_sliding_window")) window = 0;
-    const Index first = has("max_window_layers") ? size("max_window_layers", max_llama_count) : 28;
-    if (is_given("layer_types")) return take_layer_types(window);
+    if (is_qwen2() && !truth("use_sliding_window")) window = 0;
+    Index first = is_mistral() ? 0 : 28;
+    if (is_qwen2() && is_given("max_window_layers")) {
+      first = size("max_window_layers", max_llama_count);
+    }
     for (Index i = first; i < config_.layers; ++i) {
       config_.windows[static_cast<std::size_t>(i)] = window;
     }
+    take_layer_types(window);
   }
 
-  /// They win over max_window_layers.
+  /// They win over max_window_layers of qwen2. A mistral has one window for all layers, whatever
+  /// they say, so there they must agree with it.
   void take_layer_types(Index window) {
+    if (!is_given("layer_types")) return;
     std::vector<Index> windows;
     fields_.for_each("layer_types", [&](const Json& type, const std::string& place) {
       const bool slides = type == "sliding_attention";
       expect<FormatError>(slides || type == "full_attention", place, " is ", shown(type),
                           ", expected \"full_attention\" or \"sliding_attention\"");
-      expect<FormatError>(!slides || window > 0, place, " is ", shown(type),
-                          ", expected a sliding_window and use_sliding_window true with it");
+      expect<FormatError>(!slides || window > 0, place, " is ", shown(type), ", expected ",
+                          is_llama()     ? "\"full_attention\": a llama has no windows"
+                          : is_mistral() ? "a sliding_window with it"
+                                         : "a sliding_window and use_sliding_window true with it");
+      expect<FormatError>(!is_mistral() || slides == (window > 0), place, " is ", shown(type),
+                          ", expected \"sliding_attention\": sliding_window is ", window,
+                          ", which a mistral has in all layers");
       windows.push_back(slides ? window : 0);
     });
     expect<FormatError>(windows.size() == config_.windows.size(), fields_.place(),
@@ -323,15 +307,8 @@ class LlamaConfigParser {
     config_.eos = ids("eos_token_id", 2);
   }
 
-  void expect_harmless(const std::string& key, const Json& value) const {
-    if (known_.contains(key) || std::ranges::count(ignored_llama_keys, key) > 0) return;
-    if (is_void(value)) return;
-    raise<FormatError>(fields_.place(), ": ", in_quotes(key), " is ", shown(value),
-                       ", and that key is unknown for models of type ", config_.model_type,
-                       ": it could change what is computed");
-  }
-
   JsonFields fields_;
+  const WarningSink& warn_;
   std::set<std::string_view> known_;  // keys that were asked for
   LlamaConfig config_;
 };
@@ -339,22 +316,31 @@ class LlamaConfigParser {
 }  // namespace detail
 
 /// @param file  for the message
+/// @param warn  gets the unknown keys that are ignored since they say false, 0 or nothing
 /// @throws FormatError  with the file, the key, its value and what was expected
-[[nodiscard]] inline LlamaConfig parse_llama_config(const Json& json, std::string_view file) {
-  return detail::LlamaConfigParser(json, file).parse();
+[[nodiscard]] inline LlamaConfig parse_llama_config(const Json& json, std::string_view file,
+                                                    const WarningSink& warn = {}) {
+  return detail::LlamaConfigParser(json, file, warn).parse();
 }
 
 /// config.json of a model folder. Where the folder has a generation_config.json that names
 /// eos_token_id, those tokens end a text instead, as in transformers; the rest of that file, how to
 /// sample, is the caller's to say.
-/// @throws FileError    where the system refuses to read a file
+/// @param warn  as in parse_llama_config
+/// @throws FileError    where the system refuses to read a file, or config.json is not there, with
+///                      what the folder holds instead
 /// @throws FormatError  no JSON, more than 4 MiB, or as parse_llama_config
-[[nodiscard]] inline LlamaConfig read_llama_config(const std::filesystem::path& folder) {
+[[nodiscard]] inline LlamaConfig read_llama_config(const std::filesystem::path& folder,
+                                                   const WarningSink& warn = {}) {
   constexpr std::uint64_t most = std::uint64_t{4} << 20;
   const std::filesystem::path path = folder / "config.json";
-  LlamaConfig config = parse_llama_config(read_json(path, most), path.string());
-  const std::filesystem::path generation = folder / "generation_config.json";
   std::error_code ignored;  // of other reasons, opening tells
+  if (std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found) {
+    const std::string hint = detail::folder_hint(folder, detail::FolderKind::model);
+    detail::expect<FileError>(hint.empty(), path.string(), ": is not there", hint);
+  }
+  LlamaConfig config = parse_llama_config(read_json(path, most), path.string(), warn);
+  const std::filesystem::path generation = folder / "generation_config.json";
   if (std::filesystem::status(generation, ignored).type() ==
       std::filesystem::file_type::not_found) {
     return config;

@@ -34,7 +34,9 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/random.hpp"
 #include "anyssr/core/types.hpp"
+#include "anyssr/core/warning.hpp"
 #include "anyssr/io/dtype.hpp"
+#include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/near_names.hpp"
 #include "anyssr/io/safetensors_header.hpp"
@@ -116,6 +118,7 @@ struct LlamaWeights {
 struct LlamaLoadOptions {
   bool mapped = true;  ///< leave matrices in the files, which nobody may change (mapped_file.hpp)
   bool check_finite = true;  ///< look at all numbers for NaN and infinity, which reads all files
+  WarningSink warn = {};     ///< gets what the load report gets, and warnings of config.json
 };
 
 /// What was found beside the weights.
@@ -169,6 +172,9 @@ class LlamaWeightsReader {
     return "model.layers." + std::to_string(i) + ".";
   }
   void expect_tensors() {
+    for (const SafetensorsReader& file : files_->shards()) {
+      expect_gathered(file.path().string(), file.tensors());
+    }
     const Index h = config_.hidden_size;
     expect_tensor(embedding_name, {config_.vocab_size, h});
     if (!config_.tied_output) expect_tensor(output_name, {config_.vocab_size, h});
@@ -306,7 +312,8 @@ class RandomLlamaTensors {
 /// The weights of a folder that holds model.safetensors, or shards and their index.
 /// @param report  filled where it is given
 /// @throws ArgumentError   where config.check() throws
-/// @throws FileError       where the folder has no such files, or the system refuses to read them
+/// @throws FileError       where the folder has no such files, with what it holds instead, or the
+///                         system refuses to read them
 /// @throws FormatError     a tensor that is missing, has another shape or a type that is no number,
 ///                         or is there and would not be used; a file that is no safetensors file
 /// @throws NonFiniteError  naming the tensor that holds NaN or infinity (check_finite)
@@ -319,6 +326,11 @@ template <RealScalar S>
   config.check();
   detail::LlamaWeightsReader<S> reader(folder, config, options);
   LlamaWeights<S> weights = reader.read();
+  for (const UnlistedTensor& tensor : reader.files().unlisted()) {
+    detail::warn(options.warn, folder.string(), ": tensor ", detail::in_quotes(tensor.name),
+                 " is in ", detail::in_quotes(tensor.file),
+                 " and not in the index: it is not read");
+  }
   if (report != nullptr) report->unlisted = reader.files().unlisted();
   return weights;
 }

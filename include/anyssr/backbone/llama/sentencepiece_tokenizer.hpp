@@ -9,8 +9,7 @@
 ///
 ///   ids     0..P-1 the pieces of tokenizer.model; above them the added tokens of
 ///           tokenizer_config.json and added_tokens.json, where these lie beside it
-///   prompt  bos, encode(prompt)          example to train on: bos, encode(prompt), encode(answer),
-///                                        eos
+///   prompt  encode_prompt(prompt)        example to train on: the same, encode(answer), eos
 ///
 /// The name of a control or added token in a text ("</s>") is text like any other, so that no query
 /// can end its own prompt. Who builds a chat template puts the ids there that `find` gives.
@@ -32,7 +31,11 @@
 #include <vector>
 
 #include "anyssr/backbone/llama/llama_config.hpp"
+#include "anyssr/backbone/llama/tokenizer_settings.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/core/warning.hpp"
+#include "anyssr/io/foreign_file.hpp"
+#include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/json_fields.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/utf8.hpp"
@@ -67,18 +70,31 @@ namespace detail {
   const fs::path file = path / "tokenizer.model";
   if (fs::exists(file, ignored)) return file;
   if (fs::exists(path / "tokenizer.json", ignored)) raise<FormatError>(path.string(), reason);
-  raise<FileError>(path.string(), ": has no tokenizer.model, expected one of SentencePiece");
+  const std::vector<std::string> names = names_in(path);
+  const auto other = std::ranges::find_if(names, [](const std::string& name) {
+    return name.ends_with(".model") || name.starts_with("tokenizer.model.");  // T5's, Mistral's
+  });
+  raise<FileError>(path.string(), ": has no tokenizer.model, expected one of SentencePiece",
+                   other == names.end()
+                       ? std::string()
+                       : concat("; it holds ", in_quotes(*other), ": pass that file"));
 }
 
 /// What the library made of a model file; never null.
+/// @param prefix_space  whether a space stands before the first word; none: as the file says
 [[nodiscard]] inline std::shared_ptr<const sentencepiece::SentencePieceProcessor>
-load_sentencepiece(const std::filesystem::path& file) {
-  const std::string bytes = RegularFile(file).read_text(std::uint64_t{256} << 20);
+load_sentencepiece(const std::filesystem::path& file, std::optional<bool> prefix_space) {
+  using namespace std::string_view_literals;
+  std::string bytes = RegularFile(file).read_text(std::uint64_t{256} << 20);
   expect<FormatError>(!is_tiktoken(bytes), file.string(),
                       ": is a tiktoken vocabulary in base64 (Llama 3), expected a model of "
                       "SentencePiece: tokenise with another program and pass ids");
   auto processor = std::make_shared<sentencepiece::SentencePieceProcessor>();
+  const std::size_t size = bytes.size();
+  // Protobuf: the file's last word counts. normalizer_spec (3) { add_dummy_prefix (3): 0 or 1 }
+  if (prefix_space) bytes += *prefix_space ? "\x1A\x02\x18\x01"sv : "\x1A\x02\x18\x00"sv;
   const auto status = processor->LoadFromSerializedProto(bytes);
+  if (!status.ok()) refuse_foreign(file.string(), bytes, size, FileKind::sentencepiece);
   expect<FormatError>(status.ok(), file.string(), ": is no model of SentencePiece (",
                       status.error_message(), ")");
   return processor;
@@ -91,24 +107,32 @@ load_sentencepiece(const std::filesystem::path& file) {
 class SentencePieceTokenizer {
  public:
   /// @param path  a checkpoint folder with a tokenizer.model, or such a file
+  /// @param warn  gets keys of tokenizer_config.json that may be a mistake
   /// @throws FileError    nothing there, or the system refuses to read it
   /// @throws FormatError  no SentencePiece model: among others the tiktoken file of that name of
   ///                      Llama 3, and a folder with a tokenizer.json only; added tokens that
-  ///                      contradict the pieces or each other; bos_token or eos_token unknown
-  explicit SentencePieceTokenizer(const std::filesystem::path& path) {
+  ///                      contradict the pieces or each other; bos_token or eos_token unknown; a
+  ///                      setting of tokenizer_config.json that cannot be kept
+  explicit SentencePieceTokenizer(const std::filesystem::path& path, const WarningSink& warn = {}) {
     const std::filesystem::path file = detail::sentencepiece_file(path);
-    processor_ = detail::load_sentencepiece(file);
+    const std::filesystem::path folder = file.parent_path();
+    const std::filesystem::path config_path = folder / "tokenizer_config.json";
+    const Json json = is_there(config_path) ? read_json(config_path) : Json::object();
+    const detail::JsonFields config(json, config_path.string());
+    const auto settings = detail::parse_tokenizer_settings(config, warn);
+    processor_ = detail::load_sentencepiece(file, settings.prefix_space);
     pieces_ = processor_->GetPieceSize();
-    if (processor_->bos_id() >= 0) bos_ = processor_->bos_id();
-    if (processor_->eos_id() >= 0) eos_ = processor_->eos_id();
-    read_added_tokens(file.parent_path() / "added_tokens.json");
-    read_config(file.parent_path() / "tokenizer_config.json");
+    read_added_tokens(folder / "added_tokens.json");
+    read_config(config);
+    read_roles(config, folder / "special_tokens_map.json");
+    apply(settings, config, warn);
     placeholder_ = decode_pieces({processor_->unk_id()}).size();
   }
 
-  /// The ids of a text, without BOS and EOS. As the models of this family were trained, a text gets
-  /// a space before its first word; characters without a piece become their UTF-8 bytes where the
-  /// model has byte pieces, else the unknown token.
+  /// The ids of a text, without BOS and EOS. As most models of this family were trained, a text
+  /// gets a space before its first word, where tokenizer_config.json (add_prefix_space) or else
+  /// tokenizer.model says so; characters without a piece become their UTF-8 bytes where the model
+  /// has byte pieces, else the unknown token.
   /// @throws ArgumentError  text that is not UTF-8: bytes would be replaced in silence
   /// Cost: O(n log n) time in the bytes of the text.
   [[nodiscard]] std::vector<TokenId> encode(std::string_view text) const {
@@ -119,6 +143,16 @@ class SentencePieceTokenizer {
     }
     std::vector<TokenId> ids;
     expect_done(processor_->Encode(text, &ids), "encode a text");
+    return ids;
+  }
+
+  /// The ids of a text with what stands around it: bos(), where there is one, and EOS only where
+  /// add_eos_token is true.
+  /// @throws ArgumentError  as encode
+  [[nodiscard]] std::vector<TokenId> encode_prompt(std::string_view text) const {
+    std::vector<TokenId> ids = encode(text);
+    if (bos_) ids.insert(ids.begin(), *bos_);
+    if (adds_eos_) ids.push_back(*eos_);
     return ids;
   }
 
@@ -170,7 +204,8 @@ class SentencePieceTokenizer {
     return added_.empty() ? Index{pieces_}
                           : std::max(Index{pieces_}, Index{added_.rbegin()->first} + 1);
   }
-  /// The token before a text: bos_token of tokenizer_config.json, else the one of tokenizer.model.
+  /// The token before a text: bos_token of tokenizer_config.json or special_tokens_map.json, else
+  /// the one of tokenizer.model; none where bos_token is null or add_bos_token false.
   [[nodiscard]] std::optional<TokenId> bos() const noexcept { return bos_; }
   /// The token that ends an answer, likewise.
   [[nodiscard]] std::optional<TokenId> eos() const noexcept { return eos_; }
@@ -198,12 +233,8 @@ class SentencePieceTokenizer {
     return std::filesystem::status(path, ignored).type() != std::filesystem::file_type::not_found;
   }
 
-  /// Added tokens by id {"32000": {"content": "<pad>", ...}} or as a list [{"id", "content"}, ...],
-  /// and which tokens begin and end a text. No such file is no error.
-  void read_config(const std::filesystem::path& path) {
-    if (!is_there(path)) return;
-    const Json json = read_json(path);
-    const detail::JsonFields config(json, path.string());
+  /// Added tokens by id {"32000": {"content": "<pad>", ...}} or as a list [{"id", "content"}, ...].
+  void read_config(const detail::JsonFields& config) {
     constexpr std::string_view by_id = "added_tokens_decoder";
     if (is_given(config, by_id)) {
       const detail::JsonFields tokens = config.object(by_id);
@@ -218,8 +249,33 @@ class SentencePieceTokenizer {
         add(static_cast<TokenId>(fields.count("id", max_id)), fields.text("content"), place);
       });
     }
-    read_role(config, "bos_token", bos_);
-    read_role(config, "eos_token", eos_);
+  }
+
+  /// Which tokens begin and end a text: by the config, by the older map where the config does not
+  /// say, else by the model.
+  void read_roles(const detail::JsonFields& config, const std::filesystem::path& map) {
+    if (processor_->bos_id() >= 0) bos_ = processor_->bos_id();
+    if (processor_->eos_id() >= 0) eos_ = processor_->eos_id();
+    const Json json = is_there(map) ? read_json(map) : Json::object();
+    const detail::JsonFields older(json, map.string());
+    read_role(config.has("bos_token") ? config : older, "bos_token", bos_);
+    read_role(config.has("eos_token") ? config : older, "eos_token", eos_);
+  }
+
+  void apply(const detail::TokenizerSettings& settings, const detail::JsonFields& config,
+             const WarningSink& warn) {
+    if (settings.add_bos.value_or(false) && !bos_) {
+      config.refuse("add_bos_token", "false, since there is no bos_token");
+    }
+    if (!settings.add_bos.value_or(true)) bos_.reset();
+    if (settings.add_eos && !eos_) {
+      config.refuse("add_eos_token", "false, since there is no eos_token");
+    }
+    adds_eos_ = settings.add_eos;
+    if (!adds_eos_) return;
+    detail::warn(warn, config.place(),
+                 ": add_eos_token is true: the token that ends a text stands behind every prompt, "
+                 "and models that are to go on from a prompt need false");
   }
 
   /// The older file of added tokens: {"<pad>": 32000}.
@@ -280,6 +336,7 @@ class SentencePieceTokenizer {
   std::map<TokenId, std::string> added_;  // ids of pieces_ and above
   std::optional<TokenId> bos_;
   std::optional<TokenId> eos_;
+  bool adds_eos_ = false;        // to a prompt; then eos_ is there
   std::size_t placeholder_ = 0;  // bytes that the unknown token decodes to
 };
 
