@@ -35,7 +35,7 @@ void declare(CLI::App& app, Options& options, std::string& json) {
                  "lambda > 0, absolute; auto: by generalised cross-validation from the sums")
       ->capture_default_str();
   app.add_option("--shift", options.shift,
-                 "auto: from features whose mean is more than 256 times their spread in the first "
+                 "auto: from features whose mean is more than 128 times their spread in the first "
                  "rows, subtract it; none: take features as they are")
       ->capture_default_str();
   app.add_option("--form", options.form, "information or covariance")->capture_default_str();

@@ -75,9 +75,7 @@ TEMPLATE_TEST_CASE("features far from zero are told", "[rls][regression]", float
   CHECK(contains(warning, "times as large as what varies around it"));
   CHECK(contains(warning, "FeatureShift"));
   x.array() += S(1e6);
-  CHECK(contains(condition_of<S>(x, relative(0.1)).warning(),
-                 std::is_same_v<S, float> ? "the same in all rows, as far as float can tell"
-                                          : "times as large as what varies"));
+  CHECK(contains(condition_of<S>(x, relative(0.1)).warning(), "times as large as what varies"));
 }
 
 TEMPLATE_TEST_CASE("features that are zero or constant are told", "[rls][regression]", float,
@@ -89,7 +87,7 @@ TEMPLATE_TEST_CASE("features that are zero or constant are told", "[rls][regress
   x.setConstant(S(0.7));
   const FeatureCondition condition = condition_of<S>(x, relative(0.1));
   CHECK(condition.constant_columns == 16);
-  CHECK(contains(condition.warning(), "the features are the same in all rows"));
+  CHECK(contains(condition.warning(), "the features hardly vary from row to row"));
 }
 
 TEMPLATE_TEST_CASE("columns that a ridge hides are told and a small ridge shows them",
@@ -100,8 +98,8 @@ TEMPLATE_TEST_CASE("columns that a ridge hides are told and a small ridge shows 
     x.col(j) *= static_cast<S>(std::pow(10, -8 + 16 * static_cast<double>(j) / 15));
   }
   const FeatureCondition hidden = condition_of<S>(x, relative(0.1));
-  CHECK(hidden.hidden_columns == 14);
-  CHECK(contains(hidden.warning(), "hides 14 of 16 feature columns"));
+  CHECK(hidden.hidden_columns == 13);
+  CHECK(contains(hidden.warning(), "hides 13 of 16 feature columns"));
   CHECK(condition_of<S>(x, absolute(1e-12)).is_sound());
 }
 

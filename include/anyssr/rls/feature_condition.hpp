@@ -39,18 +39,17 @@ struct FeatureCondition {
   /// What is wrong and what to do, in one sentence; empty where nothing is.
   [[nodiscard]] std::string warning() const {
     std::ostringstream text;
-    const char* const scalar = in_float ? "float" : "double";
     if (columns == 0) return {};
     if (trace <= 0) {
       return "all features are zero: every query scores the same and goes to the first task";
     }
-    if (constant_columns == columns) {
-      text << "the features are the same in all rows, as far as " << scalar
-           << " can tell: the choice says nothing of the query";
-    } else if (offset_share > offset_limit()) {
-      text << "the features' mean is " << std::sqrt(offset_share / (1 - offset_share))
-           << " times as large as what varies around it: subtract it from all features "
-              "(FeatureShift) and choose the ridge anew";
+    if (offset_share > offset_limit()) {
+      const double varying = std::max(1 - offset_share, pivot_limit);
+      text << "the features hardly vary from row to row: their mean is "
+           << (varying > pivot_limit ? "" : "at least ") << std::sqrt(1 / varying)
+           << " times as large as what varies around it. If they are not constant, subtract the "
+              "mean from all of them (FeatureShift) and choose the ridge anew"
+           << (in_float ? ", or use double" : "");
     } else if (2 * hidden_columns > columns - constant_columns) {
       text << "the ridge, " << ridge << ", hides " << hidden_columns << " of " << columns
            << " feature columns, which are much smaller than the others: choose it by "
@@ -58,15 +57,15 @@ struct FeatureCondition {
     } else if (smallest_pivot < pivot_limit) {
       text << "feature columns explain each other but for " << smallest_pivot
            << " of their energy, "
-           << "which is round-off in " << scalar << ": raise the ridge"
+           << "which is round-off in " << (in_float ? "float" : "double") << ": raise the ridge"
            << (in_float ? " or use double" : "");
     }
     return text.str();
   }
 
  private:
-  /// A mean of 100 times the spread: a ridge relative to tr(S) / d is then 10,000 times what it is
-  /// for the same features around zero.
+  /// A mean of 100 times the spread. A ridge relative to tr(S) / d is then 10,000 times what it is
+  /// for the same features around zero, and float has half of its digits left for what varies.
   [[nodiscard]] static constexpr double offset_limit() { return 1 - 1e-4; }
 };
 

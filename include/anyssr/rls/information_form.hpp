@@ -260,7 +260,9 @@ class RecursiveLeastSquares<S, Information> {
     for (const double ridge : ridges) detail::expect_positive("ridge", ridge);
     expect_rows_to_select_by();
     RidgeSelection selection;
-    for (const double ridge : ridges) selection.candidates.push_back(cross_validate(ridge));
+    for (const double ridge : ridges) {
+      selection.candidates.push_back(cross_validate(ridge).candidate);
+    }
     detail::expect<NumericalError>(detail::choose_ridge(selection),
                                    "no candidate ridge can be judged: all of them leave fewer than "
                                    "2 % of ",
@@ -270,12 +272,12 @@ class RecursiveLeastSquares<S, Information> {
     return selection;
   }
 
-  /// The same over decades that fit the features (ridge_search.hpp): from a millionth of the
-  /// smallest column's energy to ten times the mean one, and on while the best stands at an end, as
-  /// far as this scalar can tell candidates apart.
+  /// The same over decades of tr(S) / d that fit the features: from 1e-6 to 10, down until the
+  /// ridge hides no direction of them (ridge_search.hpp), and on while the best stands at an end,
+  /// as far as this scalar can tell candidates apart.
   /// @throws ArgumentError  no rows learned
-  /// Cost: as above, for 8 candidates where all columns have like scales, one more for each decade
-  /// between the smallest column's energy and the mean one.
+  /// Cost: as above, for 8 candidates where S is well conditioned, one more for each decade that
+  /// its smallest direction lies deeper.
   [[nodiscard]] RidgeSelection select_ridge() const {
     expect_rows_to_select_by();
     const auto scale = options_.ridge_scale;
@@ -385,7 +387,7 @@ class RecursiveLeastSquares<S, Information> {
     sums_.flush();
   }
 
-  [[nodiscard]] RidgeCandidate cross_validate(double ridge) const {
+  [[nodiscard]] detail::JudgedRidge cross_validate(double ridge) const {
     factor_current_ = false;  // its place serves the candidates
     return detail::cross_validate(sums_, ridge, lambda_of(ridge), factor_diagonal_,
                                   options_.threads);

@@ -6,11 +6,11 @@
 ///
 ///   gcv = n RSS / (n - df)^2,  RSS = E - tr W^T C - lambda |W|^2,  df = d - lambda tr G^-1
 ///
-/// The scale of a good ridge is that of the columns that matter, which neither tr(S) / d nor any
-/// fixed grid knows where columns differ in scale or stand far from zero. So the search spans the
-/// scales of all columns and goes on while the best candidate stands at an end. A candidate whose
-/// solve is made of round-off is refused: its criterion would be a random number.
-/// Source: Golub, Heath and Wahba 1979.
+/// A good ridge has the scale of what matters in the features, which neither tr(S) / d nor any
+/// fixed grid knows where columns differ in scale or stand far from zero. So the search goes down
+/// until the ridge hides no direction of the features any more, and on while the best candidate
+/// stands at an end. A candidate whose solve is made of round-off is refused: its criterion would
+/// be a random number. Source: Golub, Heath and Wahba 1979.
 
 #include <algorithm>
 #include <cmath>
@@ -22,10 +22,10 @@
 
 namespace anyssr::inline ANYSSR_ABI {
 
-/// Below this share of a column's energy, what a solve finds in the column is round-off: entries of
-/// S are off by a few units of it.
+/// Below this share of a column's energy, what a solve finds in the column may be round-off of S
+/// (measured: up to 70 epsilon in 400 rows).
 template <RealScalar S>
-inline constexpr double pivot_limit = 8 * static_cast<double>(std::numeric_limits<S>::epsilon());
+inline constexpr double pivot_limit = 128 * static_cast<double>(std::numeric_limits<S>::epsilon());
 
 namespace detail {
 
@@ -42,15 +42,33 @@ template <RealScalar S, class D>
   return smallest;
 }
 
+/// Whether lambda is small beside every pivot, so that a smaller one shows nothing new.
+template <RealScalar S, class D>
+[[nodiscard]] bool hides_nothing(const D& moments, double lambda, const Vector<S>& factor) {
+  for (Index j = 0; j < factor.size(); ++j) {
+    const auto pivot = static_cast<double>(factor(j));
+    if (moments(j) > S(0) && pivot * pivot < 100 * lambda) return false;
+  }
+  return true;
+}
+
+/// A candidate, and whether smaller ones show nothing new.
+struct JudgedRidge {
+  RidgeCandidate candidate;
+  bool hides_nothing = false;
+};
+
 /// @param sums    without buffered rows; its strict upper triangle is overwritten
 /// @param ridge   as it was given; lambda: the same, absolute
 /// @param factor  memory for the diagonal of U
 template <RealScalar S>
-[[nodiscard]] RidgeCandidate cross_validate(RegressionSums<S>& sums, double ridge, double lambda,
-                                            Vector<S>& factor, int threads) {
-  RidgeCandidate result{
-      .ridge = ridge, .lambda = lambda, .gcv = std::numeric_limits<double>::infinity()};
-  if (!factor_shifted(sums.square(), static_cast<S>(lambda), factor, threads)) return result;
+[[nodiscard]] JudgedRidge cross_validate(RegressionSums<S>& sums, double ridge, double lambda,
+                                         Vector<S>& factor, int threads) {
+  JudgedRidge judged{.candidate = {.ridge = ridge,
+                                   .lambda = lambda,
+                                   .gcv = std::numeric_limits<double>::infinity()}};
+  RidgeCandidate& result = judged.candidate;
+  if (!factor_shifted(sums.square(), static_cast<S>(lambda), factor, threads)) return judged;
   const Matrix<S>& c = sums.cross_correlation();
   Matrix<S> w = c;
   solve_forward(sums.square(), factor, w, threads);
@@ -70,12 +88,13 @@ template <RealScalar S>
   result.residual = std::max(epsilon * energy, energy - explained - lambda * norm);
   result.degrees_of_freedom = d - lambda * trace_of_inverse(sums.square(), factor, threads);
   const double left = n - result.degrees_of_freedom;
-  if (left < 0.02 * n) return result;
-  if (smallest_pivot(sums.square().diagonal(), lambda, factor) < pivot_limit<S>) return result;
+  const auto moments = sums.square().diagonal();
+  judged.hides_nothing = hides_nothing<S>(moments, lambda, factor);
+  if (left < 0.02 * n || smallest_pivot<S>(moments, lambda, factor) < pivot_limit<S>) return judged;
   result.gcv = n * result.residual / (left * left);
   const double part = result.residual > 0 ? energy / result.residual : 1;
   result.round_off = 8 * epsilon * (part + d / left);
-  return result;
+  return judged;
 }
 
 /// Fills in ridge and end of the candidates that are there, in any order.
@@ -115,10 +134,10 @@ template <RealScalar S>
 /// Candidates 10^k unit.
 struct RidgeDecades {
   double unit = 1;  // of the ridge, in the scale of the options: the mean energy of a column
-  int lowest = -6;  // first k
-  int highest = 1;  // last k
-  int least = -6;   // no smaller k changes anything in this scalar: S + lambda I is S there
-  int most = 1;     // no larger k changes a decision: W is C / lambda there
+  int lowest = -6;  // of the first candidates
+  int highest = 1;
+  int least = -6;  // no smaller k changes anything in this scalar: S + lambda I is S there
+  int most = 1;    // no larger k changes a decision: W is C / lambda there
 };
 
 /// @param moments  S_jj
@@ -133,33 +152,37 @@ template <RealScalar S, class D>
   for (const double energy : energies) {
     if (energy > 0) smallest = std::min(smallest, energy);
   }
-  const int below = static_cast<int>(std::ceil(std::log10(smallest / mean)));
-  const int digits = std::numeric_limits<S>::digits10 + 1;
   constexpr int limit = -45;  // whatever rows that went have left of a column
-  decades.lowest = std::max(limit, below - 6);
-  decades.least = std::max(limit, std::min(decades.lowest, below - digits));
+  const int below = static_cast<int>(std::floor(std::log10(smallest / mean)));
+  decades.least = std::max(limit, below - std::numeric_limits<S>::digits10);
   decades.most = 3 + static_cast<int>(std::ceil(std::log10(static_cast<double>(moments.size()))));
   return decades;
 }
 
-/// @param judge  gcv of a ridge, as a RidgeCandidate
+/// @param judge  what a ridge gives, as a JudgedRidge
 template <class Judge>
 [[nodiscard]] RidgeSelection search_ridge(RidgeDecades decades, const Judge& judge) {
-  const auto candidate = [&](int k) { return judge(decades.unit * std::pow(10.0, k)); };
+  const auto at = [&](int k) { return judge(decades.unit * std::pow(10.0, k)); };
   RidgeSelection selection;
   std::vector<RidgeCandidate>& all = selection.candidates;
-  for (int k = decades.lowest; k <= decades.highest; ++k) all.push_back(candidate(k));
+  const JudgedRidge first = at(decades.lowest);
+  bool hides_nothing = first.hides_nothing;
+  all.push_back(first.candidate);
+  for (int k = decades.lowest + 1; k <= decades.highest; ++k) all.push_back(at(k).candidate);
   for (;;) {
-    const bool judged = choose_ridge(selection);
+    const bool can_judge = choose_ridge(selection);
     const bool can_fall = decades.lowest > decades.least && std::isfinite(all.front().gcv);
-    if (judged && selection.end == RidgeEnd::lowest && can_fall) {
-      all.insert(all.begin(), candidate(--decades.lowest));
-    } else if ((!judged || selection.end == RidgeEnd::highest) && decades.highest < decades.most) {
-      all.push_back(candidate(++decades.highest));
+    if (can_fall && (!hides_nothing || selection.end == RidgeEnd::lowest)) {
+      const JudgedRidge next = at(--decades.lowest);
+      hides_nothing = next.hides_nothing;
+      all.insert(all.begin(), next.candidate);
+    } else if ((!can_judge || selection.end == RidgeEnd::highest) &&
+               decades.highest < decades.most) {
+      all.push_back(at(++decades.highest).candidate);
     } else {
-      expect<NumericalError>(judged,
-                             "no ridge can be judged in this scalar: the features are too "
-                             "large or too small, scale them");
+      expect<NumericalError>(can_judge,
+                             "no ridge can be judged in this scalar: the features are too large or "
+                             "too small, scale them");
       return selection;
     }
   }

@@ -31,9 +31,9 @@ class FeatureShift {
  public:
   using Scalar = S;
 
-  /// Columns whose mean exceeds so many times their spread are moved: float then still keeps the
-  /// digits of the others.
-  static constexpr double default_limit = 256;
+  /// Columns whose mean exceeds so many times their spread are moved: the sums of the others keep
+  /// digits enough in float.
+  static constexpr double default_limit = 128;
 
   /// @param shift     s, D numbers
   /// @param constant  c; 0: no constant column
