@@ -96,9 +96,9 @@ inline std::string ridge_warning(RidgeEnd end) {
     case RidgeEnd::none:
       return {};
     case RidgeEnd::lowest:
-      return "--ridge auto chose the smallest ridge that can be judged, a smaller one may be "
-             "better: "
-             "learn more rows, or compare results at a few values of --ridge";
+      return "--ridge auto chose the smallest ridge that can be judged: learn more rows, or "
+             "compare "
+             "the results of a few values of --ridge";
     case RidgeEnd::highest:
       return "--ridge auto chose the largest ridge that changes anything: the features hardly tell "
              "the tasks apart";
@@ -233,6 +233,8 @@ class Run {
       check_features(rls_);
     } else if (chooses_ridge()) {
       check_features(rls_.sums());
+    } else if ((train_.features.rowwise() - train_.features.row(0)).isZero(0)) {
+      results_.warnings.push_back("all training rows have the same features");
     }
   }
 
@@ -251,7 +253,8 @@ class Run {
   void choose_ridge() {
     const RidgeSelection selection = rls_.select_ridge();
     rls_.set_ridge(selection.ridge);
-    if (selection.end != RidgeEnd::none) results_.warnings.push_back(ridge_warning(selection.end));
+    const std::string warning = ridge_warning(selection.end);
+    if (labels_.count() > 1 && !warning.empty()) results_.warnings.push_back(warning);
   }
 
   void check_features(const RecursiveLeastSquares<S>& sums) {

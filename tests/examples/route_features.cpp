@@ -266,6 +266,8 @@ TEST_CASE("route_features warns of features that are all zero or constant",
   const Outcome outcome = route_clusters(files, "--scalar " + scalar + " --form " + form);
   CHECK(outcome.accuracy == 0.25);
   CHECK(contains(outcome.warnings, value == 0 ? "all features are zero" : "hardly vary"));
+  const Outcome stream = route_clusters(files, "--form covariance --ridge 1 --scalar " + scalar);
+  CHECK(contains(stream.warnings, "all training rows have the same features"));
 }
 
 TEST_CASE("route_features reads features in float and prints nothing when quiet", "[examples]") {
