@@ -96,9 +96,8 @@ inline std::string ridge_warning(RidgeEnd end) {
     case RidgeEnd::none:
       return {};
     case RidgeEnd::lowest:
-      return "--ridge auto chose the smallest ridge that can be judged: learn more rows, or "
-             "compare "
-             "the results of a few values of --ridge";
+      return "--ridge auto chose the smallest ridge that can be judged: learn more rows, bring "
+             "feature columns to one scale, or compare the results of a few values of --ridge";
     case RidgeEnd::highest:
       return "--ridge auto chose the largest ridge that changes anything: the features hardly tell "
              "the tasks apart";
@@ -260,7 +259,9 @@ class Run {
   void check_features(const RecursiveLeastSquares<S>& sums) {
     std::vector<Index> columns(static_cast<std::size_t>(labels_.count()));
     std::iota(columns.begin(), columns.end(), Index{0});
-    const std::string warning = feature_condition<S>(sums, columns).warning();
+    const FeatureCondition condition = feature_condition<S>(sums, columns);
+    std::string warning = condition.warning();
+    if (condition.is_far_from_zero() && options_.shift == "none") warning += " (--shift auto)";
     if (!warning.empty()) results_.warnings.push_back(warning);
   }
 

@@ -33,6 +33,10 @@ struct FeatureCondition {
   double pivot_limit = 0;      ///< where round-off begins in this scalar
   bool in_float = false;
 
+  /// Whether the mean is more than 100 times as large as what varies around it. A ridge relative to
+  /// tr(S) / d is then 10,000 times what it is for the same features around zero, and float has
+  /// half of its digits left for what varies.
+  [[nodiscard]] bool is_far_from_zero() const noexcept { return offset_share > 1 - 1e-4; }
   /// Whether a router can rely on these features.
   [[nodiscard]] bool is_sound() const { return warning().empty(); }
 
@@ -43,7 +47,7 @@ struct FeatureCondition {
     if (trace <= 0) {
       return "all features are zero: every query scores the same and goes to the first task";
     }
-    if (offset_share > offset_limit()) {
+    if (is_far_from_zero()) {
       const double varying = std::max(1 - offset_share, pivot_limit);
       text << "the features hardly vary from row to row: their mean is "
            << (varying > pivot_limit ? "" : "at least ") << std::sqrt(1 / varying)
@@ -62,11 +66,6 @@ struct FeatureCondition {
     }
     return text.str();
   }
-
- private:
-  /// A mean of 100 times the spread. A ridge relative to tr(S) / d is then 10,000 times what it is
-  /// for the same features around zero, and float has half of its digits left for what varies.
-  [[nodiscard]] static constexpr double offset_limit() { return 1 - 1e-4; }
 };
 
 /// @param ones  columns of the targets of which every row has a 1 in exactly one, others 0: the
