@@ -129,6 +129,8 @@ class Run {
       measure(t, results);
       if (!options_.quiet) print_row(t, results);
     }
+    const std::string unsound = learner_->router().feature_condition().warning();
+    if (!unsound.empty()) warn("the router", {unsound});
     measure_oracle(results);
     measure_interference(results);
     if (options_.blend_below > 0) results.blend = measure_blend();

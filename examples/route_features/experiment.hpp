@@ -17,6 +17,7 @@ struct Options {
   std::string expansion = "none";   ///< none, dense:d, hadamard:d
   std::string activation = "relu";  ///< of the expansion
   std::string ridge = "auto";       ///< lambda, absolute; auto: by cross-validation
+  std::string shift = "auto";       ///< of features that stand far from zero: auto, none
   std::string form = "information";
   std::string scalar = "float";
   std::string weights;  ///< file for weights, scores and predictions; empty: none
@@ -33,7 +34,9 @@ struct Results {
   double seconds_learn = 0;   ///< expansion, sums, choice of the ridge, solve
   double seconds_route = 0;   ///< expansion, scores, choice, of all test rows
   double ridge = 0;           ///< lambda as it was solved with
-  double balance = 1;         ///< of it: factor tasks / rows of balanced tasks
+  anyssr::Index moved = 0;    ///< feature columns that stood far from zero and were moved there
+  std::vector<std::string> warnings;
+  double balance = 1;  ///< of it: factor tasks / rows of balanced tasks
   anyssr::Index rows = 0;
   anyssr::Index test_rows = 0;
   anyssr::Index tasks = 0;

@@ -33,6 +33,10 @@ void declare(CLI::App& app, Options& options, std::string& json) {
   app.add_option("--ridge", options.ridge,
                  "lambda > 0, absolute; auto: by generalised cross-validation from the sums")
       ->capture_default_str();
+  app.add_option("--shift", options.shift,
+                 "auto: from features whose mean is more than 128 times their spread in the first "
+                 "rows, subtract it; none: take features as they are")
+      ->capture_default_str();
   app.add_option("--form", options.form, "information or covariance")->capture_default_str();
   app.add_option("--scalar", options.scalar, "float or double")->capture_default_str();
   app.add_option("--batch", options.batch, "rows that arrive at once")->capture_default_str();
@@ -63,6 +67,11 @@ void print_report(const Options& options, const Results& results) {
               options.ridge == "auto" ? "   (by cross-validation)" : "");
   std::printf("features           %lld, expanded to %lld\n",
               static_cast<long long>(results.feature_dim), static_cast<long long>(results.dim));
+  if (results.moved > 0) {
+    std::printf(
+        "shift              %lld feature columns stood far from zero and were moved there\n",
+        static_cast<long long>(results.moved));
+  }
   if (!results.status.empty()) {
     std::printf("covariance form    %s, condition at most %.2g\n", results.status.c_str(),
                 results.condition);
@@ -87,6 +96,8 @@ void write_json(const std::string& path, const Options& options, const Results& 
                     {"form", options.form},
                     {"scalar", options.scalar},
                     {"expansion", options.expansion},
+                    {"moved_columns", results.moved},
+                    {"warnings", results.warnings},
                     {"seed", options.seed},
                     {"balanced", options.balanced}};
   if (!results.status.empty()) {
@@ -102,6 +113,9 @@ void run(const Options& options, const std::string& json) {
     throw anyssr::ArgumentError("--form is '" + options.form +
                                 "', expected information or covariance");
   }
+  if (options.shift != "auto" && options.shift != "none") {
+    throw anyssr::ArgumentError("--shift is '" + options.shift + "', expected auto or none");
+  }
   if (options.batch < 1) {
     throw anyssr::ArgumentError("--batch is " + std::to_string(options.batch) +
                                 ", expected at least 1");
@@ -114,6 +128,9 @@ void run(const Options& options, const std::string& json) {
   files.expect_apart();
   const Results results = options.scalar == "float" ? route_features::run_float(options)
                                                     : route_features::run_double(options);
+  for (const std::string& warning : results.warnings) {
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  }
   if (!options.quiet) print_report(options, results);
   if (!json.empty()) write_json(json, options, results);
 }

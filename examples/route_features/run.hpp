@@ -10,8 +10,10 @@
 #include <anyssr/core/rows.hpp>
 #include <anyssr/core/stopwatch.hpp>
 #include <anyssr/io.hpp>
+#include <anyssr/rls/feature_condition.hpp>
 #include <anyssr/rls/recursive_least_squares.hpp>
 #include <anyssr/subspace/any_expansion.hpp>
+#include <anyssr/subspace/feature_shift.hpp>
 #include <array>
 #include <cstdio>
 #include <numeric>
@@ -94,8 +96,23 @@ class ProgressBar {
   bool on_;
 };
 
-/// Candidates of `--ridge auto`, in units of tr(S) / d.
-inline constexpr std::array<double, 8> ridge_grid{1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10};
+/// What a choice of the ridge that cannot be trusted means; empty for one that can.
+inline std::string ridge_warning(RidgeEnd end) {
+  switch (end) {
+    case RidgeEnd::none:
+      return {};
+    case RidgeEnd::lowest:
+      return "--ridge auto chose the smallest ridge that can be judged: learn more rows, bring "
+             "feature columns to one scale, or compare the results of a few values of --ridge";
+    case RidgeEnd::highest:
+      return "--ridge auto chose the largest ridge that changes anything: the features hardly tell "
+             "the tasks apart";
+    case RidgeEnd::flat:
+      return "--ridge auto finds no ridge better than another: the features do not tell the tasks "
+             "apart";
+  }
+  return {};
+}
 
 template <RealScalar S, RlsForm Form>
 class Run {
@@ -105,8 +122,9 @@ class Run {
         train_(options.train),
         test_(options.test),
         labels_(train_.labels),
-        expansion_(train_.features.cols(),
-                   support::parse_expansion(options.expansion, options.activation, options.seed)),
+        order_(arrange()),
+        shift_(fit_shift()),
+        expansion_(shift_.out_dim(), expansion_options(options)),
         truth_(tasks_of_test()),
         rls_(expansion_.out_dim(), rls_options()) {
     results_.labels = labels_.values();
@@ -138,29 +156,63 @@ class Run {
     return tasks;
   }
 
-  /// n_t and the order in which rows arrive: task after task, each in the order of the file.
-  void arrange() {
+  /// n_t, and the order in which rows arrive: task after task, each in the order of the file.
+  [[nodiscard]] std::vector<Index> arrange() {
     support::Findings none;  // the labels are those of these rows
     const std::vector<Index> tasks = labels_.tasks_of(train_.labels, options_.train, none);
-    order_.resize(tasks.size());
-    std::iota(order_.begin(), order_.end(), Index{0});
+    std::vector<Index> order(tasks.size());
+    std::iota(order.begin(), order.end(), Index{0});
     const auto task_of = [&](Index row) { return tasks[static_cast<std::size_t>(row)]; };
-    std::stable_sort(order_.begin(), order_.end(),
+    std::stable_sort(order.begin(), order.end(),
                      [&](Index a, Index b) { return task_of(a) < task_of(b); });
     results_.task_rows.assign(static_cast<std::size_t>(labels_.count()), 0);
     for (const Index task : tasks) ++results_.task_rows[static_cast<std::size_t>(task)];
     results_.balance =
         options_.balanced ? static_cast<double>(labels_.count()) / static_cast<double>(tasks.size())
                           : 1;
+    return order;
+  }
+
+  [[nodiscard]] static ExpansionOptions expansion_options(const Options& options) {
+    return support::parse_expansion(options.expansion, options.activation, options.seed);
+  }
+
+  /// The first rows that arrive, whatever the size of a batch.
+  [[nodiscard]] RowMajorMatrix<S> first_rows() const {
+    const std::size_t count = std::min<std::size_t>(512, order_.size());
+    return select_rows(train_.features, std::span(order_).first(count));
+  }
+
+  /// Fixed before the first row is learned. Random features make their own intercept.
+  [[nodiscard]] FeatureShift<S> fit_shift() {
+    if (options_.shift == "none") {
+      return FeatureShift<S>(RowVector<S>::Zero(train_.features.cols()));
+    }
+    const auto shift = FeatureShift<S>::fitted(first_rows());
+    results_.moved = shift.moved_columns();
+    const bool expands = expansion_options(options_).kind != ExpansionKind::identity;
+    return expands ? shift.without_constant() : shift;
+  }
+
+  /// f of moved and expanded rows.
+  template <class F>
+  decltype(auto) visit_expanded(const RowMajorMatrix<S>& rows, const F& f) {
+    if (shift_.is_none()) return expansion_.visit_expanded(rows, workspace_, f);
+    return expansion_.visit_expanded(shift_.apply(rows), workspace_, f);
   }
 
   [[nodiscard]] bool chooses_ridge() const { return options_.ridge == "auto"; }
 
   [[nodiscard]] RlsOptions rls_options() {
-    arrange();
-    // Until the sums are there to choose by, any ridge serves.
     double ridge = 1;
-    if (!chooses_ridge()) {
+    if (chooses_ridge()) {
+      // Until the sums are there to choose by, any ridge serves, but the covariance form starts
+      // at R = I / ridge: one of the size of the sums costs it no digits.
+      ridge = visit_expanded(first_rows(), [](const RowMajorMatrix<S>& expanded) {
+        return expanded.template cast<double>().squaredNorm();
+      });
+      if (!(ridge > 0)) ridge = 1;
+    } else {
       const std::optional<double> number = support::parse_decimal(options_.ridge);
       if (!number) {
         throw ArgumentError("--ridge is '" + options_.ridge +
@@ -178,48 +230,58 @@ class Run {
     const detail::Stopwatch clock;
     const auto rows = static_cast<Index>(order_.size());
     const ProgressBar bar(rows, options_.quiet);
-    double trace = 0;
     Index begin = 0;
     for (Index task = 0; task < labels_.count(); ++task) {
       const Index count = results_.task_rows[static_cast<std::size_t>(task)];
       const double weight = options_.balanced ? 1 / static_cast<double>(count) : 1;
       for (Index done = 0; done < count;) {
         const Index size = std::min<Index>(options_.batch, count - done);
-        trace += weight * learn_batch(begin, size, task, weight);
+        learn_batch(begin, size, task, weight);
         done += size;
         begin += size;
         bar.show("learning", begin);
       }
     }
-    if (chooses_ridge()) choose_ridge(trace / static_cast<double>(rls_.dim()));
+    if (chooses_ridge()) choose_ridge();
     (void)rls_.weights();
     results_.seconds_learn = clock.seconds();
     results_.ridge = rls_.ridge();
     results_.rows = rows;
+    if constexpr (std::is_same_v<Form, Information>) {
+      check_features(rls_);
+    } else if (chooses_ridge()) {
+      check_features(rls_.sums());
+    } else if ((train_.features.rowwise() - train_.features.row(0)).isZero(0)) {
+      results_.warnings.push_back("all training rows have the same features");
+    }
   }
 
-  /// @return squared norm of the expanded rows
-  double learn_batch(Index begin, Index size, Index task, double weight) {
+  void learn_batch(Index begin, Index size, Index task, double weight) {
     const std::span<const Index> rows =
         std::span(order_).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(size));
     const Matrix<S> ones = Matrix<S>::Ones(size, 1);
     const std::array<Index, 1> column{task};
     std::vector<double> weights;
     if (weight != 1) weights.assign(rows.size(), weight);
-    return expansion_.visit_expanded(
-        select_rows(train_.features, rows), workspace_, [&](const RowMajorMatrix<S>& expanded) {
-          rls_.update(expanded, ones, {.columns = column, .row_weights = weights});
-          return expanded.template cast<double>().squaredNorm();
-        });
+    visit_expanded(select_rows(train_.features, rows), [&](const RowMajorMatrix<S>& expanded) {
+      rls_.update(expanded, ones, {.columns = column, .row_weights = weights});
+    });
   }
 
-  void choose_ridge(double mean_eigenvalue) {
-    std::vector<double> ridges;
-    for (const double share : ridge_grid) {
-      // Rows that are all zero have no scale: the shares stand for themselves.
-      ridges.push_back(mean_eigenvalue > 0 ? share * mean_eigenvalue : share);
-    }
-    rls_.set_ridge(rls_.select_ridge(ridges).ridge);
+  void choose_ridge() {
+    const RidgeSelection selection = rls_.select_ridge();
+    rls_.set_ridge(selection.ridge);
+    const std::string warning = ridge_warning(selection.end);
+    if (labels_.count() > 1 && !warning.empty()) results_.warnings.push_back(warning);
+  }
+
+  void check_features(const RecursiveLeastSquares<S>& sums) {
+    std::vector<Index> columns(static_cast<std::size_t>(labels_.count()));
+    std::iota(columns.begin(), columns.end(), Index{0});
+    const FeatureCondition condition = feature_condition<S>(sums, columns);
+    std::string warning = condition.warning();
+    if (condition.is_far_from_zero() && options_.shift == "none") warning += " (--shift auto)";
+    if (!warning.empty()) results_.warnings.push_back(warning);
   }
 
   [[nodiscard]] RowMajorMatrix<S> route() {
@@ -231,7 +293,7 @@ class Run {
     for (Index begin = 0; begin < rows;) {
       const Index size = std::min<Index>(1024, rows - begin);
       const RowMajorMatrix<S> batch = test_.features.middleRows(begin, size);
-      expansion_.visit_expanded(batch, workspace_, [&](const RowMajorMatrix<S>& expanded) {
+      visit_expanded(batch, [&](const RowMajorMatrix<S>& expanded) {
         scores.middleRows(begin, size).noalias() = expanded * rls_.weights();
       });
       for (Index i = begin; i < begin + size; ++i) {
@@ -266,7 +328,7 @@ class Run {
     results_.accuracy = all / static_cast<double>(truth_.size());
     results_.macro_accuracy = sum / tasks;
     results_.tasks = labels_.count();
-    results_.feature_dim = expansion_.in_dim();
+    results_.feature_dim = train_.features.cols();
     results_.dim = expansion_.out_dim();
     if constexpr (std::is_same_v<Form, Covariance>) {
       constexpr std::array<const char*, 3> words{"accurate", "doubtful", "broken"};
@@ -281,6 +343,11 @@ class Run {
       predictions.push_back(labels_.values()[static_cast<std::size_t>(task)]);
     }
     SafetensorsWriter writer;
+    const std::vector<S> shift(shift_.shift().begin(), shift_.shift().end());
+    if (!shift_.is_none()) {
+      writer.add("shift", shift);
+      writer.add("constant", std::vector<S>{shift_.constant()});
+    }
     writer.add_reference("weights", rls_.weights());
     writer.add_reference("scores", scores);
     writer.add("predictions", predictions);
@@ -293,12 +360,13 @@ class Run {
   LabelledRows<S> train_;
   LabelledRows<S> test_;
   TaskLabels labels_;
+  std::vector<Index> order_;  // of the training rows
+  FeatureShift<S> shift_;
   AnyExpansion<S> expansion_;
+  ExpansionWorkspace<S> workspace_;
   std::vector<Index> truth_;        // task of each test row
-  std::vector<Index> order_;        // of the training rows
   std::vector<Index> predictions_;  // task of each test row
   RecursiveLeastSquares<S, Form> rls_;
-  ExpansionWorkspace<S> workspace_;
 };
 
 template <RealScalar S>

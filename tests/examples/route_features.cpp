@@ -169,6 +169,107 @@ TEST_CASE("route_features chooses one ridge in both forms", "[examples]") {
   CHECK(relative_error(SafetensorsReader(files.tensors).matrix<double>("weights"), weights) < 1e-9);
 }
 
+namespace {
+
+/// Four tasks of 16 features that no linear map can fail on, changed as `change` says.
+template <class Change>
+void write_clusters(const Files& files, const Change& change) {
+  const Matrix<double> centres = random_normal<double>(4, 16, 1);
+  for (const std::uint64_t sample : {3U, 4U}) {
+    Matrix<double> x = 0.3 * random_normal<double>(400, 16, 2, sample);
+    std::vector<std::int64_t> labels;
+    for (Index i = 0; i < x.rows(); ++i) {
+      x.row(i) += centres.row(i % 4);
+      labels.push_back(i % 4);
+    }
+    change(x);
+    write(files.folder, sample == 3 ? "hard_train" : "hard_test", x, labels);
+  }
+}
+
+struct Outcome {
+  double accuracy;
+  std::string warnings;
+  Index moved;
+};
+
+Outcome route_clusters(const Files& files, const std::string& more) {
+  const ProgramResult result = run_program(
+      route_features_program, "--train " + files.folder.file("hard_train") + " --test " +
+                                  files.folder.file("hard_test") + " --json " + files.out +
+                                  " --weights " + files.tensors + " --quiet " + more);
+  CAPTURE(more, result.output);
+  REQUIRE(result.status == 0);
+  const json figures = read_figures(files.out);
+  for (const json& warning : figures["warnings"]) {
+    CHECK(contains(result.output, "warning: " + warning.get<std::string>()));
+  }
+  return {figures["accuracy"].get<double>(), result.output, figures["moved_columns"].get<Index>()};
+}
+
+}  // namespace
+
+TEST_CASE("route_features routes features that stand a million from zero",
+          "[examples][regression]") {
+  const Files files;
+  write_clusters(files, [](Matrix<double>& x) { x.array() += 1e6; });
+  const std::string scalar = GENERATE("float", "double");
+  const std::string form = GENERATE("information", "covariance");
+  const std::string expansion = GENERATE("none", "dense:256", "hadamard:256");
+  const std::string ridge = GENERATE("auto", "1");
+  CAPTURE(scalar, form, expansion, ridge);
+  const Outcome outcome =
+      route_clusters(files, "--scalar " + scalar + " --form " + form + " --expansion " + expansion +
+                                " --ridge " + ridge);
+  CHECK(outcome.accuracy == 1);
+  CHECK(outcome.moved == 16);
+  const SafetensorsReader reader(files.tensors);
+  CHECK(reader.matrix<double>("weights").rows() == (expansion == "none" ? 17 : 256));
+  CHECK(reader.has_tensor("shift"));
+}
+
+TEST_CASE("route_features warns of an offset that it is told to keep", "[examples][regression]") {
+  const Files files;
+  write_clusters(files, [](Matrix<double>& x) { x.array() += 1e6; });
+  const Outcome wide = route_clusters(files, "--shift none --scalar double");
+  CHECK(wide.accuracy == 1);
+  CHECK(contains(wide.warnings, "times as large as what varies around it"));
+  const Outcome narrow = route_clusters(files, "--shift none --scalar float");
+  CHECK(contains(narrow.warnings, "times as large as what varies around it"));
+  CHECK(narrow.moved == 0);
+}
+
+TEST_CASE("route_features uses columns of scales from 1e-8 to 1e8", "[examples][regression]") {
+  const Files files;
+  write_clusters(files, [](Matrix<double>& x) {
+    for (Index j = 0; j < 16; ++j) {
+      x.col(j) *= std::pow(10, -8 + 16 * static_cast<double>(j) / 15);
+    }
+  });
+  const std::string scalar = GENERATE("float", "double");
+  const Outcome outcome = route_clusters(files, "--ridge auto --scalar " + scalar);
+  CHECK(outcome.accuracy == 1);
+  CHECK(outcome.warnings.empty());
+  CHECK(outcome.moved == 0);
+  CHECK(contains(route_clusters(files, "--ridge 1e12 --scalar " + scalar).warnings,
+                 "of 16 feature columns"));
+}
+
+TEST_CASE("route_features warns of features that are all zero or constant",
+          "[examples][regression]") {
+  const Files files;
+  const double value = GENERATE(0.0, 3.0);
+  write_clusters(files, [&](Matrix<double>& x) { x.setConstant(value); });
+  const std::string scalar = GENERATE("float", "double");
+  const std::string form = GENERATE("information", "covariance");
+  CAPTURE(value, scalar, form);
+  const Outcome outcome = route_clusters(files, "--scalar " + scalar + " --form " + form);
+  CHECK(outcome.accuracy == 0.25);
+  CHECK(contains(outcome.warnings, value == 0 ? "all features are zero" : "hardly vary"));
+  const Outcome stream = route_clusters(files, "--form covariance --ridge 1 --scalar " + scalar);
+  CHECK(contains(stream.warnings, "all training rows have the same features"));
+}
+
 TEST_CASE("route_features reads features in float and prints nothing when quiet", "[examples]") {
   const Files files;
   const Matrix<float> narrow = files.train.features.cast<float>();
@@ -184,9 +285,9 @@ TEST_CASE("route_features reads features in float and prints nothing when quiet"
 TEST_CASE("route_features explains itself", "[examples]") {
   const ProgramResult help = run_program(route_features_program, "--help");
   CHECK(help.status == 0);
-  for (const char* option :
-       {"--train", "--test", "--expansion", "--activation", "--ridge", "--form", "--scalar",
-        "--batch", "--seed", "--balanced", "--json", "--weights", "--threads", "--quiet"}) {
+  for (const char* option : {"--train", "--test", "--expansion", "--activation", "--ridge",
+                             "--shift", "--form", "--scalar", "--batch", "--seed", "--balanced",
+                             "--json", "--weights", "--threads", "--quiet"}) {
     CAPTURE(option);
     CHECK(contains(help.output, option));
   }
@@ -205,6 +306,7 @@ TEST_CASE("route_features refuses wrong options and files with status 2", "[exam
   refused("--nonsense", "--nonsense");
   refused("--form square", "--form is 'square', expected information or covariance");
   refused("--scalar half", "--scalar is 'half'");
+  refused("--shift all", "--shift is 'all', expected auto or none");
   refused("--expansion dense", "expected none, dense:D or hadamard:D");
   refused("--activation tanh", "tanh");
   refused("--ridge 0", "ridge is 0");

@@ -150,7 +150,7 @@ TEST_CASE("a candidate that leaves hardly a degree of freedom is refused", "[rls
   const std::vector<double> small{1e-4, 1e-3};
   CHECK(message_of<NumericalError>([&] { (void)rls.select_ridge(small); }) ==
         "no candidate ridge can be judged: all of them leave fewer than 2 % of 20 rows as degrees "
-        "of freedom; add larger ones");
+        "of freedom, or drown in round-off; add larger ones");
   CHECK((State<double>(rls) == before));
 }
 

@@ -229,6 +229,9 @@ class RecursiveLeastSquares<S, Covariance> {
   [[nodiscard]] RidgeSelection select_ridge(std::span<const double> ridges) const {
     return kept_sums("select_ridge").select_ridge(ridges);
   }
+  [[nodiscard]] RidgeSelection select_ridge() const {
+    return kept_sums("select_ridge").select_ridge();
+  }
 
   /// The sums, where they are kept.
   /// @throws ArgumentError  where they are not

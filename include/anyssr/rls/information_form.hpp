@@ -24,6 +24,7 @@
 #include "anyssr/linalg/factor_update.hpp"
 #include "anyssr/linalg/gram_factor.hpp"
 #include "anyssr/rls/regression_sums.hpp"
+#include "anyssr/rls/ridge_search.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -251,29 +252,46 @@ class RecursiveLeastSquares<S, Information> {
   ///   gcv = n RSS / (n - df)^2,  RSS = E - tr W^T C - lambda |W|^2,  df = d - lambda tr G^-1
   /// @param ridges  candidates, each finite and above 0, in the scale of the options
   /// @throws ArgumentError   no candidate, or one out of range; no rows learned
-  /// @throws NumericalError  where every candidate is refused (n - df < 0.02 n)
+  /// @throws NumericalError  where every candidate is refused (RidgeCandidate::gcv)
   /// Cost: 2/3 d^3 + 2 d^2 T flops a candidate (one eigendecomposition would cost as much as 30 of
   /// them here), and d T numbers.
   [[nodiscard]] RidgeSelection select_ridge(std::span<const double> ridges) const {
     detail::expect(!ridges.empty(), "ridges are empty, expected at least one candidate");
     for (const double ridge : ridges) detail::expect_positive("ridge", ridge);
-    detail::expect(rows() > 0, "no rows are learned yet, expected some to select a ridge by");
-    sums_.flush();
-    factor_current_ = false;  // its place serves the candidates
+    expect_rows_to_select_by();
     RidgeSelection selection;
-    double best = std::numeric_limits<double>::infinity();
     for (const double ridge : ridges) {
-      selection.candidates.push_back(cross_validate(ridge));
-      if (selection.candidates.back().gcv < best) {
-        best = selection.candidates.back().gcv;
-        selection.ridge = ridge;
-      }
+      selection.candidates.push_back(cross_validate(ridge).candidate);
     }
-    detail::expect<NumericalError>(std::isfinite(best),
+    detail::expect<NumericalError>(detail::choose_ridge(selection),
                                    "no candidate ridge can be judged: all of them leave fewer than "
                                    "2 % of ",
-                                   rows(), " rows as degrees of freedom; add larger ones");
+                                   rows(),
+                                   " rows as degrees of freedom, or drown in round-off; add larger "
+                                   "ones");
     return selection;
+  }
+
+  /// The same over decades of tr(S) / d that fit the features: from 1e-6 to 10, down until the
+  /// ridge hides no direction of them (ridge_search.hpp), and on while the best stands at an end,
+  /// as far as this scalar can tell candidates apart.
+  /// @throws ArgumentError  no rows learned
+  /// Cost: as above, for 8 candidates where S is well conditioned, one more for each decade that
+  /// its smallest direction lies deeper.
+  [[nodiscard]] RidgeSelection select_ridge() const {
+    expect_rows_to_select_by();
+    const auto scale = options_.ridge_scale;
+    return detail::search_ridge(detail::ridge_decades<S>(sums_.square().diagonal(), scale),
+                                [this](double ridge) { return cross_validate(ridge); });
+  }
+
+  /// The smallest share of a column's energy, ridge included, that the columns before it leave
+  /// unexplained. Near round-off (see pivot_limit) the weights are made of round-off.
+  /// @throws NumericalError  as factor()
+  /// Cost: what factor() costs.
+  [[nodiscard]] double smallest_pivot() const {
+    factor();
+    return detail::smallest_pivot<S>(sums_.square().diagonal(), ridge(), factor_diagonal_);
   }
 
   /// S as a full symmetric d x d matrix (a copy).
@@ -364,35 +382,15 @@ class RecursiveLeastSquares<S, Information> {
                                   sizeof(S) == 4 ? " or use double" : "");
   }
 
-  [[nodiscard]] RidgeCandidate cross_validate(double ridge) const {
-    RidgeCandidate result{
-        .ridge = ridge, .lambda = lambda_of(ridge), .gcv = std::numeric_limits<double>::infinity()};
-    if (!factor_shifted(sums_.square(), static_cast<S>(result.lambda), factor_diagonal_,
-                        options_.threads)) {
-      return result;
-    }
-    const Matrix<S>& c = sums_.cross_correlation();
-    Matrix<S> w = c;
-    solve_forward(sums_.square(), factor_diagonal_, w, options_.threads);
-    solve_backward(sums_.square(), factor_diagonal_, w, options_.threads);
-    double explained = 0;  // tr W^T C
-    double norm = 0;       // |W|^2
-    for (Index j = 0; j < w.cols(); ++j) {
-      const Vector<double> column = w.col(j).template cast<double>();
-      explained += column.dot(c.col(j).template cast<double>());
-      norm += column.squaredNorm();
-    }
-    const auto n = static_cast<double>(rows());
-    // A residual below round-off is none: of the ridges that fit so well the largest should win.
-    const double energy = target_energy().sum();
-    result.residual = std::max(static_cast<double>(std::numeric_limits<S>::epsilon()) * energy,
-                               energy - explained - result.lambda * norm);
-    const double shrunk =
-        result.lambda * trace_of_inverse(sums_.square(), factor_diagonal_, options_.threads);
-    result.degrees_of_freedom = static_cast<double>(dim()) - shrunk;
-    const double left = n - result.degrees_of_freedom;
-    if (left >= 0.02 * n) result.gcv = n * result.residual / (left * left);
-    return result;
+  void expect_rows_to_select_by() const {
+    detail::expect(rows() > 0, "no rows are learned yet, expected some to select a ridge by");
+    sums_.flush();
+  }
+
+  [[nodiscard]] detail::JudgedRidge cross_validate(double ridge) const {
+    factor_current_ = false;  // its place serves the candidates
+    return detail::cross_validate(sums_, ridge, lambda_of(ridge), factor_diagonal_,
+                                  options_.threads);
   }
 
   RlsOptions options_;

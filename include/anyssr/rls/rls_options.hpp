@@ -57,11 +57,22 @@ struct RidgeCandidate {
   double residual = 0;            ///< RSS, over all rows and columns
   double degrees_of_freedom = 0;  ///< df = tr S (S + lambda I)^-1
   double gcv = 0;                 ///< n RSS / (n - df)^2; infinite where n - df < 0.02 n, or where
-                                  ///< S + lambda I is not positive definite in this scalar
+                                  ///< round-off decides the solve in this scalar
+  double round_off = 0;           ///< relative error of gcv that round-off can cause
+};
+
+/// Where the chosen ridge stands among the candidates that could be judged.
+enum class RidgeEnd : std::uint8_t {
+  none,     ///< between others: the choice can be trusted
+  lowest,   ///< the smallest of them: smaller ones may be better, or cannot be judged
+  highest,  ///< the largest of them: the features hardly tell the targets apart
+  flat      ///< none is better than another: the features tell nothing
 };
 
 struct RidgeSelection {
-  double ridge = 0;  ///< the candidate with the smallest gcv, as it was given
+  double ridge = 0;  ///< the candidate with the smallest gcv, as it was given; of several that only
+                     ///< round-off tells apart the largest
+  RidgeEnd end = RidgeEnd::none;
   std::vector<RidgeCandidate> candidates;
 };
 

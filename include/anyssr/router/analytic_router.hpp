@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/rls/feature_condition.hpp"
 #include "anyssr/router/router_tasks.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -190,14 +191,35 @@ class AnalyticRouter : public RouterTasks<S> {
   /// Generalised cross-validation of candidates from the sums alone
   /// (RecursiveLeastSquares::select_ridge); set_ridge takes the choice.
   [[nodiscard]] RidgeSelection select_ridge(std::span<const double> ridges) const {
-    const double scale =
-        detail::scaled_ridge(this->tasks(), options_.rls, options_.balanced) / options_.rls.ridge;
     std::vector<double> scaled(ridges.begin(), ridges.end());
-    for (double& ridge : scaled) ridge *= scale;
+    for (double& ridge : scaled) ridge *= ridge_scale();
     RidgeSelection selection = rls_.select_ridge(scaled);
-    selection.ridge /= scale;
+    const auto chosen = std::find(scaled.begin(), scaled.end(), selection.ridge);
+    selection.ridge = ridges[static_cast<std::size_t>(chosen - scaled.begin())];
     for (std::size_t k = 0; k < ridges.size(); ++k) selection.candidates[k].ridge = ridges[k];
     return selection;
+  }
+  /// The same over decades that fit the features. See RidgeSelection::end for whether the choice
+  /// can be trusted.
+  [[nodiscard]] RidgeSelection select_ridge() const {
+    RidgeSelection selection = rls_.select_ridge();
+    selection.ridge /= ridge_scale();
+    for (RidgeCandidate& candidate : selection.candidates) candidate.ridge /= ridge_scale();
+    return selection;
+  }
+
+  /// Whether these features and this ridge can tell tasks apart, from the sums alone. Rows of
+  /// removed tasks make offsets look smaller than they are.
+  /// @throws NumericalError  where the Gram is not positive definite
+  /// Cost: O(d tasks)
+  [[nodiscard]] FeatureCondition feature_condition() const {
+    std::vector<Index> columns;
+    for (const RoutedTask& task : this->tasks()) {
+      columns.push_back(task.column);
+      columns.insert(columns.end(), task.further_columns.begin(), task.further_columns.end());
+    }
+    if (rls_.rows() == 0) return {};
+    return anyssr::feature_condition<S>(rls_, columns);
   }
 
   /// The label weight w with which most rows were routed right when they were held out, each with
@@ -224,6 +246,12 @@ class AnalyticRouter : public RouterTasks<S> {
   }
 
  private:
+  /// Of a balanced router's ridge: as it is given, to as the regression takes it.
+  [[nodiscard]] double ridge_scale() const noexcept {
+    return detail::scaled_ridge(this->tasks(), options_.rls, options_.balanced) /
+           options_.rls.ridge;
+  }
+
   [[nodiscard]] Index expect_known(std::string_view name, std::span<const Index> labels) const {
     const auto task = static_cast<Index>(this->index(name));
     const bool labelled = !this->expect_changeable(name).label_columns.empty();
