@@ -187,13 +187,13 @@ void write_clusters(const Files& files, const Change& change) {
   }
 }
 
-struct Outcome {
+struct RoutedClusters {
   double accuracy;
   std::string warnings;
   Index moved;
 };
 
-Outcome route_clusters(const Files& files, const std::string& more) {
+RoutedClusters route_clusters(const Files& files, const std::string& more) {
   const ProgramResult result = run_program(
       route_features_program, "--train " + files.folder.file("hard_train") + " --test " +
                                   files.folder.file("hard_test") + " --json " + files.out +
@@ -218,7 +218,7 @@ TEST_CASE("route_features routes features that stand a million from zero",
   const std::string expansion = GENERATE("none", "dense:256", "hadamard:256");
   const std::string ridge = GENERATE("auto", "1");
   CAPTURE(scalar, form, expansion, ridge);
-  const Outcome outcome =
+  const RoutedClusters outcome =
       route_clusters(files, "--scalar " + scalar + " --form " + form + " --expansion " + expansion +
                                 " --ridge " + ridge);
   CHECK(outcome.accuracy == 1);
@@ -231,10 +231,10 @@ TEST_CASE("route_features routes features that stand a million from zero",
 TEST_CASE("route_features warns of an offset that it is told to keep", "[examples][regression]") {
   const Files files;
   write_clusters(files, [](Matrix<double>& x) { x.array() += 1e6; });
-  const Outcome wide = route_clusters(files, "--shift none --scalar double");
+  const RoutedClusters wide = route_clusters(files, "--shift none --scalar double");
   CHECK(wide.accuracy == 1);
   CHECK(contains(wide.warnings, "times as large as what varies around it"));
-  const Outcome narrow = route_clusters(files, "--shift none --scalar float");
+  const RoutedClusters narrow = route_clusters(files, "--shift none --scalar float");
   CHECK(contains(narrow.warnings, "times as large as what varies around it"));
   CHECK(narrow.moved == 0);
 }
@@ -247,7 +247,7 @@ TEST_CASE("route_features uses columns of scales from 1e-8 to 1e8", "[examples][
     }
   });
   const std::string scalar = GENERATE("float", "double");
-  const Outcome outcome = route_clusters(files, "--ridge auto --scalar " + scalar);
+  const RoutedClusters outcome = route_clusters(files, "--ridge auto --scalar " + scalar);
   CHECK(outcome.accuracy == 1);
   CHECK(outcome.warnings.empty());
   CHECK(outcome.moved == 0);
@@ -263,10 +263,11 @@ TEST_CASE("route_features warns of features that are all zero or constant",
   const std::string scalar = GENERATE("float", "double");
   const std::string form = GENERATE("information", "covariance");
   CAPTURE(value, scalar, form);
-  const Outcome outcome = route_clusters(files, "--scalar " + scalar + " --form " + form);
+  const RoutedClusters outcome = route_clusters(files, "--scalar " + scalar + " --form " + form);
   CHECK(outcome.accuracy == 0.25);
   CHECK(contains(outcome.warnings, value == 0 ? "all features are zero" : "hardly vary"));
-  const Outcome stream = route_clusters(files, "--form covariance --ridge 1 --scalar " + scalar);
+  const RoutedClusters stream =
+      route_clusters(files, "--form covariance --ridge 1 --scalar " + scalar);
   CHECK(contains(stream.warnings, "all training rows have the same features"));
 }
 

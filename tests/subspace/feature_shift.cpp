@@ -47,7 +47,7 @@ RlsOptions absolute_ridge(double ridge) {
 
 TEMPLATE_TEST_CASE("features near zero pass as they are", "[subspace]", float, double) {
   using S = TestType;
-  const Matrix<S> x = far_rows<S>(100, GENERATE(0.0, 5.0, 100.0));
+  const Matrix<S> x = far_rows<S>(100, GENERATE(0.0, 5.0, 60.0));
   const auto shift = FeatureShift<S>::fitted(x);
   CHECK(shift.is_none());
   CHECK(shift.moved_columns() == 0);
