@@ -208,7 +208,7 @@ SubspaceProjector<S> SubspaceProjector<S>::fit(const X& features, const Subspace
   detail::expect_valid(options);
   expect_rows_and_columns(features);
   return detail::with_plain_rows(features, [&](const auto& rows) {
-    detail::expect_finite_features(rows);
+    detail::expect_finite("features", rows);
     return fit_plain(rows, options, detail::energy_of(rows));
   });
 }
