@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "adapter_tool/adapters.hpp"
-#include "support/messages.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,6 +8,8 @@
 #include <map>
 #include <system_error>
 #include <utility>
+
+#include "support/messages.hpp"
 
 namespace adapter_tool {
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include "adapter_tool/commands.hpp"
-#include "support/messages.hpp"
 
 #include <algorithm>
 #include <anyssr/lora/adapter_algebra.hpp>
@@ -10,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "support/messages.hpp"
 #include "support/option_checks.hpp"
 #include "support/warnings.hpp"
 

@@ -35,7 +35,7 @@ using Json = nlohmann::ordered_json;
   constexpr std::size_t most = 80;
   const std::string shown =
       Json(detail::utf8_prefix(text, most)).dump(-1, ' ', false, Json::error_handler_t::replace);
-  return printable(shown) + (text.size() <= most ? "" : "...");
+  return detail::printable(shown) + (text.size() <= most ? "" : "...");
 }
 
 /// A value from a file inside a message; of objects and arrays the kind alone.
