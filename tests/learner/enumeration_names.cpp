@@ -28,6 +28,7 @@ std::string names() {
 
 TEST_CASE("every enumerator has the word of files and command lines", "[learner]") {
   CHECK(names<RidgeScale>() == "relative, absolute");
+  CHECK(names<RidgeEnd>() == "none, lowest, highest, flat");
   CHECK(names<RlsStatus>() == "accurate, doubtful, broken");
   CHECK(names<ExpansionKind>() == "identity, dense, hadamard");
   CHECK(names<Activation>() == "identity, relu, gelu, cosine");

@@ -87,6 +87,26 @@ enum class RidgeEnd : std::uint8_t {
   flat      ///< none is better than another: the features tell nothing
 };
 
+namespace detail {
+template <>
+inline constexpr RidgeEnd last_enumerator<RidgeEnd> = RidgeEnd::flat;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(RidgeEnd end) {
+  switch (end) {
+    case RidgeEnd::none:
+      return "none";
+    case RidgeEnd::lowest:
+      return "lowest";
+    case RidgeEnd::highest:
+      return "highest";
+    case RidgeEnd::flat:
+      return "flat";
+  }
+  detail::raise_no_enumerator("ridge end", end);
+}
+
 struct RidgeSelection {
   double ridge = 0;  ///< the candidate with the smallest gcv, as it was given; of several that only
                      ///< round-off tells apart the largest
