@@ -34,10 +34,9 @@ const std::vector<std::string> travel{"book a flight to Oslo", "i need a plane t
 const std::vector<Index> intents{0, 0, 1, 1};
 
 void ask(const Learner& learner, const std::string& question) {
-  constexpr const char* words[] = {"routed", "blend", "fallback", "review"};
   const auto answer = learner.predict(std::span(&question, 1)).front();
-  std::cout << question << ": " << words[static_cast<std::size_t>(answer.decision.outcome)] << ", "
-            << answer.task << "\n";
+  std::cout << question << ": " << to_string(answer.decision.outcome) << ", " << answer.task
+            << "\n";
 }
 
 void run(const std::filesystem::path& folder) {

@@ -65,7 +65,7 @@ void audit_append_times(benchmark::State& state) {
   std::vector<double> microseconds;
   microseconds.reserve(1 << 20);
   for (auto _ : state) {
-    const detail::Stopwatch clock;
+    const Stopwatch clock;
     log.append(event(microseconds.size()));
     microseconds.push_back(1e6 * clock.seconds());
   }
@@ -85,7 +85,7 @@ void plain_write(benchmark::State& state) {
   std::vector<double> microseconds;
   microseconds.reserve(1 << 20);
   for (auto _ : state) {
-    const detail::Stopwatch clock;
+    const Stopwatch clock;
     const ssize_t sent = ::write(file.number(), line.data(), line.size());
     microseconds.push_back(1e6 * clock.seconds());
     bench::check(sent == static_cast<ssize_t>(line.size()), "not written");

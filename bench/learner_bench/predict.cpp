@@ -100,7 +100,7 @@ void predict(benchmark::State& state, bool is_learning, bool is_logged = false) 
   microseconds.reserve(1 << 20);
   std::size_t next = 0;
   for (auto _ : state) {
-    const detail::Stopwatch clock;
+    const Stopwatch clock;
     const auto answer = learner().predict(std::span(&queries.inputs[next], 1));
     microseconds.push_back(1e6 * clock.seconds());
     benchmark::DoNotOptimize(answer.front().decision.task);

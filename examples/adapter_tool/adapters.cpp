@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "support/messages.hpp"
+
 namespace adapter_tool {
 
 using namespace anyssr;
@@ -111,11 +113,11 @@ void expect_same_shapes(std::span<const StoredAdapter> adapters) {
     for (const auto& [site, module] : stored.adapter.modules) {
       const StoredAdapter& other = *first.emplace(site, &stored).first->second;
       const LoraModule<double>& expected = other.adapter.modules.at(site);
-      detail::expect<ShapeError>(
+      support::expect<ShapeError>(
           module.in_dim() == expected.in_dim() && module.out_dim() == expected.out_dim(),
-          stored.folder.string(), ": site ", detail::in_quotes(site), " is ", module.out_dim(),
-          " x ", module.in_dim(), ", expected ", expected.out_dim(), " x ", expected.in_dim(),
-          " as in ", other.folder.string());
+          stored.folder.string(), ": site ", in_quotes(site), " is ", module.out_dim(), " x ",
+          module.in_dim(), ", expected ", expected.out_dim(), " x ", expected.in_dim(), " as in ",
+          other.folder.string());
     }
   }
 }

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "support/messages.hpp"
 #include "support/option_checks.hpp"
 #include "support/warnings.hpp"
 
@@ -32,7 +33,7 @@ Listed listed(const fs::path& folder) {
     line.ranks.assign(ranks.begin(), ranks.end());
     line.parameters = parameter_count(report);
     line.bytes = report.file_bytes;
-    line.dtype = name_of(dtype_of_report(report));
+    line.dtype = to_string(dtype_of_report(report));
     line.base_model = report.config.base_model;
   } catch (const Error& error) {
     line.problem = error.what();
@@ -98,14 +99,14 @@ PeftWriteOptions common_config(const std::vector<StoredAdapter>& adapters,
   options.revision = adapters.front().report.config.revision;
   for (const StoredAdapter& stored : adapters) {
     const PeftConfig& config = stored.report.config;
-    detail::expect(config.fan_in_fan_out == options.fan_in_fan_out, stored.folder.string(),
-                   ": fan_in_fan_out is ", config.fan_in_fan_out ? "true" : "false",
-                   ", expected the same as in ", adapters.front().folder.string());
+    support::expect(config.fan_in_fan_out == options.fan_in_fan_out, stored.folder.string(),
+                    ": fan_in_fan_out is ", config.fan_in_fan_out ? "true" : "false",
+                    ", expected the same as in ", adapters.front().folder.string());
     if (options.base_model.empty()) options.base_model = config.base_model;
     if (!config.base_model.empty() && config.base_model != options.base_model) {
       warnings.push_back("the base model of " + stored.folder.string() + " is " +
-                         detail::in_quotes(config.base_model) + ", expected " +
-                         detail::in_quotes(options.base_model) + " as of the adapters before it");
+                         in_quotes(config.base_model) + ", expected " +
+                         in_quotes(options.base_model) + " as of the adapters before it");
     }
     if (config.task_type != options.task_type) options.task_type.clear();
     if (config.revision != options.revision) options.revision.clear();
@@ -175,7 +176,7 @@ Inspection inspect(const std::string& folder) {
                     .name = name_of_folder(stored.folder),
                     .base_model = config.base_model,
                     .task_type = config.task_type,
-                    .dtype = std::string(name_of(dtype_of_report(stored.report))),
+                    .dtype = std::string(to_string(dtype_of_report(stored.report))),
                     .bytes = stored.report.file_bytes,
                     .parameters = parameter_count(stored.report),
                     .change_norm = change_norm(stored.adapter),
@@ -209,7 +210,7 @@ Conversion convert(const ConvertOptions& options) {
   write_config(options.out, before.config);
   const StoredAdapter after = read_adapter(options.out);
   Conversion result{.out = options.out,
-                    .from = std::string(name_of(dtype_of_report(before.report))),
+                    .from = std::string(to_string(dtype_of_report(before.report))),
                     .to = options.dtype,
                     .bytes_before = before.report.file_bytes,
                     .bytes_after = after.report.file_bytes};
@@ -229,8 +230,8 @@ Conversion convert(const ConvertOptions& options) {
 }
 
 Merge merge(const MergeOptions& options) {
-  detail::expect(!options.rank || *options.rank >= 1, "--rank is ", options.rank.value_or(0),
-                 ", expected at least 1");
+  support::expect(!options.rank || *options.rank >= 1, "--rank is ", options.rank.value_or(0),
+                  ", expected at least 1");
   expect_new(options.out, options.force);
   Merge result{.out = options.out};
   std::vector<StoredAdapter> adapters;
@@ -242,7 +243,7 @@ Merge merge(const MergeOptions& options) {
     result.weights.push_back(entry.weight);
     adapters.push_back(std::move(stored));
   }
-  detail::expect(!adapters.empty(), "the weights are all 0, expected another one");
+  support::expect(!adapters.empty(), "the weights are all 0, expected another one");
   expect_same_shapes(adapters);
   const PeftWriteOptions config = common_config(adapters, result.warnings);
   std::vector<Entry> entries;
@@ -251,7 +252,7 @@ Merge merge(const MergeOptions& options) {
     entries.push_back({&adapters[i].adapter, result.weights[i]});
     dtype = common_dtype(dtype, dtype_of_report(adapters[i].report));
   }
-  result.dtype = name_of(dtype);
+  result.dtype = to_string(dtype);
   const Adapter<double> sum = merge_adapters<double>(entries);
   const Adapter<double> written =
       options.rank ? compressed(sum, static_cast<Index>(*options.rank)) : sum;
@@ -269,8 +270,8 @@ Merge merge(const MergeOptions& options) {
 }
 
 Comparison compare(const std::vector<std::string>& folders) {
-  detail::expect(folders.size() >= 2, "there is ", folders.size(),
-                 " folder to compare, expected at least 2");
+  support::expect(folders.size() >= 2, "there is ", folders.size(),
+                  " folder to compare, expected at least 2");
   std::vector<StoredAdapter> adapters;
   for (const std::string& folder : folders) {
     adapters.push_back(read_adapter(folder, support::print_warning));
@@ -310,8 +311,8 @@ Verification verify(const std::string& checkpoint) {
 }
 
 LogVerification verify_log(const std::string& log, const std::string& head) {
-  detail::expect(head.empty() || detail::is_audit_digest(head), "--head is ",
-                 detail::in_quotes(head), ", expected sha256: and 64 digits of 0-9a-f");
+  support::expect(head.empty() || is_audit_digest(head), "--head is ", in_quotes(head),
+                  ", expected sha256: and 64 digits of 0-9a-f");
   return {.log = log, .found = verify_audit_log(log, head)};
 }
 

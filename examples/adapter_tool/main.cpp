@@ -10,6 +10,7 @@
 
 #include "adapter_tool/report.hpp"
 #include "support/application.hpp"
+#include "support/messages.hpp"
 #include "support/run_files.hpp"
 
 namespace {
@@ -37,9 +38,9 @@ class Commands {
 
   /// Runs the one command that was given.
   [[nodiscard]] int run() const {
-    anyssr::detail::expect(action_ != nullptr,
-                           "there is no command, expected list, inspect, convert, merge, compare, "
-                           "verify or verify-log");
+    support::expect(action_ != nullptr,
+                    "there is no command, expected list, inspect, convert, merge, compare, "
+                    "verify or verify-log");
     expect_files_apart();
     return action_();
   }

@@ -193,7 +193,7 @@ void print(const LogVerification& verification) {
   if (found.torn_lines > 0) std::printf("torn   %llu\n", number(found.torn_lines));
   std::printf("head   %s\n", found.head.c_str());
   if (found.first_break) {
-    std::printf("%-6s %s\n", std::string(name_of(found.first_break->kind)).c_str(),
+    std::printf("%-6s %s\n", std::string(to_string(found.first_break->kind)).c_str(),
                 shown(found.first_break->what).c_str());
     std::printf("the log is not as it was written\n");
   } else if (found.first_seq > 1) {
@@ -314,7 +314,7 @@ Json to_json(const LogVerification& verification) {
   const anyssr::AuditVerification& found = verification.found;
   Json first_break = nullptr;
   if (found.first_break) {
-    first_break = {{"kind", name_of(found.first_break->kind)},
+    first_break = {{"kind", to_string(found.first_break->kind)},
                    {"file", found.first_break->file.string()},
                    {"line", found.first_break->line},
                    {"what", found.first_break->what}};

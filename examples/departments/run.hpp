@@ -18,18 +18,12 @@
 #include "departments/experiment.hpp"
 #include "departments/keeper.hpp"
 #include "support/command_line.hpp"
+#include "support/messages.hpp"
 #include "support/shown.hpp"
 
 namespace departments {
 
 using namespace anyssr;
-
-inline SubspaceChoice parse_subspace(const std::string& name) {
-  if (name == "none") return SubspaceChoice::none;
-  if (name == "own") return SubspaceChoice::own;
-  if (name == "complement") return SubspaceChoice::complement;
-  throw ArgumentError("--subspace is '" + name + "', expected none, own or complement");
-}
 
 inline LearnerOptions learner_options(const Options& options) {
   LearnerOptions result;
@@ -40,7 +34,7 @@ inline LearnerOptions learner_options(const Options& options) {
   result.router.rls.threads = options.threads;
   result.adapter.lora.rank = static_cast<Index>(options.rank);
   result.adapter.lora.alpha = static_cast<double>(std::max<std::int64_t>(1, options.rank));
-  result.subspace = parse_subspace(options.subspace);
+  result.subspace = parse_subspace_choice(options.subspace, "--subspace");
   result.lift.seed = options.seed;
   result.seed = options.seed;
   return result;
@@ -76,7 +70,7 @@ class Run {
   }
 
   Results run(Answerer& answer) {
-    const anyssr::detail::Stopwatch clock;
+    const anyssr::Stopwatch clock;
     const auto all = static_cast<Index>(questions_.departments.size());
     const Index known = select_departments();
     Results results(count());
@@ -119,8 +113,8 @@ class Run {
     const std::size_t fresh = questions_.departments.size() - tasks.size();
     const std::size_t learned =
         options_.learn < 0 ? fresh : std::min(fresh, static_cast<std::size_t>(options_.learn));
-    anyssr::detail::expect(tasks.size() + learned > 0, "--learn is ", options_.learn,
-                           " and no department is known yet, expected at least 1");
+    support::expect(tasks.size() + learned > 0, "--learn is ", options_.learn,
+                    " and no department is known yet, expected at least 1");
     questions_.departments.resize(tasks.size() + learned);
     return static_cast<Index>(tasks.size());
   }
@@ -221,7 +215,7 @@ class Run {
     std::vector<double> microseconds;
     const Split& split = measured(0);
     for (std::size_t i = 0; i < std::min<std::size_t>(200, split.texts.size()); ++i) {
-      const anyssr::detail::Stopwatch clock;
+      const anyssr::Stopwatch clock;
       (void)learner_->predict(std::span(&split.texts[i], 1));
       microseconds.push_back(1e6 * clock.seconds());
     }

@@ -138,20 +138,6 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
-anyssr::SubspaceChoice parse_subspace(const std::string& name) {
-  if (name == "none") return anyssr::SubspaceChoice::none;
-  if (name == "own") return anyssr::SubspaceChoice::own;
-  if (name == "complement") return anyssr::SubspaceChoice::complement;
-  throw anyssr::ArgumentError("--subspace is '" + name + "', expected none, own or complement");
-}
-
-anyssr::Schedule parse_schedule(const std::string& name) {
-  if (name == "constant") return anyssr::Schedule::constant;
-  if (name == "linear") return anyssr::Schedule::linear;
-  if (name == "cosine") return anyssr::Schedule::cosine;
-  throw anyssr::ArgumentError("--schedule is '" + name + "', expected constant, linear or cosine");
-}
-
 /// What the words of the command line mean.
 Options resolved(const Arguments& arguments) {
   Options options = arguments.options;
@@ -161,8 +147,8 @@ Options resolved(const Arguments& arguments) {
   }
   options.strip = split(arguments.strip);
   anyssr::LearnerOptions& learner = options.learner;
-  learner.subspace = parse_subspace(arguments.subspace);
-  learner.train.schedule = parse_schedule(arguments.schedule);
+  learner.subspace = anyssr::parse_subspace_choice(arguments.subspace, "--subspace");
+  learner.train.schedule = anyssr::parse_schedule(arguments.schedule, "--schedule");
   learner.adapter.sites = split(arguments.sites);
   learner.router.expansion.seed = learner.seed;
   learner.router.rls.threads = options.threads;

@@ -20,6 +20,7 @@
 
 #include "llama_continual/experiment.hpp"
 #include "support/command_line.hpp"
+#include "support/messages.hpp"
 #include "support/shown.hpp"
 #include "support/warnings.hpp"
 
@@ -100,8 +101,8 @@ class Run {
       : tasks_(tasks), tokens_(tokens), options_(options) {
     if (!options.save.empty()) {
       writer_ = std::make_unique<CheckpointWriter>(options.save);
-      anyssr::detail::expect(!has_checkpoint(writer_->root()), "--save: ", options.save,
-                             " holds a checkpoint already, expected a new folder");
+      support::expect(!has_checkpoint(writer_->root()), "--save: ", options.save,
+                      " holds a checkpoint already, expected a new folder");
     }
     learner_ = std::make_shared<Learner>(read_backbone<S>(options), options.learner);
     for (const Task& task : tasks) {  // what cannot be learned is found before others are
@@ -121,7 +122,7 @@ class Run {
   }
 
   Results run(const std::vector<Task>& stripped, Answerer& answer) {
-    const anyssr::detail::Stopwatch clock;
+    const anyssr::Stopwatch clock;
     Results results(static_cast<Index>(tasks_.size()));
     for (std::size_t t = 0; t < tasks_.size(); ++t) {
       results.tasks.push_back(learn(tasks_[t]));
@@ -170,7 +171,7 @@ class Run {
   }
 
   TaskFigures learn(const Task& task) {
-    const anyssr::detail::Stopwatch clock;
+    const anyssr::Stopwatch clock;
     spans_before_.push_back(learner_->subspaces());
     const std::vector<Tokens> prompts = prompts_of(task.train);
     TaskFigures figures;
@@ -204,7 +205,7 @@ class Run {
       Index right = 0;
       double rouge = 0;
       for_each_piece(prompts_of(task.test), [&](std::size_t first, const auto& prompts) {
-        const anyssr::detail::Stopwatch clock;
+        const anyssr::Stopwatch clock;
         const auto predictions = learner_->predict(prompts, {.max_tokens = longest_answer_});
         seconds += clock.seconds();
         for (std::size_t i = 0; i < predictions.size(); ++i) {

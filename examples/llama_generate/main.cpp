@@ -14,6 +14,7 @@
 #include "llama_generate/generate.hpp"
 #include "support/application.hpp"
 #include "support/command_line.hpp"
+#include "support/messages.hpp"
 #include "support/output_file.hpp"
 #include "support/run_files.hpp"
 #include "support/warnings.hpp"
@@ -108,8 +109,8 @@ void run(Arguments& arguments, const CLI::App& app) {
   files.writes("--json", arguments.json);
   files.writes("--logits", request.logits);
   files.expect_apart();
-  anyssr::detail::expect(app.count("--ids") + app.count("--prompt") > 0,
-                         "there is no prompt, expected --ids or --prompt");
+  support::expect(app.count("--ids") + app.count("--prompt") > 0,
+                  "there is no prompt, expected --ids or --prompt");
   const anyssr::LlamaConfig config = anyssr::read_llama_config(request.model);
   if (app.count("--k") == 0) request.shallow_layers = std::min<anyssr::Index>(4, config.layers - 1);
   const support::TextTokens tokens(request.model, support::print_warning);

@@ -25,7 +25,7 @@ void write_logits(const LlamaBackbone<S>& backbone, const LlamaTrunk<S>& trunk,
   const auto rows = static_cast<Index>(request.ids.size());
   typename LlamaModel<S>::Batch batch;
   batch.add(rows);
-  batch.plan = anyssr::detail::AdapterPlan<S>(model.config(), {{mix, 0, rows}});
+  batch.use(model.config(), mix);
   auto table = model.rotary();
   table.grow(rows);
   typename LlamaModel<S>::Activations activations;
@@ -60,7 +60,7 @@ Answer generate(const Request& request) {
   };
 
   // The first token alone and then all of them: the difference is what decoding took.
-  const anyssr::detail::Stopwatch prefill_clock;
+  const anyssr::Stopwatch prefill_clock;
   const LlamaTrunk<S> trunk = backbone.trunk(std::span(&request.ids, 1));
   const double trunk_seconds = prefill_clock.seconds();
   LlamaOutput output = forward(trunk, 1);
@@ -69,7 +69,7 @@ Answer generate(const Request& request) {
   answer.prefill_per_second =
       static_cast<double>(request.ids.size()) / std::max(prefill_seconds, 1e-9);
   if (request.max_tokens != 1) {  // a bad number is refused by the library
-    const anyssr::detail::Stopwatch clock;
+    const anyssr::Stopwatch clock;
     output = forward(trunk, request.max_tokens);
     const double seconds = clock.seconds() - (prefill_seconds - trunk_seconds);
     const auto steps = static_cast<double>(output.tokens.size()) + (output.is_complete ? 0 : -1);

@@ -241,7 +241,7 @@ std::string storage_chart(const Results& results) {
   }
   Plot plot("Bytes on disk by number of departments", decades("departments", 10, 10000, count_text),
             decades("on disk", std::min(least, most), most,
-                    [](double bytes) { return anyssr::detail::bytes_text(bytes); }));
+                    [](double bytes) { return anyssr::bytes_text(bytes); }));
   for (const Series& series : all) {
     if (series.points.empty()) continue;
     plot.add_line(series.points, series.kind);

@@ -15,6 +15,7 @@
 #include "operations/report.hpp"
 #include "support/application.hpp"
 #include "support/command_line.hpp"
+#include "support/messages.hpp"
 #include "support/run_files.hpp"
 
 namespace {
@@ -64,10 +65,10 @@ void run(const Arguments& arguments, const CLI::App& app) {
   } else if (!arguments.clinc.empty()) {
     options.dim = 8192;  // 150 intents in open words need more buckets than the bundled questions
   }
-  anyssr::detail::expect(options.measured == "test" || options.measured == "val", "--measure is '",
-                         options.measured, "', expected test or val");
-  anyssr::detail::expect(options.max_risk >= 0 && options.max_risk <= 1, "--max-risk is ",
-                         options.max_risk, ", expected 0 to 1");
+  support::expect(options.measured == "test" || options.measured == "val", "--measure is '",
+                  options.measured, "', expected test or val");
+  support::expect(options.max_risk >= 0 && options.max_risk <= 1, "--max-risk is ",
+                  options.max_risk, ", expected 0 to 1");
   support::RunFiles files;
   files.reads("--data", arguments.clinc.empty() ? arguments.data : std::string());
   files.reads("--clinc", arguments.clinc);
@@ -79,9 +80,9 @@ void run(const Arguments& arguments, const CLI::App& app) {
                                          ? departments::read_jsonl(arguments.data)
                                          : departments::read_clinc(arguments.clinc);
   support::print_warnings("operations", questions.warnings);
-  anyssr::detail::expect<anyssr::FormatError>(questions.departments.size() >= 2,
-                                              "the questions are of ", questions.departments.size(),
-                                              " department, expected at least 2");
+  support::expect<anyssr::FormatError>(questions.departments.size() >= 2, "the questions are of ",
+                                       questions.departments.size(),
+                                       " department, expected at least 2");
   const anyssr::Index held_out = operations::hold_out_validation(questions);
   departments::expect_complete(questions, options.measured == "val"
                                               ? std::vector<std::string>{"val"}
@@ -94,8 +95,8 @@ void run(const Arguments& arguments, const CLI::App& app) {
   if (!options.quiet) operations::print_report(results);
   if (!arguments.json.empty()) operations::write_json(arguments.json, options, results);
   if (!arguments.page.empty()) operations::write_page(arguments.page, options, results);
-  anyssr::detail::expect<anyssr::FormatError>(results.log_verified,
-                                              "the audit log: ", results.log_problem);
+  support::expect<anyssr::FormatError>(results.log_verified,
+                                       "the audit log: ", results.log_problem);
 }
 
 }  // namespace

@@ -12,8 +12,8 @@
 
 namespace operations {
 
-using anyssr::detail::bytes_text;
-using anyssr::detail::price_text;
+using anyssr::bytes_text;
+using anyssr::fixed_text;
 
 namespace {
 
@@ -217,7 +217,7 @@ std::string forecast_card(const Results& results) {
     rows += "<tr><td class=\"text\">" + grouped(static_cast<std::size_t>(f.tasks)) + "</td>" +
             cell(bytes_text(f.total().memory)) + cell(bytes_text(f.total().disk)) +
             cell(bytes_text(f.full_copies.disk)) + cell(bytes_text(f.replay.disk)) +
-            cell(price_text(cost.total() - cost.reviews)) + cell(price_text(cost.reviews)) +
+            cell(fixed_text(cost.total() - cost.reviews)) + cell(fixed_text(cost.reviews)) +
             "</tr>\n";
   }
   const anyssr::CostModel& costs = results.costs;

@@ -7,10 +7,11 @@
 #include <numeric>
 
 #include "operations/html.hpp"
+#include "support/messages.hpp"
 
 namespace operations {
 
-using anyssr::detail::concat;
+using support::concat;
 
 namespace {
 

@@ -6,14 +6,15 @@
 #include <cstdio>
 #include <utility>
 
+#include "support/messages.hpp"
 #include "support/output_file.hpp"
 #include "support/shown.hpp"
 
 namespace operations {
 
+using anyssr::bytes_text;
 using anyssr::Json;
-using anyssr::detail::bytes_text;
-using anyssr::detail::concat;
+using support::concat;
 
 namespace {
 
@@ -149,7 +150,7 @@ std::string drift_sentence(const Results& results) {
                   drift.rows_now, ").");
   }
   const std::string rows = concat(" (", drift.rows_now, " questions asked, ", drift.rows_before,
-                                  " learned; p = ", anyssr::detail::three_digits(drift.p), ").");
+                                  " learned; p = ", anyssr::number_text(drift.p), ").");
   if (drift.alarm) {
     return concat(
         "What is asked is no longer what was learned: look at new kinds of questions, "

@@ -13,6 +13,7 @@
 
 #include "operations/experiment.hpp"
 #include "operations/measures.hpp"
+#include "support/messages.hpp"
 #include "support/shown.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -77,7 +78,7 @@ class Run {
   }
 
   Results run() {
-    const anyssr::detail::Stopwatch clock;
+    const anyssr::Stopwatch clock;
     for (Index t = 0; t < count(); ++t) learn(t);
     measure();
     fit_policy();
@@ -176,7 +177,7 @@ class Run {
     results_.fitted =
         fit_confidence(validation_.confidences(), validation_.correct(), options_.max_risk);
     RoutingPolicy& policy = results_.policy;
-    policy.name = anyssr::detail::concat("risk ", options_.max_risk);
+    policy.name = support::concat("risk ", options_.max_risk);
     policy.min_confidence = results_.fitted ? results_.fitted->min_confidence : 1;
     policy.max_novelty = fit_novelty(validation_.novelties(), flagged_share);
     policy.coverage = asked_coverage;
@@ -302,7 +303,7 @@ class Run {
                              .right_task = name(validation_.tasks[i]),
                              .target = validation_.labels[i]});
     }
-    const anyssr::detail::Stopwatch clock;
+    const anyssr::Stopwatch clock;
     learner_.correct(corrections);
     figures.seconds = clock.seconds();
     figures.corrected = static_cast<Index>(corrections.size());

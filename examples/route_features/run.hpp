@@ -23,6 +23,7 @@
 #include "route_features/experiment.hpp"
 #include "support/command_line.hpp"
 #include "support/findings.hpp"
+#include "support/messages.hpp"
 
 namespace route_features {
 
@@ -36,12 +37,12 @@ struct LabelledRows {
   explicit LabelledRows(const std::string& path) {
     const SafetensorsReader reader(path);
     features = reader.matrix<S>("features");
-    detail::expect<FormatError>(features.rows() > 0 && features.cols() > 0, path,
-                                ": tensor 'features' is ", features.rows(), " x ", features.cols(),
-                                ", expected at least one row and one column");
+    support::expect<FormatError>(features.rows() > 0 && features.cols() > 0, path,
+                                 ": tensor 'features' is ", features.rows(), " x ", features.cols(),
+                                 ", expected at least one row and one column");
     reader.expect_shape("labels", {features.rows()});
     labels = reader.integers<std::int64_t>("labels");
-    detail::expect_finite(path + ": features", features);
+    check_finite(path + ": features", features);
   }
 };
 
@@ -227,7 +228,7 @@ class Run {
   }
 
   void learn() {
-    const detail::Stopwatch clock;
+    const Stopwatch clock;
     const auto rows = static_cast<Index>(order_.size());
     const ProgressBar bar(rows, options_.quiet);
     Index begin = 0;
@@ -285,7 +286,7 @@ class Run {
   }
 
   [[nodiscard]] RowMajorMatrix<S> route() {
-    const detail::Stopwatch clock;
+    const Stopwatch clock;
     const Index rows = test_.features.rows();
     const ProgressBar bar(rows, options_.quiet);
     RowMajorMatrix<S> scores(rows, labels_.count());
@@ -331,8 +332,7 @@ class Run {
     results_.feature_dim = train_.features.cols();
     results_.dim = expansion_.out_dim();
     if constexpr (std::is_same_v<Form, Covariance>) {
-      constexpr std::array<const char*, 3> words{"accurate", "doubtful", "broken"};
-      results_.status = words[static_cast<std::size_t>(rls_.status())];
+      results_.status = to_string(rls_.status());
       results_.condition = rls_.condition();
     }
   }

@@ -48,7 +48,7 @@ inline void fill_standard_descriptors() {
   return copy < 0 || ::close(copy) == 0;
 }
 
-namespace detail {
+namespace internal {
 
 /// Runs an action; every exception becomes a message and an exit status.
 template <class Action>
@@ -67,7 +67,7 @@ int guarded(const std::string& name, const char* memory_hint, const Action& acti
   }
 }
 
-}  // namespace detail
+}  // namespace internal
 
 /// Reads the command line and calls run(), which may give an exit status. Where standard output is
 /// a pipe whose reader has gone, the run goes on, so that its files are whole, and fails at its end
@@ -79,7 +79,7 @@ template <class Run>
 int run_application(CLI::App& app, int argc, char** argv, const char* memory_hint, const Run& run) {
   fill_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);
-  const int status = detail::guarded(app.get_name(), memory_hint, [&]() -> int {
+  const int status = internal::guarded(app.get_name(), memory_hint, [&]() -> int {
     check_values(app);
     if (const std::string bare = find_bare_assignment(argc, argv); !bare.empty()) {
       throw anyssr::ArgumentError(bare + ": " + value_problem("TEXT", ""));

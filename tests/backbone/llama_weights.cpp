@@ -75,7 +75,7 @@ TEMPLATE_TEST_CASE("weights of a folder are read bit for bit from one file and f
   const auto dtype = GENERATE(Dtype::F64, Dtype::F32, Dtype::F16, Dtype::BF16);
   const std::size_t shards = GENERATE(1U, 3U);
   const bool tied = GENERATE(false, true);
-  CAPTURE(name_of(dtype), shards, tied);
+  CAPTURE(to_string(dtype), shards, tied);
   LlamaConfig config = tied ? small_llama_config() : biased_llama_config();
   config.tied_output = tied;
   const auto weights = random_llama_weights<TestType>(config, 7, dtype);
@@ -233,7 +233,7 @@ TEST_CASE("a tensor of a type that is no number is refused by name", "[backbone]
       tensors[q_name_of_layer_1] = stored(dtype, {24, 8});
     });
     CHECK(contains(message, "model.safetensors: tensor \"" + q_name_of_layer_1 + "\" is " +
-                                std::string(name_of(dtype)) +
+                                std::string(to_string(dtype)) +
                                 ", expected one of F64, F32, F16, BF16"));
   }
 }

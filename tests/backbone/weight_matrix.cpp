@@ -72,7 +72,7 @@ TEMPLATE_TEST_CASE("a weight's product with few rows and with many is that of it
     const WeightMatrix w =
         WeightMatrix::of(random_normal<S, Eigen::RowMajor>(rows, cols, 1), dtype);
     for (const Index n : {1, 2, 3, 5, 8, 9, 64}) {
-      CAPTURE(name_of(dtype), rows, cols, n);
+      CAPTURE(to_string(dtype), rows, cols, n);
       const RowMajorMatrix<S> x = random_normal<S, Eigen::RowMajor>(n, cols, 2);
       const Eigen::MatrixXd reference = plain_product(x.template cast<double>(), w);
       const double limit = anyssr::test::round_off<S>(8.0 * std::sqrt(static_cast<double>(cols)));
@@ -100,7 +100,7 @@ TEMPLATE_TEST_CASE("multiply_back adds the product with the untransposed weight"
     const WeightMatrix transposed =
         WeightMatrix::of(RowMajorMatrix<double>(w.dense<double>().transpose()), Dtype::F64);
     for (const Index n : {1, 5, 64}) {
-      CAPTURE(name_of(dtype), rows, cols, n);
+      CAPTURE(to_string(dtype), rows, cols, n);
       const RowMajorMatrix<S> dy = random_normal<S, Eigen::RowMajor>(n, rows, 2);
       const Eigen::MatrixXd reference = plain_product(dy.template cast<double>(), transposed);
       RowMajorMatrix<S> memory;
@@ -146,7 +146,7 @@ TEMPLATE_TEST_CASE("products of a weight have the same bits for any number of th
                    "[backbone][property]", float, double) {
   using S = TestType;
   const Dtype dtype = GENERATE(from_range(weight_dtypes));
-  CAPTURE(name_of(dtype));
+  CAPTURE(to_string(dtype));
   const RowMajorMatrix<S> numbers = random_normal<S, Eigen::RowMajor>(531, 517, 1);
   const WeightMatrix w = WeightMatrix::of(numbers, dtype);
   for (const Index n : {1, 6, 20}) {
@@ -178,7 +178,7 @@ TEMPLATE_TEST_CASE("few rows have the bits that each has alone", "[backbone][pro
                    double) {
   using S = TestType;
   const Dtype dtype = GENERATE(from_range(weight_dtypes));
-  CAPTURE(name_of(dtype));
+  CAPTURE(to_string(dtype));
   const WeightMatrix w = WeightMatrix::of(random_normal<S, Eigen::RowMajor>(21, 77, 1), dtype);
   const RowMajorMatrix<S> x = random_normal<S, Eigen::RowMajor>(detail::few_rows, 77, 2);
   RowMajorMatrix<S> together(x.rows(), 21);
@@ -194,7 +194,7 @@ TEMPLATE_TEST_CASE("every pattern of 16 bits is widened to its number", "[backbo
                    float, double) {
   using S = TestType;
   const Dtype dtype = GENERATE(Dtype::F16, Dtype::BF16);
-  CAPTURE(name_of(dtype));
+  CAPTURE(to_string(dtype));
   constexpr std::size_t count = 65536;
   std::vector<std::uint16_t> patterns(count);
   for (std::size_t i = 0; i < count; ++i) patterns[i] = static_cast<std::uint16_t>(i);
@@ -230,7 +230,7 @@ TEMPLATE_TEST_CASE("every pattern of 16 bits is widened to its number", "[backbo
 TEST_CASE("unaligned bytes of a weight are copied and aligned ones stay where they are",
           "[backbone]") {
   const Dtype dtype = GENERATE(from_range(weight_dtypes));
-  CAPTURE(name_of(dtype));
+  CAPTURE(to_string(dtype));
   const WeightMatrix made =
       WeightMatrix::of(random_normal<double, Eigen::RowMajor>(6, 9, 1), dtype);
   const auto owner = std::make_shared<std::vector<std::byte>>(made.bytes() + 1);
@@ -248,7 +248,7 @@ TEST_CASE("unaligned bytes of a weight are copied and aligned ones stay where th
 
 TEST_CASE("a weight is finite where no number is NaN or infinite", "[backbone]") {
   const Dtype dtype = GENERATE(from_range(weight_dtypes));
-  CAPTURE(name_of(dtype));
+  CAPTURE(to_string(dtype));
   RowMajorMatrix<double> numbers = random_normal<double, Eigen::RowMajor>(7, 11, 1);
   numbers(0, 0) = 0;
   numbers(0, 1) = 60000;

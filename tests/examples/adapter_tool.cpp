@@ -262,7 +262,7 @@ TEST_CASE("adapter_tool converts and says what rounding did", "[examples]") {
   CHECK(figures["bytes_after"] == weights_of(folders.out).size());
   const PeftAdapter<double> converted =
       read_peft_adapter<double>(folders.out, {.heads = {"score"}});
-  CHECK(name_of(*converted.report.dtype) == name);
+  CHECK(to_string(*converted.report.dtype) == name);
   const auto rounded = [&](double x) -> double {
     if (name == "F16") return from_f16(to_f16(x));
     if (name == "BF16") return from_bf16(to_bf16(x));

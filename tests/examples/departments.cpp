@@ -200,7 +200,8 @@ TEST_CASE("departments refuses wrong options with status 2", "[examples][error]"
   refused("--data " + folder.file("."), "is a folder, expected a file");
   refused("--clinc " + folder.file("."), "domains.json: cannot be opened");
   refused(data + "--scalar half", "--scalar is 'half', expected float or double");
-  refused(data + "--subspace outer", "--subspace is 'outer', expected none, own or complement");
+  refused(data + "--subspace outer",
+          "--subspace is 'outer', expected one of none, own, complement");
   refused(data + "--expansion dense", "expected none, dense:D or hadamard:D");
   refused(data + "--expansion sparse:64", "sparse");
   refused(data + "--activation tanh", "tanh");

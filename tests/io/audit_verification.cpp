@@ -40,7 +40,7 @@ void check_break(const AuditVerification& found, AuditBreakKind kind, std::uint6
   CHECK_FALSE(found.ok());
   REQUIRE(found.first_break.has_value());
   CAPTURE(found.first_break->what);
-  CHECK(name_of(found.first_break->kind) == name_of(kind));
+  CHECK(to_string(found.first_break->kind) == to_string(kind));
   CHECK(found.first_break->line == line);
   CHECK(found.first_break->file.filename() == "000001.jsonl");
   CHECK(contains(found.first_break->what, "000001.jsonl:" + std::to_string(line) + ": "));

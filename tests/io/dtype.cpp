@@ -45,7 +45,7 @@ TEST_CASE("a dtype is known by its exact name and in no other letters", "[io][go
     CAPTURE(row.name);
     const std::optional<Dtype> dtype = find_dtype(row.name);
     REQUIRE(dtype.has_value());
-    CHECK(name_of(*dtype) == row.name);
+    CHECK(to_string(*dtype) == row.name);
     CHECK(bits_of(*dtype) == row.bits);
     CHECK(kind_of(*dtype) == row.kind);
   }

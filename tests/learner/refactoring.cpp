@@ -201,9 +201,9 @@ TEST_CASE("twins are suggested to merge with the numbers that say so", "[learner
   const TaskPair pair = task_pairs(learner).front();
   CHECK(suggestions[0].reason ==
         "'task-0' and 'twin': mean score of each one's rows at the other is " +
-            detail::two_digits(pair.confusion) + " of their own, adapters' cosine " +
-            detail::two_digits(pair.adapter_similarity) + ", overlap of what they read " +
-            detail::two_digits(pair.subspace_overlap));
+            fixed_text(pair.confusion) + " of their own, adapters' cosine " +
+            fixed_text(pair.adapter_similarity) + ", overlap of what they read " +
+            fixed_text(pair.subspace_overlap));
   learner.merge_tasks("task-0", "twin", "task-0");
   CHECK(suggest_merges(learner).empty());
 }
@@ -335,8 +335,7 @@ TEST_CASE("an adapter whose task is chosen unsurely is suggested for replacement
   REQUIRE(suggestions.size() == 3);
   CHECK(suggestions[1].kind == SuggestionKind::replace_adapter);
   CHECK(to_string(suggestions[1].kind) == "replace_adapter");
-  CHECK(suggestions[1].reason == "'task-1': mean confidence of 6 decisions is " +
-                                     detail::two_digits(mean) +
+  CHECK(suggestions[1].reason == "'task-1': mean confidence of 6 decisions is " + fixed_text(mean) +
                                      ", its adapter answered 1.00 of them; it learned 24 rows");
   criteria.min_count = 7;
   CHECK(suggest_refactoring(learner, criteria).empty());

@@ -140,11 +140,11 @@ TEST_CASE("forecasts are printed as tables", "[learner][golden]") {
 }
 
 TEST_CASE("bytes are printed with three digits", "[learner][golden]") {
-  CHECK(detail::bytes_text(0) == "0 B");
-  CHECK(detail::bytes_text(999) == "999 B");
-  CHECK(detail::bytes_text(999.6) == "1 kB");
-  CHECK(detail::bytes_text(33.5e6) == "33.5 MB");
-  CHECK(detail::bytes_text(1234e15) == "1234 PB");
+  CHECK(bytes_text(0) == "0 B");
+  CHECK(bytes_text(999) == "999 B");
+  CHECK(bytes_text(999.6) == "1 kB");
+  CHECK(bytes_text(33.5e6) == "33.5 MB");
+  CHECK(bytes_text(1234e15) == "1234 PB");
 }
 
 TEST_CASE("a storage shape out of range is refused", "[learner][error]") {

@@ -14,6 +14,7 @@
 #if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 202002L
 #error \
     "anyssr needs C++20: compile with -std=c++20 (g++, clang++), or link the CMake target anyssr::anyssr"
+#include "anyssr needs C++20"  // no such file: ends the compilation before thousands of errors
 #endif
 
 #include <Eigen/Core>
@@ -36,14 +37,16 @@
 #define ANYSSR_PASTE(a, b) ANYSSR_PASTE_OF(a, b)
 #define ANYSSR_SECOND_OF(first, second, ...) second
 #define ANYSSR_SECOND(...) ANYSSR_SECOND_OF(__VA_ARGS__)
+#define ANYSSR_INDEX_TAG \
+  ANYSSR_SECOND(ANYSSR_PASTE(ANYSSR_INDEX_, EIGEN_DEFAULT_DENSE_INDEX_TYPE), unknown, ~)
 #define ANYSSR_ABI_OF(align, index) v0_align##align##_##index
 #define ANYSSR_ABI_NAMED(align, index) ANYSSR_ABI_OF(align, index)
-#define ANYSSR_ABI                        \
-  ANYSSR_ABI_NAMED(EIGEN_MAX_ALIGN_BYTES, \
-                   ANYSSR_SECOND(ANYSSR_PASTE(ANYSSR_INDEX_, EIGEN_DEFAULT_DENSE_INDEX_TYPE)))
+#define ANYSSR_ABI ANYSSR_ABI_NAMED(EIGEN_MAX_ALIGN_BYTES, ANYSSR_INDEX_TAG)
 
 #define ANYSSR_QUOTED_OF(...) #__VA_ARGS__
 #define ANYSSR_QUOTED(...) ANYSSR_QUOTED_OF(__VA_ARGS__)
-static_assert(!std::string_view(ANYSSR_QUOTED(EIGEN_DEFAULT_DENSE_INDEX_TYPE)).starts_with("std") ||
-                  std::is_same_v<Eigen::Index, std::ptrdiff_t>,
-              "EIGEN_DEFAULT_DENSE_INDEX_TYPE is expected to be int, long or std::ptrdiff_t");
+static_assert(
+    std::string_view(ANYSSR_QUOTED(ANYSSR_INDEX_TAG)) != "unknown" &&
+        (!std::string_view(ANYSSR_QUOTED(EIGEN_DEFAULT_DENSE_INDEX_TYPE)).starts_with("std") ||
+         std::is_same_v<Eigen::Index, std::ptrdiff_t>),
+    "EIGEN_DEFAULT_DENSE_INDEX_TYPE is expected to be int, long or std::ptrdiff_t");

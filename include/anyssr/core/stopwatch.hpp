@@ -8,8 +8,9 @@
 
 #include "anyssr/core/abi.hpp"
 
-namespace anyssr::inline ANYSSR_ABI::detail {
+namespace anyssr::inline ANYSSR_ABI {
 
+/// Runs from its construction on, by the steady clock.
 class Stopwatch {
  public:
   [[nodiscard]] double seconds() const {
@@ -20,4 +21,4 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-}  // namespace anyssr::inline ANYSSR_ABI::detail
+}  // namespace anyssr::inline ANYSSR_ABI

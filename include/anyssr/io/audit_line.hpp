@@ -69,7 +69,7 @@ inline void append_audit_digest(std::string& text, const Sha256::Digest& digest)
 }
 
 inline void append_json_number(std::string& text, double number) {
-  if (!std::isfinite(number)) {
+  if (!is_finite(number)) {
     text += "null";
     return;
   }

@@ -32,6 +32,14 @@
 
 namespace anyssr::inline ANYSSR_ABI {
 
+/// Whether a text reads "sha256:<64 digits of 0-9a-f>", the digest of a line of an audit log.
+[[nodiscard]] inline bool is_audit_digest(std::string_view text) {
+  return text.size() == detail::audit_digest_prefix.size() + 64 &&
+         text.starts_with(detail::audit_digest_prefix) &&
+         text.find_first_not_of("0123456789abcdef", detail::audit_digest_prefix.size()) ==
+             std::string_view::npos;
+}
+
 /// A whole line of an audit log.
 struct AuditRecord {
   std::filesystem::path file = {};
@@ -149,12 +157,6 @@ class AuditFileLines {
   std::uint64_t offset_ = 0;  // of the next block in the file
   std::uint64_t number_ = 0;
 };
-
-[[nodiscard]] inline bool is_audit_digest(std::string_view text) {
-  return text.size() == audit_digest_prefix.size() + 64 && text.starts_with(audit_digest_prefix) &&
-         text.find_first_not_of("0123456789abcdef", audit_digest_prefix.size()) ==
-             std::string_view::npos;
-}
 
 /// "2026-01-31T12:00:00.000123Z"
 [[nodiscard]] inline bool is_audit_time(std::string_view text) {

@@ -22,6 +22,7 @@
 #include <string_view>
 #include <utility>
 
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/io/audit_line.hpp"
 #include "anyssr/io/audit_reader.hpp"
@@ -36,7 +37,13 @@ enum class AuditBreakKind {
   cut,        ///< no line has the expected digest: the last was changed, or lines were cut off
 };
 
-[[nodiscard]] constexpr std::string_view name_of(AuditBreakKind kind) noexcept {
+namespace detail {
+template <>
+inline constexpr AuditBreakKind last_enumerator<AuditBreakKind> = AuditBreakKind::cut;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(AuditBreakKind kind) {
   switch (kind) {
     case AuditBreakKind::changed:
       return "changed";
@@ -47,9 +54,9 @@ enum class AuditBreakKind {
     case AuditBreakKind::malformed:
       return "malformed";
     case AuditBreakKind::cut:
-      break;
+      return "cut";
   }
-  return "cut";
+  detail::raise_no_enumerator("kind", kind);
 }
 
 /// Where a log is not as it was written.
@@ -185,9 +192,8 @@ class AuditChain {
 /// Cost: one pass, memory for one line.
 [[nodiscard]] inline AuditVerification verify_audit_log(const std::filesystem::path& path,
                                                         std::string_view expected_head = {}) {
-  detail::expect(expected_head.empty() || detail::is_audit_digest(expected_head),
-                 "expected_head is ", detail::in_quotes(expected_head),
-                 ", expected sha256: and 64 digits of 0-9a-f");
+  detail::expect(expected_head.empty() || is_audit_digest(expected_head), "expected_head is ",
+                 detail::in_quotes(expected_head), ", expected sha256: and 64 digits of 0-9a-f");
   detail::AuditChain chain(expected_head);
   for (const detail::AuditFile& file : detail::audit_files_at(path)) {
     chain.begin_file(file);

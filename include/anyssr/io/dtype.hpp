@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "anyssr/core/concepts.hpp"
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/error.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -55,6 +56,24 @@ enum class DtypeKind : std::uint8_t {
   integer,  ///< read as integers only
   opaque,   ///< bytes only
 };
+
+namespace detail {
+template <>
+inline constexpr DtypeKind last_enumerator<DtypeKind> = DtypeKind::opaque;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(DtypeKind kind) {
+  switch (kind) {
+    case DtypeKind::number:
+      return "number";
+    case DtypeKind::integer:
+      return "integer";
+    case DtypeKind::opaque:
+      return "opaque";
+  }
+  detail::raise_no_enumerator("kind", kind);
+}
 
 namespace detail {
 
@@ -117,7 +136,7 @@ inline constexpr std::size_t max_dimensions = 64;
 
 }  // namespace detail
 
-[[nodiscard]] constexpr std::string_view name_of(Dtype dtype) noexcept {
+[[nodiscard]] constexpr std::string_view to_string(Dtype dtype) noexcept {
   return detail::row_of(dtype).name;
 }
 /// Bits of one element: 4, 6, 8, 16, 32 or 64.

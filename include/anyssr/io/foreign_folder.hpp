@@ -79,7 +79,8 @@ inline constexpr auto known_names = std::to_array<KnownName>({
 }
 
 /// The names in a folder, sorted; none where it cannot be looked into.
-[[nodiscard]] inline std::vector<std::string> names_in(const std::filesystem::path& folder) {
+[[nodiscard]] inline std::vector<std::string> readable_names_in(
+    const std::filesystem::path& folder) {
   constexpr std::size_t most = 10000;
   std::vector<std::string> names;
   std::error_code error;
@@ -102,7 +103,7 @@ inline constexpr auto known_names = std::to_array<KnownName>({
     const std::filesystem::path below = folder / name;
     if (std::filesystem::exists(below / wanted, ignored)) return below.string();
     if (name != "snapshots") continue;
-    for (const std::string& snapshot : names_in(below)) {
+    for (const std::string& snapshot : readable_names_in(below)) {
       if (std::filesystem::exists(below / snapshot / wanted, ignored)) {
         return (below / snapshot).string();
       }
@@ -146,7 +147,7 @@ inline constexpr auto known_names = std::to_array<KnownName>({
                   wanted == FolderKind::model ? "a model in the layout of transformers"
                                               : "an adapter, as PEFT saves it");
   }
-  const std::vector<std::string> names = names_in(folder);
+  const std::vector<std::string> names = readable_names_in(folder);
   std::string mistake = mistaken_folder(folder, names, wanted);
   if (!mistake.empty()) return mistake;
   constexpr std::array<std::string_view, 4> beside{"training_args.bin", "optimizer.pt",

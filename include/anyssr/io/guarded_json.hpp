@@ -30,14 +30,12 @@ namespace anyssr::inline ANYSSR_ABI {
 /// Objects keep the order of the file.
 using Json = nlohmann::ordered_json;
 
-namespace detail {
-
 /// Text from a file inside a message: in quotes, escaped, cut where it is long.
 [[nodiscard]] inline std::string in_quotes(std::string_view text) {
   constexpr std::size_t most = 80;
   const std::string shown =
-      Json(utf8_prefix(text, most)).dump(-1, ' ', false, Json::error_handler_t::replace);
-  return printable(shown) + (text.size() <= most ? "" : "...");
+      Json(detail::utf8_prefix(text, most)).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return detail::printable(shown) + (text.size() <= most ? "" : "...");
 }
 
 /// A value from a file inside a message; of objects and arrays the kind alone.
@@ -47,6 +45,11 @@ namespace detail {
   if (value.is_string()) return in_quotes(value.get_ref<const std::string&>());
   return value.dump();
 }
+
+namespace detail {
+
+using anyssr::in_quotes;
+using anyssr::outline_of;
 
 /// A value from a file inside a message, cut where it is long.
 [[nodiscard]] inline std::string shown(const Json& value) {

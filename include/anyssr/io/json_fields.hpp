@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/types.hpp"
 #include "anyssr/io/guarded_json.hpp"
@@ -53,7 +54,7 @@ class JsonFields {
   /// A finite number.
   [[nodiscard]] double number(std::string_view key) const {
     const Json& found = at(key);
-    if (!found.is_number() || !std::isfinite(found.get<double>())) refuse(key, "a finite number");
+    if (!found.is_number() || !is_finite(found.get<double>())) refuse(key, "a finite number");
     return found.get<double>();
   }
   [[nodiscard]] bool boolean(std::string_view key) const {
@@ -98,6 +99,15 @@ class JsonFields {
   const Json& value_;
   std::string place_;
 };
+
+/// The enumerator that a text of the object names, as to_string writes it.
+/// @throws FormatError  which lists the known names
+template <class Enum>
+[[nodiscard]] Enum enumerator(const JsonFields& fields, std::string_view key) {
+  const std::optional<Enum> found = find_enumerator<Enum>(fields.text(key));
+  if (!found) fields.refuse(key, "one of " + enumerator_list<Enum>());
+  return *found;
+}
 
 /// The text that JsonFields::word reads.
 [[nodiscard]] inline std::string word_text(std::uint64_t word) {

@@ -178,7 +178,7 @@ class PeftFolder {
                dimensions == 1 ? " dimension" : " dimensions", " above 0");
       }
       if (kind_of(tensor.dtype) != DtypeKind::number) {
-        refuse(tensor, "is ", name_of(tensor.dtype), ", expected one of ",
+        refuse(tensor, "is ", to_string(tensor.dtype), ", expected one of ",
                dtype_names(DtypeKind::number));
       }
       report_.dtype = common_dtype(report_.dtype.value_or(tensor.dtype), tensor.dtype);
@@ -350,9 +350,9 @@ class PeftFolder {
   }
   template <class X>
   [[nodiscard]] X finite(const TensorInfo& tensor, X x) const {
-    if ((x.array() * 0).sum() == 0) return x;  // as detail::expect_finite
+    if (is_finite(x)) return x;
     for (Index i = 0; i < x.size(); ++i) {
-      if (std::isfinite(x.data()[i])) continue;
+      if (is_finite(x.data()[i])) continue;
       refuse(tensor, "holds NaN, infinity or a number too large at element ", i,
              ", expected finite numbers");
     }

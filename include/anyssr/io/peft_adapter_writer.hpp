@@ -61,10 +61,10 @@ template <RealScalar S>
   if (!module.rank_stabilised()) return module.alpha();
   const auto r = static_cast<double>(module.rank());
   const double product = module.scale() * r;
-  if (!std::isfinite(product)) return product;
+  if (!is_finite(product)) return product;
   const auto error = [&](double alpha) { return std::abs(alpha / r - module.scale()); };
   double best = product;
-  for (const double bound : {0.0, std::numeric_limits<double>::infinity()}) {
+  for (const double bound : {0.0, std::numeric_limits<double>::max()}) {
     const double next = std::nextafter(product, bound);
     if (error(next) < error(best)) best = next;
   }
@@ -121,12 +121,12 @@ void expect_to_fit(const std::string& tensor, const X& x, Dtype dtype) {
   expect_finite(in_quotes(tensor), x);
   if (x.size() == 0) return;
   const auto largest = x.cwiseAbs().maxCoeff();
-  const bool fits = dtype == Dtype::F16    ? std::isfinite(from_f16(to_f16(largest)))
-                    : dtype == Dtype::BF16 ? std::isfinite(from_bf16(to_bf16(largest)))
-                    : dtype == Dtype::F32  ? std::isfinite(static_cast<float>(largest))
+  const bool fits = dtype == Dtype::F16    ? is_finite(from_f16(to_f16(largest)))
+                    : dtype == Dtype::BF16 ? is_finite(from_bf16(to_bf16(largest)))
+                    : dtype == Dtype::F32  ? is_finite(static_cast<float>(largest))
                                            : true;
   expect(fits, in_quotes(tensor), " holds a number of magnitude ", largest, ", which ",
-         name_of(dtype), " cannot hold");
+         to_string(dtype), " cannot hold");
 }
 
 /// The name in the file, if it would be read as what it is.
@@ -144,7 +144,7 @@ void expect_to_fit(const std::string& tensor, const X& x, Dtype dtype) {
 /// The tensors of an adapter, checked; they refer to the adapter, which must outlive them.
 template <RealScalar S>
 [[nodiscard]] SafetensorsWriter peft_tensors(const Adapter<S>& adapter, Dtype dtype) {
-  expect(kind_of(dtype) == DtypeKind::number, "dtype is ", name_of(dtype), ", expected one of ",
+  expect(kind_of(dtype) == DtypeKind::number, "dtype is ", to_string(dtype), ", expected one of ",
          dtype_names(DtypeKind::number));
   SafetensorsWriter writer;
   writer.set_metadata("format", "pt");

@@ -209,7 +209,7 @@ class PeftConfigParser {
   /// is subtracted, and either is a mistake.
   [[nodiscard]] double positive_number(const std::string& key, const Json& value) const {
     const double number = value.is_number() ? value.get<double>() : 0;
-    if (!std::isfinite(number) || number <= 0) refuse(key, value, "a finite number above 0");
+    if (!is_finite(number) || number <= 0) refuse(key, value, "a finite number above 0");
     return number;
   }
   [[nodiscard]] bool truth(const std::string& key, const Json& value) const {

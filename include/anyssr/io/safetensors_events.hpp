@@ -237,7 +237,7 @@ class SafetensorsEvents {
       refuse_entry(concat(text_of(field), " is missing, expected ", fields_text));
     }
     const auto what = [&] {
-      return concat("shape ", shape_text(entry_.shape), " of ", name_of(entry_.dtype));
+      return concat("shape ", shape_text(entry_.shape), " of ", to_string(entry_.dtype));
     };
     const std::optional<TensorSize> size = tensor_size(entry_.dtype, entry_.shape);
     if (!size) refuse_entry(what() + " has more than 2^64 - 1 bits");

@@ -307,7 +307,7 @@ class SafetensorsReader {
   void expect_kind(const TensorInfo& info, DtypeKind kind) const {
     if (kind_of(info.dtype) == kind) return;
     refuse(info,
-           detail::concat("is ", name_of(info.dtype), ", expected one of ", dtype_names(kind)));
+           detail::concat("is ", to_string(info.dtype), ", expected one of ", dtype_names(kind)));
   }
 
   [[noreturn]] void refuse(const TensorInfo& info, std::string_view what) const {

@@ -207,7 +207,7 @@ class SafetensorsWriter {
                    " dimensions, expected at most ", detail::max_dimensions);
     const auto size = detail::tensor_size(dtype, shape);
     detail::expect(size && size->bits % 8 == 0, what, " has shape ", detail::shape_text(shape),
-                   " of ", name_of(dtype), ", expected a whole number of bytes below 2^61");
+                   " of ", to_string(dtype), ", expected a whole number of bytes below 2^61");
     return {.dtype = dtype, .shape = std::move(shape), .bytes = size->bits / 8, .send = {}};
   }
 
@@ -216,16 +216,16 @@ class SafetensorsWriter {
                                std::vector<std::uint64_t> shape) const {
     const bool fits = RealScalar<S> ? kind_of(dtype) == DtypeKind::number : dtype == dtype_of<S>();
     detail::expect(
-        fits, "tensor ", detail::in_quotes(name), " of ", name_of(dtype_of<S>()),
-        " cannot be written as ", name_of(dtype), ", expected ",
-        RealScalar<S> ? dtype_names(DtypeKind::number) : std::string(name_of(dtype_of<S>())));
+        fits, "tensor ", detail::in_quotes(name), " of ", to_string(dtype_of<S>()),
+        " cannot be written as ", to_string(dtype), ", expected ",
+        RealScalar<S> ? dtype_names(DtypeKind::number) : std::string(to_string(dtype_of<S>())));
     return planned(name, dtype, std::move(shape));
   }
 
   static void expect_bytes(std::string_view name, const Tensor& tensor, std::size_t bytes) {
     detail::expect(bytes == tensor.bytes, "tensor ", detail::in_quotes(name), " has ", bytes,
                    " bytes, expected ", tensor.bytes, " for shape ",
-                   detail::shape_text(tensor.shape), " of ", name_of(tensor.dtype));
+                   detail::shape_text(tensor.shape), " of ", to_string(tensor.dtype));
   }
 
   template <class X>
@@ -256,7 +256,8 @@ class SafetensorsWriter {
       const auto& [name, tensor] = *named;
       const std::uint64_t end = begin + tensor.bytes;
       // no stream, which would write numbers in the manner of the program's locale
-      members.push_back(Json(name).dump() + ":{\"dtype\":\"" + std::string(name_of(tensor.dtype)) +
+      members.push_back(Json(name).dump() + ":{\"dtype\":\"" +
+                        std::string(to_string(tensor.dtype)) +
                         "\",\"shape\":" + Json(tensor.shape).dump() +
                         ",\"data_offsets\":" + Json{begin, end}.dump() + "}");
       begin = end;
@@ -290,7 +291,7 @@ class SafetensorsWriter {
     const Tensor& tensor = named.second;
     detail::raise<ArgumentError>("tensor ", detail::in_quotes(named.first), " sent ", sent,
                                  " bytes, expected ", tensor.bytes, " for shape ",
-                                 detail::shape_text(tensor.shape), " of ", name_of(tensor.dtype));
+                                 detail::shape_text(tensor.shape), " of ", to_string(tensor.dtype));
   }
 
   /// Row by row, whatever the storage order.

@@ -85,7 +85,7 @@ class ContinualLearner : public LearnerTasks<B> {
   ///         is then as it was.
   TaskReport learn_task(std::string_view name, std::span<const Input> inputs,
                         std::span<const Target> targets, const TaskOptions& task_options = {}) {
-    const detail::Stopwatch clock;
+    const Stopwatch clock;
     expect_new(name);
     detail::expect<ShapeError>(!inputs.empty(), "inputs of task '", name,
                                "' are empty, expected at least 1");
@@ -112,7 +112,7 @@ class ContinualLearner : public LearnerTasks<B> {
     report.adapter_bytes = adapter.bytes();
     detail::report(progress, {.stage = "router", .total = 1});
 
-    const detail::Stopwatch router_clock;
+    const Stopwatch router_clock;
     const auto& features = backbone_->features(trunk);
     const std::vector<Index> rows = labels(targets);
     const LearnedSums sums = watched_sums(features, rows);

@@ -88,7 +88,8 @@ class LiftedBackbone {
                                .dim = options.dim,
                                .activation = options.activation,
                                .seed = options.seed}) {
-    detail::expect(options.label_smoothing >= 0 && options.label_smoothing < 1,
+    detail::expect(detail::is_finite(options.label_smoothing) && options.label_smoothing >= 0 &&
+                       options.label_smoothing < 1,
                    "label_smoothing is ", options.label_smoothing,
                    ", expected 0 or more and below 1");
     detail::expect_positive("closed_form_ridge", options.closed_form_ridge);

@@ -19,8 +19,10 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 #include "anyssr/lora/data_aware_merge.hpp"
@@ -28,6 +30,22 @@
 namespace anyssr::inline ANYSSR_ABI {
 
 enum class MergeRule : std::uint8_t { sum, data_aware };
+
+namespace detail {
+template <>
+inline constexpr MergeRule last_enumerator<MergeRule> = MergeRule::data_aware;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(MergeRule rule) {
+  switch (rule) {
+    case MergeRule::sum:
+      return "sum";
+    case MergeRule::data_aware:
+      return "data_aware";
+  }
+  detail::raise_no_enumerator("rule", rule);
+}
 
 template <class Input>
 struct MergeOptions {

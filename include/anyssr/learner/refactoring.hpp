@@ -12,12 +12,13 @@
 #include <cstdint>
 #include <limits>
 #include <set>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "anyssr/core/enum_names.hpp"
+#include "anyssr/core/text.hpp"
 #include "anyssr/learner/continual_learner.hpp"
 #include "anyssr/learner/task_pairs.hpp"
 
@@ -25,7 +26,13 @@ namespace anyssr::inline ANYSSR_ABI {
 
 enum class SuggestionKind : std::uint8_t { merge, archive, discard, replace_adapter };
 
-[[nodiscard]] inline std::string_view to_string(SuggestionKind kind) noexcept {
+namespace detail {
+template <>
+inline constexpr SuggestionKind last_enumerator<SuggestionKind> = SuggestionKind::replace_adapter;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(SuggestionKind kind) {
   switch (kind) {
     case SuggestionKind::merge:
       return "merge";
@@ -33,9 +40,10 @@ enum class SuggestionKind : std::uint8_t { merge, archive, discard, replace_adap
       return "archive";
     case SuggestionKind::discard:
       return "discard";
-    default:
+    case SuggestionKind::replace_adapter:
       return "replace_adapter";
   }
+  detail::raise_no_enumerator("kind", kind);
 }
 
 struct Suggestion {
@@ -73,31 +81,22 @@ struct RefactoringCriteria {
 
 namespace detail {
 
-/// "0.62"
-[[nodiscard]] inline std::string two_digits(double number) {
-  std::ostringstream text;
-  text << std::fixed;
-  text.precision(2);
-  text << number;
-  return std::move(text).str();
-}
-
 [[nodiscard]] inline std::string days_text(double seconds) {
-  return concat(two_digits(seconds / 86400), " days");
+  return concat(fixed_text(seconds / 86400), " days");
 }
 
 inline void expect_criteria(const MergeCriteria& criteria) {
-  expect(std::isfinite(criteria.min_confusion), "min_confusion is ", criteria.min_confusion,
+  expect(is_finite(criteria.min_confusion), "min_confusion is ", criteria.min_confusion,
          ", expected a finite number");
-  expect(criteria.min_similarity >= -1 && criteria.min_similarity <= 1, "min_similarity is ",
+  expect(is_within(criteria.min_similarity, -1.0, 1.0), "min_similarity is ",
          criteria.min_similarity, ", expected -1 to 1");
-  expect(criteria.min_overlap >= 0 && criteria.min_overlap <= 1, "min_overlap is ",
-         criteria.min_overlap, ", expected 0 to 1");
+  expect(is_within(criteria.min_overlap, 0.0, 1.0), "min_overlap is ", criteria.min_overlap,
+         ", expected 0 to 1");
   expect(criteria.most >= 0, "most is ", criteria.most, ", expected 0 or more");
 }
 
 inline void expect_seconds(std::string_view name, double seconds) {
-  expect(seconds >= 0 && std::isfinite(seconds), name, " is ", seconds,
+  expect(seconds >= 0 && is_finite(seconds), name, " is ", seconds,
          ", expected a finite number of seconds, at least 0");
 }
 
@@ -110,10 +109,10 @@ inline void expect_criteria(const RefactoringCriteria& criteria) {
   expect_criteria(criteria.merge);
   expect_criteria(criteria.discard);
   expect_seconds("archive_seconds", criteria.archive_seconds);
-  expect(criteria.min_mean_confidence >= 0 && criteria.min_mean_confidence <= 1,
-         "min_mean_confidence is ", criteria.min_mean_confidence, ", expected 0 to 1");
-  expect(criteria.min_answered >= 0 && criteria.min_answered <= 1, "min_answered is ",
-         criteria.min_answered, ", expected 0 to 1");
+  expect(is_within(criteria.min_mean_confidence, 0.0, 1.0), "min_mean_confidence is ",
+         criteria.min_mean_confidence, ", expected 0 to 1");
+  expect(is_within(criteria.min_answered, 0.0, 1.0), "min_answered is ", criteria.min_answered,
+         ", expected 0 to 1");
 }
 
 /// Whether the policy asks for a task by its name, which then must not go.
@@ -138,7 +137,7 @@ struct TaskUse {
   RoutedTask task = {};
   TaskUsage usage = {};
   std::size_t adapter_bytes = 0;
-  double idle = 0;  // seconds since the last use; infinite without one
+  double idle = 0;  // seconds since the last use; the largest number without one
   bool is_in_policy = false;
 };
 
@@ -164,7 +163,7 @@ template <Backbone B>
                 .is_in_policy = is_in_policy(policy, task.name)};
     const auto found = usage.find(task.name);
     if (found != usage.end()) use.usage = found->second;
-    use.idle = use.usage.count == 0 ? std::numeric_limits<double>::infinity()
+    use.idle = use.usage.count == 0 ? std::numeric_limits<double>::max()
                                     : std::max(0.0, now - use.usage.last_use);
     free.push_back(std::move(use));
   }
@@ -228,10 +227,9 @@ template <Backbone B>
          .tasks = {pair.first, pair.second},
          .reason = detail::concat(
              "'", pair.first, "' and '", pair.second,
-             "': mean score of each one's rows at the other is ",
-             detail::two_digits(pair.confusion), " of their own, adapters' cosine ",
-             detail::two_digits(pair.adapter_similarity), ", overlap of what they read ",
-             detail::two_digits(pair.subspace_overlap))});
+             "': mean score of each one's rows at the other is ", fixed_text(pair.confusion),
+             " of their own, adapters' cosine ", fixed_text(pair.adapter_similarity),
+             ", overlap of what they read ", fixed_text(pair.subspace_overlap))});
   }
   return suggestions;
 }
@@ -307,8 +305,8 @@ template <Backbone B>
           {.kind = SuggestionKind::replace_adapter,
            .tasks = {name},
            .reason = detail::concat("'", name, "': mean confidence of ", usage.count,
-                                    " decisions is ", detail::two_digits(usage.mean_confidence()),
-                                    ", its adapter answered ", detail::two_digits(answered),
+                                    " decisions is ", fixed_text(usage.mean_confidence()),
+                                    ", its adapter answered ", fixed_text(answered),
                                     " of them; it learned ", use.task.rows, " rows")});
     }
   }

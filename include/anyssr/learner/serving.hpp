@@ -107,19 +107,6 @@ struct QueryContext {
 
 namespace detail {
 
-[[nodiscard]] inline std::string_view outcome_text(RoutingOutcome outcome) noexcept {
-  switch (outcome) {
-    case RoutingOutcome::routed:
-      return "routed";
-    case RoutingOutcome::blend:
-      return "blend";
-    case RoutingOutcome::fallback:
-      return "fallback";
-    default:
-      return "review";
-  }
-}
-
 [[nodiscard]] inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -131,7 +118,7 @@ inline std::size_t best_tasks(const std::vector<RoutedTask>& tasks, const Routin
   std::size_t count = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     const double score = decision.scores(static_cast<Index>(t));
-    if (!std::isfinite(score)) continue;
+    if (!is_finite(score)) continue;
     std::size_t place = count < best.size() ? count : best.size();
     while (place > 0 && best[place - 1].score < score) --place;
     if (place >= best.size()) continue;
@@ -279,7 +266,7 @@ struct Serving {
                            .router_digest = router_digest,
                            .query = id,
                            .task = task,
-                           .outcome = outcome_text(decision.outcome),
+                           .outcome = to_string(decision.outcome),
                            .confidence = decision.confidence,
                            .margin = decision.margin,
                            .novelty = decision.novelty,

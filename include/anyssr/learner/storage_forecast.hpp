@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "anyssr/core/error.hpp"
+#include "anyssr/core/text.hpp"
 #include "anyssr/core/types.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -127,12 +128,12 @@ inline void expect_storage_shape(const StorageShape& shape) {
   expect(shape.adapters_a_task >= 1 && shape.adapters_a_task <= 3, "adapters_a_task is ",
          shape.adapters_a_task, ", expected 1 to 3");
   const auto bytes = [](std::string_view name, double value) {
-    expect(value > 0 && value <= 8, name, " is ", value, ", expected above 0 to 8");
+    expect(value > 0 && is_within(value, 0.0, 8.0), name, " is ", value, ", expected above 0 to 8");
   };
   bytes("adapter_memory_bytes", shape.adapter_memory_bytes);
   bytes("adapter_disk_bytes", shape.adapter_disk_bytes);
   const auto amount = [](std::string_view name, double value) {
-    expect(value >= 0 && value <= 1e18, name, " is ", value, ", expected 0 to 1e18");
+    expect(is_within(value, 0.0, 1e18), name, " is ", value, ", expected 0 to 1e18");
   };
   amount("label_columns", shape.label_columns);
   amount("name_bytes", shape.name_bytes);
@@ -293,29 +294,6 @@ struct CostForecast {
 
 namespace detail {
 
-/// "734 MB": three digits in steps of 1000.
-[[nodiscard]] inline std::string bytes_text(double bytes) {
-  constexpr const char* units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-  std::size_t unit = 0;
-  while (bytes >= 999.5 && unit + 1 < std::size(units)) {
-    bytes /= 1000;
-    ++unit;
-  }
-  std::ostringstream text;
-  text.precision(bytes >= 999.5 ? 6 : 3);
-  text << bytes << ' ' << units[unit];
-  return std::move(text).str();
-}
-
-/// "1234.50": two digits after the point.
-[[nodiscard]] inline std::string price_text(double price) {
-  std::ostringstream text;
-  text << std::fixed;
-  text.precision(2);
-  text << price;
-  return std::move(text).str();
-}
-
 /// Cells set to the right, in columns as wide as their widest.
 [[nodiscard]] inline std::string table_text(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths(rows.front().size(), 0);
@@ -346,7 +324,7 @@ namespace detail {
       std::vector<std::string> row{std::to_string(f.tasks)};
       for (const StoragePart* part : {&f.router, &f.adapters, &f.heads, &f.inspector, &f.log,
                                       &total, &f.full_copies, &f.replay}) {
-        row.push_back(detail::bytes_text(part->*side));
+        row.push_back(bytes_text(part->*side));
       }
       rows.push_back(std::move(row));
     }
@@ -366,7 +344,7 @@ namespace detail {
     std::vector<std::string> row{std::to_string(f.tasks)};
     for (const double price : {cost.router, cost.adapters, cost.inspector, cost.log, cost.reviews,
                                cost.total(), cost.full_copies, cost.replay}) {
-      row.push_back(detail::price_text(price));
+      row.push_back(fixed_text(price));
     }
     rows.push_back(std::move(row));
   }

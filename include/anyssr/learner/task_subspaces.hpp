@@ -16,6 +16,7 @@
 #include <string_view>
 #include <utility>
 
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 #include "anyssr/lora/adapter_response.hpp"
 #include "anyssr/subspace/complement.hpp"
@@ -24,6 +25,32 @@
 namespace anyssr::inline ANYSSR_ABI {
 
 enum class SubspaceChoice : std::uint8_t { none, own, complement };
+
+namespace detail {
+template <>
+inline constexpr SubspaceChoice last_enumerator<SubspaceChoice> = SubspaceChoice::complement;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(SubspaceChoice choice) {
+  switch (choice) {
+    case SubspaceChoice::none:
+      return "none";
+    case SubspaceChoice::own:
+      return "own";
+    case SubspaceChoice::complement:
+      return "complement";
+  }
+  detail::raise_no_enumerator("subspace", choice);
+}
+
+/// @param name  none, own or complement
+/// @param what  how a message names it
+/// @throws ArgumentError  which lists the known names
+[[nodiscard]] inline SubspaceChoice parse_subspace_choice(std::string_view name,
+                                                          std::string_view what = "subspace") {
+  return detail::parse_enumerator<SubspaceChoice>(what, name);
+}
 
 /// What became of one site.
 struct SiteSubspace {

@@ -102,9 +102,9 @@ class InPlaceCholesky {
     } else {
       tile = place.transpose();
     }
-    if (!tile.diagonal().allFinite()) return false;
+    if (!is_finite(tile.diagonal())) return false;
     const Eigen::LLT<Eigen::Ref<Matrix<S>>> llt(tile);
-    if (llt.info() != Eigen::Success || !tile.diagonal().allFinite()) return false;
+    if (llt.info() != Eigen::Success || !is_finite(tile.diagonal())) return false;
     for (Index j = 0; j < size; ++j) place.col(j).head(j + 1) = tile.row(j).head(j + 1).transpose();
     return true;
   }

@@ -85,7 +85,7 @@ template <class Q>
   const Eigen::LLT<Matrix<double>> factor(gram_in_double(q));
   if (factor.info() != Eigen::Success) return false;
   const Vector<double> pivots = factor.matrixLLT().diagonal();
-  if (!(pivots.maxCoeff() <= most_spread * pivots.minCoeff())) return false;
+  if (!is_finite(pivots) || pivots.maxCoeff() > most_spread * pivots.minCoeff()) return false;
   const Matrix<Scalar> upper = factor.matrixLLT().transpose().template cast<Scalar>();
   upper.template triangularView<Eigen::Upper>().template solveInPlace<Eigen::OnTheRight>(
       q.derived());
@@ -143,7 +143,7 @@ template <class Y>
                                                            double relative_tolerance) {
   using Scalar = typename Y::Scalar;
   static_assert(RealScalar<Scalar>);
-  detail::expect(relative_tolerance >= 0 && relative_tolerance <= 1, "relative_tolerance is ",
+  detail::expect(detail::is_within(relative_tolerance, 0.0, 1.0), "relative_tolerance is ",
                  relative_tolerance, ", expected 0..1");
   detail::expect_finite("columns", y);
   if (y.size() == 0) return Matrix<Scalar>(y.rows(), 0);

@@ -11,6 +11,7 @@
 /// gives the same bits (not where a BLAS takes the large ones).
 
 #include <algorithm>
+#include <string_view>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/threads.hpp"
@@ -20,6 +21,10 @@ namespace anyssr::inline ANYSSR_ABI {
 
 /// Whether rows enter a sum or leave it.
 enum class Sign : std::int8_t { add = 1, subtract = -1 };
+
+[[nodiscard]] constexpr std::string_view to_string(Sign sign) noexcept {
+  return sign == Sign::add ? "add" : "subtract";
+}
 
 namespace detail {
 

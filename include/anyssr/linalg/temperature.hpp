@@ -76,7 +76,7 @@ template <class D>
                              ", expected at least one row and one column");
   detail::expect_labels(labels, n, classes);
   detail::expect_finite("scores", scores);
-  detail::expect(std::isfinite(prior) && prior >= 0, "prior is ", prior,
+  detail::expect(detail::is_finite(prior) && prior >= 0, "prior is ", prior,
                  ", expected a finite number of at least 0");
   Eigen::MatrixXd shifted = scores.transpose();
   shifted.rowwise() -= shifted.colwise().maxCoeff().eval();

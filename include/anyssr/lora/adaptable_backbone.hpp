@@ -57,7 +57,7 @@ class AdapterMix {
   void add(const Adapter<S>* adapter, double weight = 1) {
     detail::expect(size_ < capacity, "mix holds ", size_, " adapters, expected at most ", capacity);
     detail::expect(adapter != nullptr, "adapter is null, expected one that outlives the mix");
-    detail::expect(std::isfinite(weight), "weight is ", weight, ", expected a finite number");
+    detail::expect(detail::is_finite(weight), "weight is ", weight, ", expected a finite number");
     entries_[size_++] = {adapter, weight};
   }
 
@@ -178,7 +178,7 @@ template <AdaptableBackbone B>
                               const typename B::Target& target) {
   if constexpr (HasScore<B>) {
     const double score = backbone.score(output, target);
-    detail::expect(score >= 0 && score <= 1, "score of an answer is ", score,
+    detail::expect(detail::is_within(score, 0.0, 1.0), "score of an answer is ", score,
                    ", expected 0 to 1 from the backbone");
     return score;
   } else {

@@ -67,7 +67,7 @@ struct Head {
     return static_cast<std::size_t>(parameter_count()) * sizeof(S);
   }
   [[nodiscard]] bool is_finite() const {
-    return weights.allFinite() && bias.allFinite() && std::isfinite(temperature);
+    return detail::is_finite(weights) && detail::is_finite(bias) && detail::is_finite(temperature);
   }
 
   /// Equal bit for bit.

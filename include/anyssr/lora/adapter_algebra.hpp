@@ -13,7 +13,6 @@
 /// Everything but the first line is computed in double.
 
 #include <Eigen/QR>
-#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -24,6 +23,7 @@
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/linalg/thin_svd.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter.hpp"
 
@@ -118,7 +118,7 @@ template <RealScalar S>
     scale = std::max(scale, std::abs(weight * module->scale()));
   }
   const double alpha = scale * static_cast<double>(rank);
-  expect<NumericalError>(std::isfinite(alpha), "the scale ", scale, " of the sum at '", site,
+  expect<NumericalError>(is_finite(alpha), "the scale ", scale, " of the sum at '", site,
                          "' leaves the range of double");
   Matrix<S> a(rank, first.in_dim());
   Matrix<S> b(first.out_dim(), rank);
@@ -151,8 +151,8 @@ template <RealScalar S>
     is_one_temperature = is_one_temperature && head->temperature == first.temperature;
     is_trained = is_trained && head->trained;
   }
-  expect(std::isfinite(total) && std::isfinite(1 / total), "weights of the head '", name,
-         "' add up to ", total, ", expected a finite sum other than 0");
+  expect(is_finite(total) && is_finite(1 / total), "weights of the head '", name, "' add up to ",
+         total, ", expected a finite sum other than 0");
   Matrix<double> weights = Matrix<double>::Zero(first.in_dim(), first.out_dim());
   RowVector<double> bias = RowVector<double>::Zero(first.bias.size());
   for (const auto& [head, weight] : terms) {
@@ -195,7 +195,7 @@ template <RealScalar S>
   Adapter<S> merged;
   for (const auto& [adapter, weight] : entries) {
     detail::expect(adapter != nullptr, "adapter is null, expected one to merge");
-    detail::expect(std::isfinite(weight), "weight is ", weight, ", expected a finite number");
+    detail::expect(detail::is_finite(weight), "weight is ", weight, ", expected a finite number");
     if (weight == 0) continue;
     if (is_empty) merged.metadata = adapter->metadata;
     is_empty = false;
@@ -203,7 +203,7 @@ template <RealScalar S>
     for (const auto& [site, module] : adapter->modules) {
       const double scale = weight * module.scale();
       const double alpha = weight * module.alpha();
-      detail::expect<NumericalError>(scale != 0 && std::isfinite(alpha), "weight ", weight,
+      detail::expect<NumericalError>(scale != 0 && detail::is_finite(alpha), "weight ", weight,
                                      " times the scale ", module.scale(), " at '", site,
                                      "' leaves the range of double");
       modules[site].emplace_back(&module, weight);
@@ -255,13 +255,12 @@ template <RealScalar S>
   const detail::ThinQr left(module.b().template cast<double>());
   const detail::ThinQr right(stored.transpose());
   const Matrix<double> core = left.r() * right.r().transpose();
-  const Eigen::BDCSVD<Matrix<double>> svd(core, Eigen::ComputeThinU | Eigen::ComputeThinV);
-  const Index kept = std::min(rank, svd.singularValues().size());
-  const Vector<double> roots = svd.singularValues().head(kept).cwiseSqrt();
-  Matrix<S> b = left.q_times(svd.matrixU().leftCols(kept) * roots.asDiagonal()).template cast<S>();
-  Matrix<S> a = right.q_times(svd.matrixV().leftCols(kept) * roots.asDiagonal())
-                    .transpose()
-                    .template cast<S>();
+  const detail::ThinSvd svd = detail::thin_svd(core);
+  const Index kept = std::min(rank, svd.values.size());
+  const Vector<double> roots = svd.values.head(kept).cwiseSqrt();
+  Matrix<S> b = left.q_times(svd.u.leftCols(kept) * roots.asDiagonal()).template cast<S>();
+  Matrix<S> a =
+      right.q_times(svd.v.leftCols(kept) * roots.asDiagonal()).transpose().template cast<S>();
   const LoraOptions options{kept, module.scale() * static_cast<double>(kept)};
   CompressedModule<S> result{
       module.is_confined() ? LoraModule<S>(std::move(a), std::move(b), module.basis(), options)

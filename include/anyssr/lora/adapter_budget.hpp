@@ -118,7 +118,7 @@ struct RankStep {
 /// densities never rise.
 inline void add_steps(const RankedModule& module, std::size_t number,
                       std::vector<RankStep>& steps) {
-  double limit = std::numeric_limits<double>::infinity();  // against round-off
+  double limit = std::numeric_limits<double>::max();  // against round-off
   for (Index from = module.least; from < module.energies.size();) {
     RankStep best{number, from, from, -1};
     for (Index to = from + 1; to <= module.energies.size(); ++to) {
@@ -267,8 +267,8 @@ template <RealScalar S>
 [[nodiscard]] ConsolidationPlan plan_error(std::span<const Adapter<S>* const> adapters,
                                            double relative_error,
                                            const BudgetOptions& options = {}) {
-  detail::expect(relative_error >= 0 && relative_error < 1, "relative_error is ", relative_error,
-                 ", expected 0 or more, below 1");
+  detail::expect(detail::is_finite(relative_error) && relative_error >= 0 && relative_error < 1,
+                 "relative_error is ", relative_error, ", expected 0 or more, below 1");
   ConsolidationPlan plan;
   for (const Adapter<S>* const& adapter : adapters) {
     ConsolidationPlan own;

@@ -11,7 +11,6 @@
 /// with dW = U diag(s) V^T of each module. The overlaps are mean squared cosines of principal
 /// angles. No out x in matrix is formed; the products of all adapters at a site are one Gram.
 
-#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -25,6 +24,7 @@
 
 #include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/second_moment.hpp"
+#include "anyssr/linalg/thin_svd.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -54,10 +54,10 @@ struct ChangeFactors {
     const ThinQr left(b);
     const ThinQr right(a.transpose());
     const Matrix<double> core = left.r() * right.r().transpose();
-    const Eigen::BDCSVD<Matrix<double>> svd(core, Eigen::ComputeThinU | Eigen::ComputeThinV);
-    values = svd.singularValues();
-    u = left.q_times(svd.matrixU());
-    v = right.q_times(svd.matrixV());
+    const ThinSvd svd = thin_svd(core);
+    values = svd.values;
+    u = left.q_times(svd.u);
+    v = right.q_times(svd.v);
     const double least = 64 * static_cast<double>(std::numeric_limits<S>::epsilon()) * values(0);
     while (rank < values.size() && values(rank) > least) ++rank;
   }

@@ -172,7 +172,7 @@ class LoraModule {
   }
 
   [[nodiscard]] bool is_finite() const {
-    return a_.allFinite() && b_.allFinite() && basis_.allFinite();
+    return detail::is_finite(a_) && detail::is_finite(b_) && detail::is_finite(basis_);
   }
 
   /// Equal bit for bit.
@@ -280,8 +280,9 @@ void LoraModule<S>::expect_orthonormal(const RowMajorMatrix<S>& basis, Index in,
   const auto error = static_cast<double>(
       (gram - Matrix<S>::Identity(gram.rows(), gram.cols())).cwiseAbs().maxCoeff());
   const double tolerance = std::sqrt(static_cast<double>(std::numeric_limits<S>::epsilon()));
-  detail::expect(error <= tolerance, "basis is not orthonormal: U^T U is off the identity by ",
-                 error, ", expected at most ", tolerance);
+  detail::expect(detail::is_finite(error) && error <= tolerance,
+                 "basis is not orthonormal: U^T U is off the identity by ", error,
+                 ", expected at most ", tolerance);
 }
 
 template <RealScalar S>

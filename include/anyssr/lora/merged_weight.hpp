@@ -37,11 +37,11 @@ class MergedWeight {
         module.out_dim() == original_.rows() && module.in_dim() == original_.cols(),
         "module is out ", module.out_dim(), " x in ", module.in_dim(), ", expected out ",
         original_.rows(), " x in ", original_.cols());
-    detail::expect(std::isfinite(weight), "weight is ", weight, ", expected a finite number");
+    detail::expect(detail::is_finite(weight), "weight is ", weight, ", expected a finite number");
     Matrix<S> sum = weight_ + static_cast<S>(weight) * module.delta();
     detail::expect<NumericalError>(
-        sum.allFinite(), "merging overflows the weight; nothing was changed, lower the weight (",
-        weight, ")");
+        detail::is_finite(sum),
+        "merging overflows the weight; nothing was changed, lower the weight (", weight, ")");
     weight_ = std::move(sum);
     is_merged_ = true;
   }

@@ -60,7 +60,7 @@ void add_rows(const X& x, SiteMoment<S>& site) {
     const RowMajorMatrix<S> inside = x * site.basis;
     gram = gram_in_double(inside);
   }
-  expect<NonFiniteError>(gram.allFinite(), "the inputs of a site are too large to square in their ",
+  expect<NonFiniteError>(is_finite(gram), "the inputs of a site are too large to square in their ",
                          "directions");
   if (site.moment.size() == 0) site.moment.setZero(gram.rows(), gram.cols());
   site.moment += Matrix<double>(gram.template selfadjointView<Eigen::Lower>());
@@ -108,7 +108,7 @@ void add_site_moments(const B& backbone, const typename B::Trunk& trunk,
     if (module == adapter.modules.end() || rows.rows() == 0) return;
     detail::with_plain_rows(rows, [&](const auto& x) {
       detail::expect_cols("inputs of '" + module->first + "'", x, module->second.in_dim());
-      detail::expect<NonFiniteError>(std::isfinite(detail::energy_of(x)), "inputs of '", name,
+      detail::expect<NonFiniteError>(detail::is_finite(detail::energy_of(x)), "inputs of '", name,
                                      "' hold NaN, infinity or numbers too large to square");
       auto site = fresh.find(module->first);
       if (site == fresh.end()) {

@@ -48,7 +48,7 @@ inline void expect_answers(std::span<const double> confidences,
   expect(!confidences.empty(), "confidences are empty, expected at least one");
   expect_count("correct flags", correct.size(), static_cast<Index>(confidences.size()));
   for (std::size_t i = 0; i < confidences.size(); ++i) {
-    expect(confidences[i] >= 0 && confidences[i] <= 1, "confidence ", i, " is ", confidences[i],
+    expect(is_within(confidences[i], 0.0, 1.0), "confidence ", i, " is ", confidences[i],
            ", expected 0 to 1");
     expect(correct[i] <= 1, "correct flag ", i, " is ", int{correct[i]},
            ", expected 0 (wrong) or 1 (right)");

@@ -35,7 +35,7 @@ class AccuracyMatrix {
   /// @throws ArgumentError  outside that range
   explicit AccuracyMatrix(Index tasks) : tasks_{tasks} {
     detail::expect(tasks >= 1 && tasks <= 65536, "tasks is ", tasks, ", expected 1 to 65536");
-    entries_.assign(static_cast<std::size_t>(tasks * tasks), unset());
+    entries_.assign(static_cast<std::size_t>(tasks * tasks), unset);
   }
 
   /// T.
@@ -46,7 +46,7 @@ class AccuracyMatrix {
   /// @throws ArgumentError  an index outside 0..T-1, an accuracy outside 0..1 or NaN
   void set(Index after, Index task, double accuracy) {
     const std::size_t place = position(after, task);
-    detail::expect(accuracy >= 0 && accuracy <= 1, "accuracy on task ", task,
+    detail::expect(detail::is_within(accuracy, 0.0, 1.0), "accuracy on task ", task,
                    " after learning task ", after, " is ", accuracy,
                    ", expected a share from 0 to 1");
     entries_[place] = accuracy;
@@ -55,14 +55,14 @@ class AccuracyMatrix {
   /// Whether a[after][task] was set.
   /// @throws ArgumentError  an index outside 0..T-1
   [[nodiscard]] bool has(Index after, Index task) const {
-    return !std::isnan(entries_[position(after, task)]);
+    return entries_[position(after, task)] != unset;
   }
 
   /// a[after][task].
   /// @throws ArgumentError  an index outside 0..T-1, an entry that was not set
   [[nodiscard]] double operator()(Index after, Index task) const {
     const double accuracy = entries_[position(after, task)];
-    detail::expect(!std::isnan(accuracy), "accuracy on task ", task, " after learning task ", after,
+    detail::expect(accuracy != unset, "accuracy on task ", task, " after learning task ", after,
                    " was not set, expected set(", after, ", ", task, ", ...) before it is read");
     return accuracy;
   }
@@ -76,9 +76,7 @@ class AccuracyMatrix {
   }
 
  private:
-  [[nodiscard]] static constexpr double unset() noexcept {
-    return std::numeric_limits<double>::quiet_NaN();
-  }
+  static constexpr double unset = -1;
 
   [[nodiscard]] std::size_t position(Index after, Index task) const {
     detail::expect(after >= 0 && after < tasks_ && task >= 0 && task < tasks_, "entry (", after,
@@ -87,7 +85,7 @@ class AccuracyMatrix {
   }
 
   Index tasks_;                  // T
-  std::vector<double> entries_;  // T x T by rows; NaN where nothing was set
+  std::vector<double> entries_;  // T x T by rows; `unset` where nothing was set
 };
 
 /// 1/T sum_j a[T-1][j], also called overall performance (OP): higher is better.
@@ -140,8 +138,8 @@ class AccuracyMatrix {
   double sum = 0;
   for (Index j = 1; j < tasks; ++j) {
     const double start = untrained[static_cast<std::size_t>(j)];
-    detail::expect(start >= 0 && start <= 1, "untrained accuracy on task ", j, " is ", start,
-                   ", expected a share from 0 to 1");
+    detail::expect(detail::is_within(start, 0.0, 1.0), "untrained accuracy on task ", j, " is ",
+                   start, ", expected a share from 0 to 1");
     sum += accuracy(j - 1, j) - start;
   }
   return tasks == 1 ? 0 : sum / static_cast<double>(tasks - 1);

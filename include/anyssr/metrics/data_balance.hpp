@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/error.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -27,6 +28,26 @@ struct BalanceOptions {
 };
 
 enum class BalanceKind { label_share, label_rows, large_task, small_task };
+
+namespace detail {
+template <>
+inline constexpr BalanceKind last_enumerator<BalanceKind> = BalanceKind::small_task;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(BalanceKind kind) {
+  switch (kind) {
+    case BalanceKind::label_share:
+      return "label_share";
+    case BalanceKind::label_rows:
+      return "label_rows";
+    case BalanceKind::large_task:
+      return "large_task";
+    case BalanceKind::small_task:
+      return "small_task";
+  }
+  detail::raise_no_enumerator("kind", kind);
+}
 
 /// One warning, as data and as a sentence.
 struct BalanceWarning {
@@ -44,7 +65,7 @@ namespace detail {
 
 inline void expect_balance_options(const BalanceOptions& options) {
   const auto share = [](std::string_view name, double value, bool zero) {
-    expect((zero ? value >= 0 : value > 0) && value <= 1, name, " is ", value,
+    expect(is_within(value, 0.0, 1.0) && (zero || value > 0), name, " is ", value,
            zero ? ", expected 0 to 1" : ", expected above 0 and at most 1");
   };
   share("largest_label_share", options.largest_label_share, false);

@@ -78,12 +78,12 @@ struct Drift {
 namespace detail {
 
 inline void expect_drift_options(const DriftOptions& options) {
-  expect(options.alarm_p > 0 && options.alarm_p < 1, "alarm_p is ", options.alarm_p,
-         ", expected above 0 and below 1");
-  expect(std::isfinite(options.smallest_shift) && options.smallest_shift >= 0, "smallest_shift is ",
+  expect(is_finite(options.alarm_p) && options.alarm_p > 0 && options.alarm_p < 1, "alarm_p is ",
+         options.alarm_p, ", expected above 0 and below 1");
+  expect(is_finite(options.smallest_shift) && options.smallest_shift >= 0, "smallest_shift is ",
          options.smallest_shift, ", expected a finite number, at least 0");
-  expect(options.smallest_share_shift >= 0 && options.smallest_share_shift <= 1,
-         "smallest_share_shift is ", options.smallest_share_shift, ", expected 0 to 1");
+  expect(is_within(options.smallest_share_shift, 0.0, 1.0), "smallest_share_shift is ",
+         options.smallest_share_shift, ", expected 0 to 1");
   expect(options.min_rows >= 2, "min_rows is ", options.min_rows, ", expected at least 2");
 }
 

@@ -469,7 +469,7 @@ class DataInspector {
 
   [[nodiscard]] Index window_of(double time) const {
     const double number = std::floor(time / options_.window_seconds);
-    detail::expect(number >= 0 && number <= static_cast<double>(detail::most_inspected_rows),
+    detail::expect(detail::is_within(number, 0.0, static_cast<double>(detail::most_inspected_rows)),
                    "time is ", time, " s, expected 0 to ",
                    options_.window_seconds * static_cast<double>(detail::most_inspected_rows));
     return static_cast<Index>(number);

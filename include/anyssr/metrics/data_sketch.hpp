@@ -182,14 +182,14 @@ class FeatureSketch {
   template <class Norms, class X>
   static void expect_bounded(const Norms& norms, const X& x) {
     for (Index i = 0; i < norms.size(); ++i) {
-      if (norms(i) <= detail::largest_norm) continue;
+      if (detail::is_within<double>(norms(i), 0, detail::largest_norm)) continue;
       if constexpr (SparseFeatures<X>) {
         for (typename X::InnerIterator it(x, i); it; ++it) {
-          if (!std::isfinite(it.value())) detail::raise_non_finite("features", i, it.col());
+          if (!detail::is_finite(it.value())) detail::raise_non_finite("features", i, it.col());
         }
       } else {
         for (Index j = 0; j < x.cols(); ++j) {
-          if (!std::isfinite(x.coeff(i, j))) detail::raise_non_finite("features", i, j);
+          if (!detail::is_finite(x.coeff(i, j))) detail::raise_non_finite("features", i, j);
         }
       }
       detail::raise<NonFiniteError>("features have a norm of ", norms(i), " at row ", i,

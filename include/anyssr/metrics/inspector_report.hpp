@@ -6,12 +6,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "anyssr/core/text.hpp"
 #include "anyssr/metrics/inspector_state.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -88,33 +88,25 @@ namespace detail {
   return std::clamp(entropy / std::log(static_cast<double>(labels.size())), 0.0, 1.0);
 }
 
-/// Three digits.
-[[nodiscard]] inline std::string three_digits(double value) {
-  std::ostringstream text;
-  text.precision(3);
-  text << value;
-  return std::move(text).str();
-}
-
 [[nodiscard]] inline std::string counted_text(Index count, std::string_view what) {
   return concat(count, " ", what, count == 1 ? "" : "s");
 }
 
 [[nodiscard]] inline std::string summary_text(const FeatureSummary& features) {
-  return concat("norm ", three_digits(features.mean_norm), " +- ",
-                three_digits(features.norm_spread), ", spread ", three_digits(features.spread));
+  return concat("norm ", number_text(features.mean_norm), " +- ", number_text(features.norm_spread),
+                ", spread ", number_text(features.spread));
 }
 
 [[nodiscard]] inline std::string drift_text(const Drift& drift, const std::string& coordinate) {
   const std::string rows = concat(drift.rows_before, " rows before, ", drift.rows_now, " now");
   if (!drift.tested) return concat("not tested (", rows, ")");
-  std::string text = concat(drift.alarm ? "ALARM" : "none", " (p ", three_digits(drift.p), "; ",
-                            rows, "); features: p ", three_digits(drift.features.p));
+  std::string text = concat(drift.alarm ? "ALARM" : "none", " (p ", number_text(drift.p), "; ",
+                            rows, "); features: p ", number_text(drift.features.p));
   if (drift.features.coordinate >= 0) {
-    text += concat(", ", coordinate, " moved by ", three_digits(drift.features.shift),
+    text += concat(", ", coordinate, " moved by ", number_text(drift.features.shift),
                    " standard deviations");
   }
-  text += "; shares: p " + three_digits(drift.shares.p);
+  text += "; shares: p " + number_text(drift.shares.p);
   if (drift.shares.distance > 0) {
     text += concat(", '", on_one_line(drift.shares.task), "' from ",
                    percent_text(drift.shares.before), " to ", percent_text(drift.shares.now));
@@ -127,7 +119,7 @@ namespace detail {
   if (gap.best.empty() && gap.worst.empty() && gap.left_out.size() == gap.groups.size()) {
     text += "none has enough rows\n";
   } else {
-    text += concat("gap ", percent_text(gap.gap), " (p ", three_digits(gap.p), "), best '",
+    text += concat("gap ", percent_text(gap.gap), " (p ", number_text(gap.p), "), best '",
                    on_one_line(gap.best), "', worst '", on_one_line(gap.worst), "'\n");
   }
   for (const GroupAccuracy& group : gap.groups) {
@@ -142,16 +134,13 @@ namespace detail {
   std::string text = concat("  '", on_one_line(task.task), "': ", counted_text(task.rows, "row"),
                             " (", percent_text(task.share), "), ",
                             counted_text(static_cast<Index>(task.labels.size()), "label"));
-  if (task.labels.size() > 1) text += " of evenness " + three_digits(task.evenness);
+  if (task.labels.size() > 1) text += " of evenness " + number_text(task.evenness);
   return concat(text, ", ", summary_text(task.features), "\n");
 }
 
 [[nodiscard]] inline std::string window_text(const InspectedWindow& window) {
-  std::ostringstream times;
-  times << std::fixed;
-  times.precision(0);
-  times << "  " << window.begin << " to " << window.end << " s: ";
-  std::string text = times.str() + counted_text(window.rows, "row");
+  std::string text = concat("  ", fixed_text(window.begin, 0), " to ", fixed_text(window.end, 0),
+                            " s: ", counted_text(window.rows, "row"));
   for (const TaskShare& task : window.tasks) {
     const std::string name = task.task.empty() ? "no task" : "'" + on_one_line(task.task) + "'";
     text += concat(", ", name, " ", percent_text(task.share));

@@ -83,8 +83,8 @@ inline constexpr Index most_known_rows = Index{1} << 52;
 
 inline void expect_inspector_options(const InspectorOptions& options) {
   expect_positive("window_seconds", options.window_seconds);
-  expect(options.window_seconds >= 1e-6, "window_seconds is ", options.window_seconds,
-         ", expected at least 1e-6: today's window must have a number");
+  expect(is_finite(options.window_seconds) && options.window_seconds >= 1e-6, "window_seconds is ",
+         options.window_seconds, ", expected at least 1e-6: today's window must have a number");
   expect(options.max_windows >= 1, "max_windows is ", options.max_windows, ", expected at least 1");
   expect(options.now_windows >= 1, "now_windows is ", options.now_windows, ", expected at least 1");
   expect(options.min_group_rows >= 1, "min_group_rows is ", options.min_group_rows,
@@ -103,8 +103,8 @@ inline void expect_possible_moments(const std::string& what, const FeatureMoment
     expect<ShapeError>(numbers.size() == coordinates, what, " has ", numbers.size(), " ", name,
                        ", expected ", coordinates, ", one a coordinate");
     for (Index j = 0; j < numbers.size(); ++j) {
-      expect(numbers(j) >= least && numbers(j) <= most, what, " holds ", numbers(j), " among ",
-             name, ", expected ", least, "..", most);
+      expect(is_within(numbers(j), least, most), what, " holds ", numbers(j), " among ", name,
+             ", expected ", least, "..", most);
     }
   };
   // A coordinate adds up the features of a row under signs: more than the norm, if not by much.

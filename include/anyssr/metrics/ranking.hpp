@@ -29,7 +29,7 @@ namespace detail {
 inline void expect_scores(std::string_view name, std::span<const double> scores) {
   expect(!scores.empty(), name, " are empty, expected at least one");
   for (std::size_t i = 0; i < scores.size(); ++i) {
-    expect<NonFiniteError>(!std::isnan(scores[i]), name, " hold NaN at entry ", i,
+    expect<NonFiniteError>(!is_nan(scores[i]), name, " hold NaN at entry ", i,
                            ", expected numbers that can be ordered");
   }
 }
@@ -79,7 +79,8 @@ inline void expect_scores(std::string_view name, std::span<const double> scores)
 [[nodiscard]] inline double false_positive_rate_at(std::span<const double> scores_positive,
                                                    std::span<const double> scores_negative,
                                                    double tpr = 0.95) {
-  detail::expect(tpr > 0 && tpr <= 1, "tpr is ", tpr, ", expected above 0 and at most 1");
+  detail::expect(tpr > 0 && detail::is_within(tpr, 0.0, 1.0), "tpr is ", tpr,
+                 ", expected above 0 and at most 1");
   detail::expect_scores("positive scores", scores_positive);
   detail::expect_scores("negative scores", scores_negative);
   std::vector<double> positive(scores_positive.begin(), scores_positive.end());

@@ -58,7 +58,7 @@ class RiskCoverage {
   /// @throws ArgumentError  outside that range
   /// Cost: O(log points).
   [[nodiscard]] double risk_at(double coverage) const {
-    detail::expect(coverage > 0 && coverage <= 1, "coverage is ", coverage,
+    detail::expect(coverage > 0 && detail::is_within(coverage, 0.0, 1.0), "coverage is ", coverage,
                    ", expected above 0 and at most 1");
     const auto wanted = static_cast<Index>(
         detail::smallest_count_with_share(coverage, static_cast<std::size_t>(count())));
@@ -90,9 +90,10 @@ class RiskCoverage {
   /// Cost: O(points), and with a level an incomplete beta function each.
   [[nodiscard]] std::optional<RiskThreshold> threshold_for_risk(
       double max_risk, std::optional<double> level = {}) const {
-    detail::expect(max_risk >= 0 && max_risk <= 1, "max_risk is ", max_risk, ", expected 0 to 1");
-    detail::expect(!level || (*level > 0 && *level < 1), "level is ", level.value_or(0),
-                   ", expected above 0 and below 1");
+    detail::expect(detail::is_within(max_risk, 0.0, 1.0), "max_risk is ", max_risk,
+                   ", expected 0 to 1");
+    detail::expect(!level || (detail::is_finite(*level) && *level > 0 && *level < 1), "level is ",
+                   level.value_or(0), ", expected above 0 and below 1");
     for (auto point = points_.rbegin(); point != points_.rend(); ++point) {
       if (point->risk > max_risk) continue;
       if (!level) return RiskThreshold{*point, 1 - point->coverage};
@@ -126,7 +127,7 @@ class RiskCoverage {
   detail::expect(n > 0, "confidences are empty, expected at least one");
   detail::expect_count("correct flags", correct.size(), static_cast<Index>(n));
   for (std::size_t i = 0; i < n; ++i) {
-    detail::expect<NonFiniteError>(std::isfinite(confidences[i]), "confidence ", i, " is ",
+    detail::expect<NonFiniteError>(detail::is_finite(confidences[i]), "confidence ", i, " is ",
                                    confidences[i], ", expected a finite number");
     detail::expect(correct[i] <= 1, "correct flag ", i, " is ", int{correct[i]},
                    ", expected 0 (wrong) or 1 (right)");

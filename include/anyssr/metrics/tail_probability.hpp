@@ -128,11 +128,11 @@ inline constexpr int most_fraction_steps = 1000000;
 /// @param degrees_of_freedom  > 0, need not be whole; above 1e8 the normal distribution stands in
 /// @throws ArgumentError
 [[nodiscard]] inline double student_two_sided(double t, double degrees_of_freedom) {
-  detail::expect(std::isfinite(t), "t is ", t, ", expected a finite number");
+  detail::expect(detail::is_finite(t), "t is ", t, ", expected a finite number");
   detail::expect_positive("degrees_of_freedom", degrees_of_freedom);
   if (degrees_of_freedom > 1e8) return std::erfc(std::abs(t) / std::numbers::sqrt2);
   const double square = t * t;
-  if (std::isinf(square)) return 0;
+  if (!detail::is_finite(square)) return 0;
   const double whole = degrees_of_freedom + square;
   return detail::regularised_beta(degrees_of_freedom / 2, 0.5, degrees_of_freedom / whole,
                                   square / whole);
@@ -143,7 +143,8 @@ inline constexpr int most_fraction_steps = 1000000;
 /// @param degrees_of_freedom  > 0
 /// @throws ArgumentError
 [[nodiscard]] inline double chi_square_tail(double x, double degrees_of_freedom) {
-  detail::expect(std::isfinite(x) && x >= 0, "x is ", x, ", expected a finite number, at least 0");
+  detail::expect(detail::is_finite(x) && x >= 0, "x is ", x,
+                 ", expected a finite number, at least 0");
   detail::expect_positive("degrees_of_freedom", degrees_of_freedom);
   return detail::regularised_upper_gamma(degrees_of_freedom / 2, x / 2);
 }
@@ -158,7 +159,8 @@ inline constexpr int most_fraction_steps = 1000000;
 [[nodiscard]] inline double binomial_upper_bound(Index errors, Index count, double level) {
   detail::expect(count >= 1, "count is ", count, ", expected at least 1");
   detail::expect(errors >= 0 && errors <= count, "errors is ", errors, ", expected 0..", count);
-  detail::expect(level > 0 && level < 1, "level is ", level, ", expected above 0 and below 1");
+  detail::expect(detail::is_finite(level) && level > 0 && level < 1, "level is ", level,
+                 ", expected above 0 and below 1");
   if (errors == count) return 1;
   double low = static_cast<double>(errors) / static_cast<double>(count);
   // at the share seen, so few errors have probability near 1/2, which a low level may ask less of

@@ -123,9 +123,9 @@ class Batch {
     expect_distinct_columns(options.columns, y.cols());
     check_weights();
     feature_energy_ = largest_weight_ * squared_norm(x);
-    if (!std::isfinite(feature_energy_)) expect_finite("features", x);
+    if (!is_finite(feature_energy_)) expect_finite("features", x);
     target_energy_ = largest_weight_ * squared_norm(y);
-    if (!std::isfinite(target_energy_)) expect_finite("targets", y);
+    if (!is_finite(target_energy_)) expect_finite("targets", y);
   }
 
   /// Refuses numbers whose sums could overflow: every entry of S is at most tr(S), every entry of C

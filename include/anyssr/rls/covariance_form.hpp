@@ -50,7 +50,7 @@ class RecursiveLeastSquares<S, Covariance> {
     detail::expect(options.ridge_scale == RidgeScale::absolute,
                    "ridge_scale is relative, expected absolute: the covariance form fixes lambda "
                    "before the first row comes");
-    detail::expect(std::isfinite(static_cast<S>(1 / options.ridge)), "ridge is ", options.ridge,
+    detail::expect(detail::is_finite(static_cast<S>(1 / options.ridge)), "ridge is ", options.ridge,
                    ", expected one whose inverse is finite in this scalar");
     options_.threads = resolve_threads(options.threads);
     inverse_gram_.resize(dim, dim);
@@ -175,10 +175,11 @@ class RecursiveLeastSquares<S, Covariance> {
     Vector<S> diagonal = inverse_gram_.diagonal();
     if (waiting_count_ > 0) diagonal -= waiting_.leftCols(waiting_count_).rowwise().squaredNorm();
     const double most = (1 + 1e-3) / options_.ridge;
-    const bool holds = diagonal.allFinite() && weights_.allFinite() && diagonal.minCoeff() > S(0) &&
+    const bool holds = detail::is_finite(diagonal) && detail::is_finite(weights_) &&
+                       diagonal.minCoeff() > S(0) &&
                        static_cast<double>(diagonal.maxCoeff()) <= most;
     const double error = weights_error();
-    if (!holds || !(error < 0.5)) return RlsStatus::broken;
+    if (!holds || !detail::is_finite(error) || error >= 0.5) return RlsStatus::broken;
     return std::max(error, inverse_gram_error()) < 1e-2 ? RlsStatus::accurate : RlsStatus::doubtful;
   }
 
@@ -357,7 +358,7 @@ class RecursiveLeastSquares<S, Covariance> {
     Matrix<S> m = Matrix<S>::Identity(n, n);
     m.template triangularView<Eigen::Lower>() += factor * h.transpose() * k;
     const Eigen::LLT<Eigen::Ref<Matrix<S>>> llt(m);
-    const bool holds = llt.info() == Eigen::Success && m.diagonal().allFinite();
+    const bool holds = llt.info() == Eigen::Success && detail::is_finite(m.diagonal());
     if (!holds) raise_indefinite(sign);
     const auto lower = m.template triangularView<Eigen::Lower>();
     solve_rows(m, k);

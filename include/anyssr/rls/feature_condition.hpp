@@ -42,7 +42,7 @@ struct FeatureCondition {
 
   /// What is wrong and what to do, in one sentence; empty where nothing is.
   [[nodiscard]] std::string warning() const {
-    std::ostringstream text;
+    std::ostringstream text = detail::text_stream();
     if (columns == 0) return {};
     if (trace <= 0) {
       return "all features are zero: every query scores the same and goes to the first task";

@@ -40,7 +40,7 @@ void expect_possible_state(const RegressionState<S>& state) {
                      state.cross_correlation.cols(), ", one a column of cross_correlation");
   for (Index j = 0; j < d; ++j) {
     const auto column = state.second_moment.col(j).tail(d - j);
-    if (!column.allFinite()) expect_finite("second_moment", column);
+    if (!is_finite(column)) expect_finite("second_moment", column);
     expect(column(0) >= S(0), "second_moment has ", column(0), " on its diagonal at ", j,
            ", expected 0 or more");
   }
@@ -51,7 +51,7 @@ void expect_possible_state(const RegressionState<S>& state) {
   expect(state.rows >= 0, "rows are ", state.rows, ", expected 0 or more");
   for (const double bound :
        {state.bounds.trace, state.bounds.largest_trace, state.bounds.largest_energy}) {
-    expect(std::isfinite(bound) && bound >= 0, "a bound of the sums is ", bound,
+    expect(is_finite(bound) && bound >= 0, "a bound of the sums is ", bound,
            ", expected a finite number, 0 or more");
   }
 }

@@ -103,7 +103,7 @@ template <RealScalar S>
   const std::vector<RidgeCandidate>& all = selection.candidates;
   const RidgeCandidate* best = nullptr;
   for (const RidgeCandidate& candidate : all) {
-    if (std::isfinite(candidate.gcv) && (best == nullptr || candidate.gcv < best->gcv)) {
+    if (is_finite(candidate.gcv) && (best == nullptr || candidate.gcv < best->gcv)) {
       best = &candidate;
     }
   }
@@ -118,7 +118,7 @@ template <RealScalar S>
     flat = flat && candidate.gcv <= tie;
   }
   for (const RidgeCandidate& candidate : all) {
-    if (!std::isfinite(candidate.gcv)) continue;
+    if (!is_finite(candidate.gcv)) continue;
     smaller = smaller || candidate.lambda < chosen->lambda;
     larger = larger || candidate.lambda > chosen->lambda;
   }
@@ -171,7 +171,7 @@ template <class Judge>
   for (int k = decades.lowest + 1; k <= decades.highest; ++k) all.push_back(at(k).candidate);
   for (;;) {
     const bool can_judge = choose_ridge(selection);
-    const bool can_fall = decades.lowest > decades.least && std::isfinite(all.front().gcv);
+    const bool can_fall = decades.lowest > decades.least && is_finite(all.front().gcv);
     if (can_fall && (!hides_nothing || selection.end == RidgeEnd::lowest)) {
       const JudgedRidge next = at(--decades.lowest);
       hides_nothing = next.hides_nothing;

@@ -7,9 +7,11 @@
 #include <concepts>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "anyssr/core/concepts.hpp"
+#include "anyssr/core/enum_names.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -33,6 +35,22 @@ enum class RidgeScale : std::uint8_t {
              ///< order
   absolute   ///< lambda = ridge
 };
+
+namespace detail {
+template <>
+inline constexpr RidgeScale last_enumerator<RidgeScale> = RidgeScale::absolute;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(RidgeScale scale) {
+  switch (scale) {
+    case RidgeScale::relative:
+      return "relative";
+    case RidgeScale::absolute:
+      return "absolute";
+  }
+  detail::raise_no_enumerator("ridge scale", scale);
+}
 
 struct RlsOptions {
   double ridge = 1e-3;  ///< > 0; larger is smoother and better conditioned
@@ -69,6 +87,26 @@ enum class RidgeEnd : std::uint8_t {
   flat      ///< none is better than another: the features tell nothing
 };
 
+namespace detail {
+template <>
+inline constexpr RidgeEnd last_enumerator<RidgeEnd> = RidgeEnd::flat;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(RidgeEnd end) {
+  switch (end) {
+    case RidgeEnd::none:
+      return "none";
+    case RidgeEnd::lowest:
+      return "lowest";
+    case RidgeEnd::highest:
+      return "highest";
+    case RidgeEnd::flat:
+      return "flat";
+  }
+  detail::raise_no_enumerator("ridge end", end);
+}
+
 struct RidgeSelection {
   double ridge = 0;  ///< the candidate with the smallest gcv, as it was given; of several that only
                      ///< round-off tells apart the largest
@@ -83,5 +121,23 @@ enum class RlsStatus : std::uint8_t {
   broken     ///< the error of W passes 50 %, or R breaks what holds for every inverse Gram
              ///< (0 < R_ii <= 1 / lambda): rebuild
 };
+
+namespace detail {
+template <>
+inline constexpr RlsStatus last_enumerator<RlsStatus> = RlsStatus::broken;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(RlsStatus status) {
+  switch (status) {
+    case RlsStatus::accurate:
+      return "accurate";
+    case RlsStatus::doubtful:
+      return "doubtful";
+    case RlsStatus::broken:
+      return "broken";
+  }
+  detail::raise_no_enumerator("status", status);
+}
 
 }  // namespace anyssr::inline ANYSSR_ABI

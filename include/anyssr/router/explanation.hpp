@@ -100,7 +100,8 @@ template <RealScalar S, FeatureMatrix<S> X>
   result.of_features = table.has_plain_features();
   std::vector<Index> order;
   for (Index t = 0; t < result.decision.scores.size(); ++t) {
-    if (t != result.decision.task && std::isfinite(result.decision.scores(t))) order.push_back(t);
+    if (t != result.decision.task && detail::is_finite(result.decision.scores(t)))
+      order.push_back(t);
   }
   std::sort(order.begin(), order.end(), [&](Index a, Index b) {
     return result.decision.scores(a) > result.decision.scores(b);

@@ -184,8 +184,8 @@ namespace detail {
     place[t] = static_cast<Index>(rivals.size());
     if (kept[t]) rivals.push_back(static_cast<Index>(t));
   }
-  scores.own = scores.own(rivals, Eigen::all).eval();
-  scores.best_label = scores.best_label(rivals, Eigen::all).eval();
+  scores.own = select_rows(scores.own, rivals);
+  scores.best_label = select_rows(scores.best_label, rivals);
   for (Index& task : task_of_row) task = place[static_cast<std::size_t>(task)];
   return rivals;
 }

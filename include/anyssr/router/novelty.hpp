@@ -18,9 +18,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "anyssr/core/concepts.hpp"
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/linalg/gram_factor.hpp"
 
@@ -32,6 +34,26 @@ enum class NoveltyMode : std::uint8_t {
   diagonal,  ///< with the cheap leverage
   leverage   ///< with the exact leverage: snapshots keep a copy of the factor, d^2 numbers
 };
+
+namespace detail {
+template <>
+inline constexpr NoveltyMode last_enumerator<NoveltyMode> = NoveltyMode::leverage;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(NoveltyMode mode) {
+  switch (mode) {
+    case NoveltyMode::none:
+      return "none";
+    case NoveltyMode::score:
+      return "score";
+    case NoveltyMode::diagonal:
+      return "diagonal";
+    case NoveltyMode::leverage:
+      return "leverage";
+  }
+  detail::raise_no_enumerator("novelty mode", mode);
+}
 
 struct NoveltyOptions {
   NoveltyMode mode = NoveltyMode::diagonal;

@@ -113,9 +113,9 @@ class RouterCore {
   RouterCore& operator=(RouterCore&&) noexcept = default;
 
   void check_options() const {
-    expect(std::isfinite(options_.label_weight) && options_.label_weight >= 0, "label_weight is ",
+    expect(is_finite(options_.label_weight) && options_.label_weight >= 0, "label_weight is ",
            options_.label_weight, ", expected a finite number, at least 0");
-    expect(std::isfinite(options_.novelty.leverage_weight), "leverage_weight is ",
+    expect(is_finite(options_.novelty.leverage_weight), "leverage_weight is ",
            options_.novelty.leverage_weight,
            ", expected a finite number, below 0 for the default of the mode");
     expect(options_.calibration_rows >= 1, "calibration_rows is ", options_.calibration_rows,

@@ -31,10 +31,9 @@ namespace detail {
 /// @throws ArgumentError  for numbers that no rows lead to
 inline void expect_possible_calibration(const RoutedTask& task) {
   const TaskCalibration& c = task.calibration;
-  const bool finite = std::isfinite(c.temperature) && std::isfinite(c.temperature_weight) &&
-                      std::isfinite(c.mean_score) &&
-                      std::all_of(c.residuals.begin(), c.residuals.end(),
-                                  [](double r) { return std::isfinite(r); });
+  const bool finite =
+      is_finite(c.temperature) && is_finite(c.temperature_weight) && is_finite(c.mean_score) &&
+      std::all_of(c.residuals.begin(), c.residuals.end(), [](double r) { return is_finite(r); });
   expect(finite && c.rows >= 0 && c.temperature > 0 && c.temperature_weight >= 0 &&
              std::is_sorted(c.residuals.begin(), c.residuals.end()),
          "the calibration of task '", task.name,

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/types.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -18,6 +20,26 @@ enum class RoutingOutcome : std::uint8_t {
   fallback,  ///< the base model, a default task or the caller answers
   review     ///< a human decides
 };
+
+namespace detail {
+template <>
+inline constexpr RoutingOutcome last_enumerator<RoutingOutcome> = RoutingOutcome::review;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(RoutingOutcome outcome) {
+  switch (outcome) {
+    case RoutingOutcome::routed:
+      return "routed";
+    case RoutingOutcome::blend:
+      return "blend";
+    case RoutingOutcome::fallback:
+      return "fallback";
+    case RoutingOutcome::review:
+      return "review";
+  }
+  detail::raise_no_enumerator("outcome", outcome);
+}
 
 /// A decision about one query. It is meant to be used again for the next query: `scores` keeps its
 /// memory.

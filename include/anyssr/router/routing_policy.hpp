@@ -20,8 +20,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/metrics/risk_coverage.hpp"
 #include "anyssr/router/routing_table.hpp"
 
@@ -33,6 +35,24 @@ enum class FallbackKind : std::uint8_t {
   default_task,  ///< the adapter of RoutingPolicy::default_task
   caller         ///< ServingHooks::fallback; where none is set, as base_model
 };
+
+namespace detail {
+template <>
+inline constexpr FallbackKind last_enumerator<FallbackKind> = FallbackKind::caller;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(FallbackKind kind) {
+  switch (kind) {
+    case FallbackKind::base_model:
+      return "base_model";
+    case FallbackKind::default_task:
+      return "default_task";
+    case FallbackKind::caller:
+      return "caller";
+  }
+  detail::raise_no_enumerator("fallback", kind);
+}
 
 /// What a task asks of a decision for it.
 struct TaskThresholds {
@@ -59,7 +79,7 @@ struct RoutingPolicy {
 namespace detail {
 
 inline void expect_share(const char* name, double value) {
-  expect(value >= 0 && value <= 1, name, " is ", value, ", expected 0 to 1");
+  expect(is_within(value, 0.0, 1.0), name, " is ", value, ", expected 0 to 1");
 }
 
 }  // namespace detail
@@ -68,12 +88,14 @@ inline void expect_share(const char* name, double value) {
 inline void expect_policy(const RoutingPolicy& policy) {
   detail::expect_share("min_confidence of the policy", policy.min_confidence);
   detail::expect_share("blend_confidence of the policy", policy.blend_confidence);
-  detail::expect(policy.coverage >= 0 && policy.coverage < 1, "coverage of the policy is ",
-                 policy.coverage, ", expected 0 (none) or above, below 1");
-  detail::expect(policy.min_margin >= 0 && std::isfinite(policy.min_margin),
+  detail::expect(detail::is_within(policy.coverage, 0.0, 1.0) && policy.coverage < 1,
+                 "coverage of the policy is ", policy.coverage,
+                 ", expected 0 (none) or above, below 1");
+  detail::expect(policy.min_margin >= 0 && detail::is_finite(policy.min_margin),
                  "min_margin of the policy is ", policy.min_margin,
                  ", expected a finite number, at least 0");
-  detail::expect(policy.max_novelty > -std::numeric_limits<double>::infinity(),
+  detail::expect(!detail::is_nan(policy.max_novelty) &&
+                     (detail::is_finite(policy.max_novelty) || policy.max_novelty > 0),
                  "max_novelty of the policy is ", policy.max_novelty,
                  ", expected a number, or infinity for none");
   detail::expect(policy.max_candidates >= 1, "max_candidates of the policy is ",
@@ -81,7 +103,7 @@ inline void expect_policy(const RoutingPolicy& policy) {
   for (const auto& [task, thresholds] : policy.tasks) {
     detail::expect_share(("min_confidence of task '" + task + "'").c_str(),
                          thresholds.min_confidence);
-    detail::expect(thresholds.min_margin >= 0 && std::isfinite(thresholds.min_margin),
+    detail::expect(thresholds.min_margin >= 0 && detail::is_finite(thresholds.min_margin),
                    "min_margin of task '", task, "' is ", thresholds.min_margin,
                    ", expected a finite number, at least 0");
   }
@@ -93,7 +115,8 @@ inline void expect_policy(const RoutingPolicy& policy) {
                                                    double threshold) {
   std::vector<Index> result{decision.task};
   for (Index t = 0; t < decision.scores.size(); ++t) {
-    if (t != decision.task && std::isfinite(decision.scores(t)) && decision.scores(t) >= threshold)
+    if (t != decision.task && detail::is_finite(decision.scores(t)) &&
+        decision.scores(t) >= threshold)
       result.push_back(t);
   }
   std::sort(result.begin() + 1, result.end(), [&](Index a, Index b) {
@@ -114,9 +137,10 @@ class PolicyTable {
   template <RealScalar S>
   PolicyTable(RoutingPolicy policy, const RoutingTable<S>& table) : policy_(std::move(policy)) {
     expect_policy(policy_);
-    detail::expect(!std::isfinite(policy_.max_novelty) || table.meter().mode() != NoveltyMode::none,
-                   "max_novelty of the policy is ", policy_.max_novelty,
-                   ", and RouterOptions::novelty measures none");
+    detail::expect(
+        !detail::is_finite(policy_.max_novelty) || table.meter().mode() != NoveltyMode::none,
+        "max_novelty of the policy is ", policy_.max_novelty,
+        ", and RouterOptions::novelty measures none");
     if (policy_.coverage > 0 && !table.tasks().empty()) {
       candidate_threshold_ = table.candidate_threshold(policy_.coverage);
     }
@@ -190,7 +214,7 @@ class PolicyTable {
     Index count = 0;
     for (Index t = 0; t < decision.scores.size(); ++t) {
       const bool in =
-          std::isfinite(decision.scores(t)) && decision.scores(t) >= candidate_threshold_;
+          detail::is_finite(decision.scores(t)) && decision.scores(t) >= candidate_threshold_;
       count += in ? 1 : 0;
     }
     return std::max<Index>(1, count);
@@ -198,7 +222,7 @@ class PolicyTable {
 
   RoutingPolicy policy_;
   std::vector<TaskThresholds> thresholds_;  // one a task
-  double candidate_threshold_ = -std::numeric_limits<double>::infinity();
+  double candidate_threshold_ = std::numeric_limits<double>::lowest();
   double temperature_ = 1;
   Index default_task_ = -1;
 };
@@ -235,10 +259,10 @@ struct FittedThreshold {
 /// @param flagged    0..1
 [[nodiscard]] inline double fit_novelty(std::span<const double> novelties, double flagged) {
   detail::expect(!novelties.empty(), "novelties are empty, expected at least 1");
-  detail::expect(flagged >= 0 && flagged <= 1, "flagged is ", flagged, ", expected 0 to 1");
+  detail::expect(detail::is_within(flagged, 0.0, 1.0), "flagged is ", flagged, ", expected 0 to 1");
   std::vector<double> sorted(novelties.begin(), novelties.end());
   for (const double novelty : sorted) {
-    detail::expect<NonFiniteError>(std::isfinite(novelty), "novelties hold ", novelty,
+    detail::expect<NonFiniteError>(detail::is_finite(novelty), "novelties hold ", novelty,
                                    ", expected finite numbers");
   }
   std::sort(sorted.begin(), sorted.end());

@@ -50,8 +50,7 @@ void task_score_parts(const std::vector<RoutedTask>& tasks, const Raw& raw, Own&
     const auto at = static_cast<Index>(t);
     own(at) = static_cast<double>(raw(tasks[t].column));
     for (const Index column : tasks[t].further_columns) own(at) += static_cast<double>(raw(column));
-    double best =
-        tasks[t].label_columns.empty() ? own(at) : -std::numeric_limits<double>::infinity();
+    double best = tasks[t].label_columns.empty() ? own(at) : std::numeric_limits<double>::lowest();
     for (const Index column : tasks[t].label_columns) {
       best = std::max(best, static_cast<double>(raw(column)));
     }
@@ -112,13 +111,15 @@ class RoutingTable {
   [[nodiscard]] const NoveltyMeter<S>& meter() const noexcept { return meter_; }
 
   /// The score from which on a task belongs to a query's candidates, so that the right one is among
-  /// them for a share `coverage` of queries like those learned (task_calibration.hpp); minus
-  /// infinity where too few rows were learned to promise that.
+  /// them for a share `coverage` of queries like those learned (task_calibration.hpp); the lowest
+  /// double where too few rows were learned to promise that.
   /// @param coverage  above 0, below 1
   [[nodiscard]] double candidate_threshold(double coverage) const {
-    detail::expect(coverage > 0 && coverage < 1, "coverage is ", coverage,
-                   ", expected above 0 and below 1");
-    return 1 + parameters_.label_weight - parameters_.residuals.at(coverage);
+    detail::expect(detail::is_finite(coverage) && coverage > 0 && coverage < 1, "coverage is ",
+                   coverage, ", expected above 0 and below 1");
+    const std::optional<double> residual = parameters_.residuals.at(coverage);
+    return residual ? 1 + parameters_.label_weight - *residual
+                    : std::numeric_limits<double>::lowest();
   }
 
   /// Calls f(expanded) with the expanded rows of features, which are 1 or more x feature_dim().
@@ -219,10 +220,10 @@ class RoutingTable {
         1 / (parameters_.temperature * (decision.scores.array() - best)).exp().sum();
     decision.novelty =
         meter_.novelty(best / (1 + parameters_.label_weight), row, workspace.leverage);
-    detail::expect<NonFiniteError>(std::isfinite(best) && std::isfinite(decision.confidence) &&
-                                       std::isfinite(decision.novelty.value_or(0)),
-                                   "features of row ", row,
-                                   " are too large: their scores or their novelty are not finite");
+    detail::expect<NonFiniteError>(
+        detail::is_finite(best) && detail::is_finite(decision.confidence) &&
+            detail::is_finite(decision.novelty.value_or(0)),
+        "features of row ", row, " are too large: their scores or their novelty are not finite");
     decision.outcome = RoutingOutcome::routed;
   }
 

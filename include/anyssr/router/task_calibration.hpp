@@ -134,7 +134,7 @@ struct CarriedResidual {
 [[nodiscard]] inline double pooled_quantile(
     std::span<const std::array<double, residual_levels>> sketches, std::span<const double> weights,
     double level) {
-  double low = std::numeric_limits<double>::infinity();
+  double low = std::numeric_limits<double>::max();
   double high = -low;
   double total = 0;
   for (std::size_t t = 0; t < sketches.size(); ++t) {
@@ -233,11 +233,11 @@ class ResidualQuantiles {
   [[nodiscard]] bool empty() const noexcept { return rows_ == 0; }
 
   /// q: the residual that a share `coverage` of right tasks stays at or below, raised for the
-  /// number of rows as conformal prediction asks, ceil((n + 1) coverage) / n; infinite where there
+  /// number of rows as conformal prediction asks, ceil((n + 1) coverage) / n; nothing where there
   /// are too few rows for it.
-  [[nodiscard]] double at(double coverage) const {
+  [[nodiscard]] std::optional<double> at(double coverage) const {
     const double level = std::ceil((rows_ + 1) * coverage) / std::max(rows_, 1.0);
-    if (rows_ == 0 || level > 1) return std::numeric_limits<double>::infinity();
+    if (rows_ == 0 || level > 1) return std::nullopt;
     std::size_t k = 1;
     while (k + 1 < residual_levels && residual_level(k) < level) ++k;
     const double low = residual_level(k - 1);

@@ -167,7 +167,8 @@ void complete_heads(const JsonFields& heads, Adapter<S>& adapter) {
   for (auto& [name, head] : adapter.heads) {
     const JsonFields entry = heads.object(name);
     head.temperature = entry.number("temperature");
-    if (!(head.temperature > 0)) entry.refuse("temperature", "a number above 0");
+    if (!is_finite(head.temperature) || head.temperature <= 0)
+      entry.refuse("temperature", "a number above 0");
     head.trained = entry.boolean("trained");
   }
 }

@@ -205,7 +205,7 @@ void expect_same_backbone(const std::filesystem::path& root, const Backbone& bac
   }
   constexpr double most = 1e-3;
   const double difference = probe_difference(probe, manifest.backbone_probe);
-  expect(difference <= most, root.string(),
+  expect(is_within(difference, 0.0, most), root.string(),
          ": the backbone at hand has the name of the saved one and gives other features: they are "
          "off by ",
          difference, ", expected at most ", most);
@@ -220,7 +220,7 @@ void expect_same_expansion(const std::filesystem::path& root, const AnyExpansion
                       word_text(manifest.expansion));
   const double most = sizeof(S) == 4 || manifest.scalar == "f32" ? 1e-5 : 1e-12;
   const double difference = probe_difference(probe_expansion(expansion), manifest.expansion_probe);
-  expect<FormatError>(difference <= most, root.string(),
+  expect<FormatError>(is_within(difference, 0.0, most), root.string(),
                       ": the expansion computes other numbers on this machine: they are off by ",
                       difference, ", expected at most ", most);
 }

@@ -123,7 +123,7 @@ class CheckpointWriter {
   /// Cost: the router's d^2 / 2 numbers and the adapters that are not in the folder yet.
   template <class Learner>
   SaveReport save(const Learner& learner, const SaveOptions& options = {}) {
-    const detail::Stopwatch clock;
+    const Stopwatch clock;
     SaveReport report;
     lock_.expect_held();
     detail::expect(options.audit_head.empty() || detail::is_audit_head(options.audit_head),

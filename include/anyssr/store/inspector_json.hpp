@@ -54,7 +54,7 @@ namespace detail {
                                                       std::string_view key) {
   std::vector<double> numbers;
   fields.for_each(key, [&](const Json& number, const std::string& place) {
-    expect<FormatError>(number.is_number() && std::isfinite(number.get<double>()), place, ": is ",
+    expect<FormatError>(number.is_number() && is_finite(number.get<double>()), place, ": is ",
                         outline_of(number), ", expected a finite number");
     numbers.push_back(number.get<double>());
   });
@@ -233,18 +233,8 @@ namespace detail {
             {"p", drift.shares.p}}}};
 }
 
-inline constexpr std::array<std::pair<BalanceKind, std::string_view>, 4> balance_kind_names{
-    {{BalanceKind::label_share, "label_share"},
-     {BalanceKind::label_rows, "label_rows"},
-     {BalanceKind::large_task, "large_task"},
-     {BalanceKind::small_task, "small_task"}}};
-
 [[nodiscard]] inline Json warning_json(const BalanceWarning& warning) {
-  std::string_view kind;
-  for (const auto& [value, name] : balance_kind_names) {
-    if (value == warning.kind) kind = name;
-  }
-  return {{"kind", kind},
+  return {{"kind", to_string(warning.kind)},
           {"task", utf8_json("a task name", warning.task)},
           {"label", warning.label < 0 ? Json(nullptr) : Json(warning.label)},
           {"rows", warning.rows},

@@ -6,7 +6,6 @@
 /// its default, so that a manifest of an older version means what it meant; threads are a matter of
 /// the machine and are not kept.
 
-#include <array>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,24 +15,6 @@
 #include "anyssr/learner/learner_options.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
-
-inline constexpr std::array<EnumName<RidgeScale>, 2> ridge_scale_names{
-    {{RidgeScale::relative, "relative"}, {RidgeScale::absolute, "absolute"}}};
-inline constexpr std::array<EnumName<NoveltyMode>, 4> novelty_mode_names{
-    {{NoveltyMode::none, "none"},
-     {NoveltyMode::score, "score"},
-     {NoveltyMode::diagonal, "diagonal"},
-     {NoveltyMode::leverage, "leverage"}}};
-inline constexpr std::array<EnumName<Schedule>, 3> schedule_names{
-    {{Schedule::constant, "constant"}, {Schedule::linear, "linear"}, {Schedule::cosine, "cosine"}}};
-inline constexpr std::array<EnumName<SubspaceChoice>, 3> subspace_choice_names{
-    {{SubspaceChoice::none, "none"},
-     {SubspaceChoice::own, "own"},
-     {SubspaceChoice::complement, "complement"}}};
-inline constexpr std::array<EnumName<SubspaceMethod>, 3> subspace_method_names{
-    {{SubspaceMethod::automatic, "automatic"},
-     {SubspaceMethod::exact, "exact"},
-     {SubspaceMethod::randomised, "randomised"}}};
 
 /// Puts options into an object.
 class OptionWriter {
@@ -45,9 +26,9 @@ class OptionWriter {
     json_[key] = value;
   }
   void seed(const std::string& key, std::uint64_t value) { json_[key] = word_text(value); }
-  template <class Enum, std::size_t N>
-  void name(const std::string& key, Enum value, const std::array<EnumName<Enum>, N>& names) {
-    json_[key] = name_of<Enum>(key, value, names);
+  template <class Enum>
+  void name(const std::string& key, Enum value) {
+    json_[key] = to_string(value);
   }
   template <class F>
   void section(const std::string& key, const F& f) {
@@ -94,18 +75,9 @@ class OptionReader {
   void seed(const std::string& key, std::uint64_t& value) {
     if (fields_.has(key)) value = fields_.word(key);
   }
-  template <class Enum, std::size_t N>
-  void name(const std::string& key, Enum& value, const std::array<EnumName<Enum>, N>& names) {
-    if (!fields_.has(key)) return;
-    std::string known;
-    for (const auto& [entry, text] : names) {
-      if (text == fields_.text(key)) {
-        value = entry;
-        return;
-      }
-      known += (known.empty() ? "" : ", ") + std::string(text);
-    }
-    fields_.refuse(key, "one of " + known);
+  template <class Enum>
+  void name(const std::string& key, Enum& value) {
+    if (fields_.has(key)) value = enumerator<Enum>(fields_, key);
   }
   template <class F>
   void section(const std::string& key, const F& f) {
@@ -129,22 +101,22 @@ class OptionReader {
 template <class Visitor, class Options>
 void visit_router_options(Visitor& visitor, Options& options) {
   visitor.section("expansion", [&](auto& expansion) {
-    expansion.name("kind", options.expansion.kind, expansion_kind_names);
+    expansion.name("kind", options.expansion.kind);
     expansion.field("dim", options.expansion.dim);
-    expansion.name("activation", options.expansion.activation, activation_names);
+    expansion.name("activation", options.expansion.activation);
     expansion.field("bandwidth", options.expansion.bandwidth);
     expansion.field("bias_scale", options.expansion.bias_scale);
     expansion.seed("seed", options.expansion.seed);
   });
   visitor.section("rls", [&](auto& rls) {
     rls.field("ridge", options.rls.ridge);
-    rls.name("ridge_scale", options.rls.ridge_scale, ridge_scale_names);
+    rls.name("ridge_scale", options.rls.ridge_scale);
   });
   visitor.field("label_columns", options.label_columns);
   visitor.field("label_weight", options.label_weight);
   visitor.field("balanced", options.balanced);
   visitor.section("novelty", [&](auto& novelty) {
-    novelty.name("mode", options.novelty.mode, novelty_mode_names);
+    novelty.name("mode", options.novelty.mode);
     novelty.field("leverage_weight", options.novelty.leverage_weight);
   });
   visitor.field("calibration_rows", options.calibration_rows);
@@ -190,25 +162,25 @@ void visit_learner_options(Visitor& visitor, Options& options) {
     train.field("batch", options.train.batch);
     train.field("accumulation", options.train.accumulation);
     train.field("rate", options.train.rate);
-    train.name("schedule", options.train.schedule, schedule_names);
+    train.name("schedule", options.train.schedule);
     train.field("warmup", options.train.warmup);
     train.field("weight_decay", options.train.weight_decay);
     train.field("clip_norm", options.train.clip_norm);
     train.field("validation_share", options.train.validation_share);
     train.field("patience", options.train.patience);
   });
-  visitor.name("subspace", options.subspace, subspace_choice_names);
+  visitor.name("subspace", options.subspace);
   visitor.section("subspace_fit", [&](auto& fit) {
     fit.field("rank", options.subspace_fit.rank);
     fit.field("energy", options.subspace_fit.energy);
-    fit.name("method", options.subspace_fit.method, subspace_method_names);
+    fit.name("method", options.subspace_fit.method);
     fit.field("power_iterations", options.subspace_fit.power_iterations);
     fit.field("oversampling", options.subspace_fit.oversampling);
     fit.seed("seed", options.subspace_fit.seed);
   });
   visitor.section("lift", [&](auto& lift) {
     lift.field("dim", options.lift.dim);
-    lift.name("activation", options.lift.activation, activation_names);
+    lift.name("activation", options.lift.activation);
     lift.field("gain", options.lift.gain);
     lift.field("label_smoothing", options.lift.label_smoothing);
     lift.field("closed_form_head", options.lift.closed_form_head);

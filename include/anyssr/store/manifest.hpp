@@ -129,7 +129,7 @@ inline constexpr std::uint64_t generation_limit = std::uint64_t{1} << 53;  // of
 [[nodiscard]] inline std::vector<double> parse_probe(const JsonFields& fields) {
   std::vector<double> numbers;
   fields.for_each("probe", [&](const Json& value, const std::string& place) {
-    expect<FormatError>(value.is_number() && std::isfinite(value.get<double>()), place, ": is ",
+    expect<FormatError>(value.is_number() && is_finite(value.get<double>()), place, ": is ",
                         value.dump(), ", expected a finite number");
     numbers.push_back(value.get<double>());
   });

@@ -55,10 +55,10 @@ template <AdaptableBackbone B>
   }
 }
 
-/// |a - b| / |b|; infinite where they are not of one size.
+/// |a - b| / |b|; the largest double where they are not of one size.
 [[nodiscard]] inline double probe_difference(const std::vector<double>& a,
                                              const std::vector<double>& b) {
-  if (a.size() != b.size()) return INFINITY;
+  if (a.size() != b.size()) return std::numeric_limits<double>::max();
   double missed = 0;
   double norm = 0;
   for (std::size_t k = 0; k < a.size(); ++k) {

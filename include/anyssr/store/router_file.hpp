@@ -159,8 +159,8 @@ template <RealScalar S>
   const SafetensorsReader reader(path);
   for (const char* name : {"second_moment", "cross_correlation"}) {
     expect<FormatError>(reader.tensor(name).dtype == dtype, path.string(), ": tensor \"", name,
-                        "\" is of ", name_of(reader.tensor(name).dtype), ", expected ",
-                        name_of(dtype), " as in the manifest");
+                        "\" is of ", to_string(reader.tensor(name).dtype), ", expected ",
+                        to_string(dtype), " as in the manifest");
   }
   RouterState<S> state;
   read_lower_triangle(reader, dim, state.regression.second_moment);

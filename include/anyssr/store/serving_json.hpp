@@ -25,14 +25,8 @@
 #include "anyssr/io/json_fields.hpp"
 #include "anyssr/learner/serving.hpp"
 #include "anyssr/router/routing_policy.hpp"
-#include "anyssr/subspace/activation.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
-
-inline constexpr std::array<EnumName<FallbackKind>, 3> fallback_kind_names{
-    {{FallbackKind::base_model, "base_model"},
-     {FallbackKind::default_task, "default_task"},
-     {FallbackKind::caller, "caller"}}};
 
 [[nodiscard]] inline Json policy_json(const RoutingPolicy& policy) {
   Json tasks = Json::array();
@@ -44,12 +38,12 @@ inline constexpr std::array<EnumName<FallbackKind>, 3> fallback_kind_names{
   Json json{{"name", policy.name},
             {"min_confidence", policy.min_confidence},
             {"min_margin", policy.min_margin}};
-  if (policy.max_novelty != INFINITY) json["max_novelty"] = policy.max_novelty;
+  if (is_finite(policy.max_novelty)) json["max_novelty"] = policy.max_novelty;
   json["coverage"] = policy.coverage;
   json["max_candidates"] = policy.max_candidates;
   json["blend"] = policy.blend;
   json["blend_confidence"] = policy.blend_confidence;
-  json["fallback"] = name_of<FallbackKind>("fallback", policy.fallback, fallback_kind_names);
+  json["fallback"] = to_string(policy.fallback);
   json["default_task"] = policy.default_task;
   json["tasks"] = std::move(tasks);
   return json;
@@ -58,13 +52,6 @@ inline constexpr std::array<EnumName<FallbackKind>, 3> fallback_kind_names{
 /// Takes a number where it is there.
 inline void take_number(const JsonFields& fields, std::string_view key, double& value) {
   if (fields.has(key)) value = fields.number(key);
-}
-
-[[nodiscard]] inline FallbackKind parse_fallback(const JsonFields& fields) {
-  for (const auto& [kind, name] : fallback_kind_names) {
-    if (name == fields.text("fallback")) return kind;
-  }
-  fields.refuse("fallback", "one of base_model, default_task, caller");
 }
 
 [[nodiscard]] inline std::map<std::string, TaskThresholds> parse_thresholds(
@@ -91,7 +78,7 @@ inline void take_number(const JsonFields& fields, std::string_view key, double& 
   if (fields.has("max_candidates")) policy.max_candidates = fields.index("max_candidates");
   if (fields.has("blend")) policy.blend = fields.boolean("blend");
   take_number(fields, "blend_confidence", policy.blend_confidence);
-  if (fields.has("fallback")) policy.fallback = parse_fallback(fields);
+  if (fields.has("fallback")) policy.fallback = enumerator<FallbackKind>(fields, "fallback");
   if (fields.has("default_task")) policy.default_task = fields.text("default_task");
   if (fields.has("tasks")) policy.tasks = parse_thresholds(fields);
   try {

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "anyssr/core/concepts.hpp"
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/error.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -27,44 +28,34 @@ namespace anyssr::inline ANYSSR_ABI {
 enum class Activation { identity, relu, gelu, cosine };
 
 namespace detail {
+template <>
+inline constexpr Activation last_enumerator<Activation> = Activation::cosine;
+}  // namespace detail
 
-template <class Enum>
-using EnumName = std::pair<Enum, std::string_view>;
-
-inline constexpr std::array<EnumName<Activation>, 4> activation_names{
-    {{Activation::identity, "identity"},
-     {Activation::relu, "relu"},
-     {Activation::gelu, "gelu"},
-     {Activation::cosine, "cosine"}}};
-
-template <class Enum>
-[[noreturn]] void raise_unknown_name(std::string_view what, std::string_view name,
-                                     std::span<const EnumName<Enum>> known) {
-  std::string list;
-  for (const EnumName<Enum>& entry : known) {
-    if (!list.empty()) list += ", ";
-    list += entry.second;
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(Activation activation) {
+  switch (activation) {
+    case Activation::identity:
+      return "identity";
+    case Activation::relu:
+      return "relu";
+    case Activation::gelu:
+      return "gelu";
+    case Activation::cosine:
+      return "cosine";
   }
-  raise<ArgumentError>(what, " is '", name, "', expected one of ", list);
+  detail::raise_no_enumerator("activation", activation);
 }
 
-template <class Enum>
-[[nodiscard]] std::string_view name_of(std::string_view what, Enum value,
-                                       std::span<const EnumName<Enum>> known) {
-  for (const EnumName<Enum>& entry : known) {
-    if (entry.first == value) return entry.second;
-  }
-  raise_unknown_name<Enum>(what, std::to_string(static_cast<int>(value)), known);
+/// @param name  identity, relu, gelu or cosine
+/// @param what  how a message names it
+/// @throws ArgumentError  which lists the known names
+[[nodiscard]] inline Activation parse_activation(std::string_view name,
+                                                 std::string_view what = "activation") {
+  return detail::parse_enumerator<Activation>(what, name);
 }
 
-template <class Enum>
-[[nodiscard]] Enum value_of(std::string_view what, std::string_view name,
-                            std::span<const EnumName<Enum>> known) {
-  for (const EnumName<Enum>& entry : known) {
-    if (entry.second == name) return entry.first;
-  }
-  raise_unknown_name<Enum>(what, name, known);
-}
+namespace detail {
 
 /// Phi(z), the standard normal distribution function.
 template <RealScalar S>
@@ -73,17 +64,6 @@ template <RealScalar S>
 }
 
 }  // namespace detail
-
-/// @throws ArgumentError  for a value that is no enumerator
-[[nodiscard]] inline std::string_view to_string(Activation activation) {
-  return detail::name_of<Activation>("activation", activation, detail::activation_names);
-}
-
-/// @param name  identity, relu, gelu or cosine
-/// @throws ArgumentError  which lists the known names
-[[nodiscard]] inline Activation parse_activation(std::string_view name) {
-  return detail::value_of<Activation>("activation", name, detail::activation_names);
-}
 
 /// act(z).
 template <RealScalar S>

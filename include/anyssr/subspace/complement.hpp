@@ -161,7 +161,7 @@ requires RealScalar<typename X::Scalar> && FeatureMatrix<X, typename X::Scalar>
   const Eigen::Ref<const Matrix<typename X::Scalar>> span(earlier.derived());
   detail::expect_orthonormal("earlier", span);
   return detail::with_plain_rows(features, [&](const auto& x) {
-    detail::expect_finite_features(x);
+    detail::expect_finite("features", x);
     return detail::complement_of(x, span, options);
   });
 }

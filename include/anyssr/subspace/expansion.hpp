@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "anyssr/core/concepts.hpp"
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/random.hpp"
 #include "anyssr/subspace/activation.hpp"
@@ -28,6 +29,32 @@ namespace anyssr::inline ANYSSR_ABI {
 /// identity: h = x. dense: P of normal numbers, O(D d) a row. hadamard: O(d log D) a row, no stored
 /// matrix.
 enum class ExpansionKind { identity, dense, hadamard };
+
+namespace detail {
+template <>
+inline constexpr ExpansionKind last_enumerator<ExpansionKind> = ExpansionKind::hadamard;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(ExpansionKind kind) {
+  switch (kind) {
+    case ExpansionKind::identity:
+      return "identity";
+    case ExpansionKind::dense:
+      return "dense";
+    case ExpansionKind::hadamard:
+      return "hadamard";
+  }
+  detail::raise_no_enumerator("expansion", kind);
+}
+
+/// @param name  identity, dense or hadamard
+/// @param what  how a message names it
+/// @throws ArgumentError  which lists the known names
+[[nodiscard]] inline ExpansionKind parse_expansion_kind(std::string_view name,
+                                                        std::string_view what = "expansion") {
+  return detail::parse_enumerator<ExpansionKind>(what, name);
+}
 
 /// What names an expansion, beside D. Identity reads the kind only.
 struct ExpansionOptions {
@@ -46,24 +73,16 @@ enum class ExpansionStream : std::uint64_t {
   signs = 0x45585003        ///< one sign() each: block by block, D_1, D_2, D_3
 };
 
-namespace detail {
-
-inline constexpr std::array<EnumName<ExpansionKind>, 3> expansion_kind_names{
-    {{ExpansionKind::identity, "identity"},
-     {ExpansionKind::dense, "dense"},
-     {ExpansionKind::hadamard, "hadamard"}}};
-
-}  // namespace detail
-
-/// @throws ArgumentError  for a value that is no enumerator
-[[nodiscard]] inline std::string_view to_string(ExpansionKind kind) {
-  return detail::name_of<ExpansionKind>("expansion", kind, detail::expansion_kind_names);
-}
-
-/// @param name  identity, dense or hadamard
-/// @throws ArgumentError  which lists the known names
-[[nodiscard]] inline ExpansionKind parse_expansion_kind(std::string_view name) {
-  return detail::value_of<ExpansionKind>("expansion", name, detail::expansion_kind_names);
+[[nodiscard]] constexpr std::string_view to_string(ExpansionStream stream) noexcept {
+  switch (stream) {
+    case ExpansionStream::projection:
+      return "projection";
+    case ExpansionStream::bias:
+      return "bias";
+    case ExpansionStream::signs:
+      break;
+  }
+  return "signs";
 }
 
 /// Memory that calls of expand_into share: it grows to what a call needs and is kept, so a call
@@ -103,10 +122,10 @@ inline void expect_valid(Index in_dim, const ExpansionOptions& options) {
   expect_in_dim(in_dim);
   expect(options.dim >= 1 && options.dim <= most, "dim is ", options.dim, ", expected 1..", most);
   (void)to_string(options.activation);
-  expect(options.bandwidth >= 1e-30 && options.bandwidth <= 1e30, "bandwidth is ",
-         options.bandwidth, ", expected 1e-30..1e30");
-  expect(options.bias_scale >= 0 && options.bias_scale <= 1e30, "bias_scale is ",
-         options.bias_scale, ", expected 0..1e30");
+  expect(is_within(options.bandwidth, 1e-30, 1e30), "bandwidth is ", options.bandwidth,
+         ", expected 1e-30..1e30");
+  expect(is_within(options.bias_scale, 0.0, 1e30), "bias_scale is ", options.bias_scale,
+         ", expected 0..1e30");
 }
 
 /// Refuses features of another width and an `out` of another shape.

@@ -42,7 +42,7 @@ class FeatureShift {
       : shift_(std::move(shift)), constant_(constant) {
     detail::expect<ShapeError>(shift_.size() >= 1, "shift is empty, expected one number a column");
     detail::expect_finite("shift", shift_);
-    detail::expect<NonFiniteError>(std::isfinite(constant), "constant is not finite");
+    detail::expect<NonFiniteError>(detail::is_finite(constant), "constant is not finite");
   }
 
   /// The shift for features like these: s_j is the mean of column j, rounded to a power of two near

@@ -15,8 +15,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <string_view>
 
 #include "anyssr/core/concepts.hpp"
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/random.hpp"
 #include "anyssr/linalg/orthonormal.hpp"
 
@@ -24,6 +26,24 @@ namespace anyssr::inline ANYSSR_ABI {
 
 /// automatic: randomised where a rank below half of min(n, D) is asked for and min(n, D) > 128.
 enum class SubspaceMethod { automatic, exact, randomised };
+
+namespace detail {
+template <>
+inline constexpr SubspaceMethod last_enumerator<SubspaceMethod> = SubspaceMethod::randomised;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(SubspaceMethod method) {
+  switch (method) {
+    case SubspaceMethod::automatic:
+      return "automatic";
+    case SubspaceMethod::exact:
+      return "exact";
+    case SubspaceMethod::randomised:
+      return "randomised";
+  }
+  detail::raise_no_enumerator("method", method);
+}
 
 struct SubspaceOptions {
   Index rank = 0;       ///< at most so many directions; 0: as many as `energy` asks for
@@ -41,7 +61,7 @@ inline constexpr std::uint64_t sketch_stream = 0x53554201;
 
 inline void expect_valid(const SubspaceOptions& options) {
   expect(options.rank >= 0, "rank is ", options.rank, ", expected 0 (by energy) or more");
-  expect(options.energy > 0 && options.energy <= 1, "energy is ", options.energy,
+  expect(options.energy > 0 && is_within(options.energy, 0.0, 1.0), "energy is ", options.energy,
          ", expected a share above 0, at most 1");
   expect(options.power_iterations >= 0, "power_iterations is ", options.power_iterations,
          ", expected 0 or more");

@@ -22,19 +22,6 @@ namespace anyssr::inline ANYSSR_ABI {
 
 namespace detail {
 
-template <class X>
-void expect_finite_features(const X& features) {
-  if constexpr (SparseFeatures<X>) {
-    for (Index i = 0; i < features.outerSize(); ++i) {
-      for (Eigen::InnerIterator<X> entry(features, i); entry; ++entry) {
-        if (!std::isfinite(entry.value())) raise_non_finite("features", i, entry.index());
-      }
-    }
-  } else {
-    expect_finite("features", features);
-  }
-}
-
 /// Refuses columns that are clearly not orthonormal: U^T U v = v for a v of signs.
 /// Cost: two products with one vector.
 template <class U>
@@ -50,14 +37,14 @@ void expect_orthonormal(std::string_view name, const Eigen::MatrixBase<U>& u) {
   const Vector<Scalar> lifted = u * v;
   const double error = static_cast<double>((u.transpose() * lifted - v).norm() / v.norm());
   const double most = std::sqrt(static_cast<double>(std::numeric_limits<Scalar>::epsilon()));
-  expect(error <= most, name, " is off by ", error, ", expected orthonormal columns");
+  expect(is_within(error, 0.0, most), name, " is off by ", error, ", expected orthonormal columns");
 }
 
 /// Refuses features whose squares leave the range of double.
 template <class X>
 void expect_representable(double energy, const X& features) {
-  expect<NumericalError>(std::isfinite(energy), "features of ", features.rows(), " x ",
-                         features.cols(), " are too large: their squares overflow");
+  expect<NumericalError>(is_finite(energy), "features of ", features.rows(), " x ", features.cols(),
+                         " are too large: their squares overflow");
 }
 
 /// X U for a dense U (D x k); sparse rows read U by rows, which pays once they have many numbers.
@@ -100,7 +87,7 @@ class SubspaceProjector {
     detail::expect((singular_values_.array() >= 0).all(),
                    "singular_values hold a negative number, expected none");
     detail::expect_orthonormal("basis", basis_);
-    detail::expect(std::isfinite(total_energy_) && total_energy_ * 1.001 >= kept(),
+    detail::expect(detail::is_finite(total_energy_) && total_energy_ * 1.001 >= kept(),
                    "total_energy is ", total_energy_, ", expected at least the ", kept(),
                    " that the singular values hold");
   }
@@ -221,7 +208,7 @@ SubspaceProjector<S> SubspaceProjector<S>::fit(const X& features, const Subspace
   detail::expect_valid(options);
   expect_rows_and_columns(features);
   return detail::with_plain_rows(features, [&](const auto& rows) {
-    detail::expect_finite_features(rows);
+    detail::expect_finite("features", rows);
     return fit_plain(rows, options, detail::energy_of(rows));
   });
 }

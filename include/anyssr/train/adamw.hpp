@@ -30,12 +30,12 @@ class AdamW {
 
   /// @throws ArgumentError  an option out of its range
   explicit AdamW(const AdamWOptions& options = {}) : options_(options) {
-    detail::expect(options.beta1 >= 0 && options.beta1 < 1, "beta1 is ", options.beta1,
-                   ", expected at least 0 and below 1");
-    detail::expect(options.beta2 >= 0 && options.beta2 < 1, "beta2 is ", options.beta2,
-                   ", expected at least 0 and below 1");
+    detail::expect(detail::is_finite(options.beta1) && options.beta1 >= 0 && options.beta1 < 1,
+                   "beta1 is ", options.beta1, ", expected at least 0 and below 1");
+    detail::expect(detail::is_finite(options.beta2) && options.beta2 >= 0 && options.beta2 < 1,
+                   "beta2 is ", options.beta2, ", expected at least 0 and below 1");
     detail::expect_positive("epsilon", options.epsilon);
-    detail::expect(std::isfinite(options.weight_decay) && options.weight_decay >= 0,
+    detail::expect(detail::is_finite(options.weight_decay) && options.weight_decay >= 0,
                    "weight_decay is ", options.weight_decay,
                    ", expected a finite number of at least 0");
   }
@@ -46,7 +46,7 @@ class AdamW {
   ///                        the first step's; nothing changes then
   /// @throws ArgumentError  a rate that is not finite or below 0
   void step(Adapter<S>& adapter, const AdapterGradient<S>& gradient, double rate) {
-    detail::expect(std::isfinite(rate) && rate >= 0, "rate is ", rate,
+    detail::expect(detail::is_finite(rate) && rate >= 0, "rate is ", rate,
                    ", expected a finite number of at least 0");
     prepare(adapter, gradient);
     ++steps_;

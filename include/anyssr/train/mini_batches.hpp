@@ -92,7 +92,8 @@ namespace detail {
 /// @throws ArgumentError  share out of range, or too few rows to set one aside
 [[nodiscard]] inline RowSplit validation_split(Index count, double share, std::uint64_t seed,
                                                std::span<const Index> labels = {}) {
-  detail::expect(share > 0 && share < 1, "share is ", share, ", expected above 0 and below 1");
+  detail::expect(detail::is_finite(share) && share > 0 && share < 1, "share is ", share,
+                 ", expected above 0 and below 1");
   if (!labels.empty()) detail::expect_count("labels", labels.size(), count);
   RandomStream random(seed, ~std::uint64_t{0});  // a stream that no epoch reaches
   std::map<Index, std::vector<Index>> groups;

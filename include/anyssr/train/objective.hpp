@@ -36,8 +36,8 @@ double softmax_cross_entropy(const Eigen::MatrixBase<L>& logits, std::span<const
   detail::expect<ShapeError>(n >= 1 && classes >= 1, "logits are ", n, " x ", classes,
                              ", expected at least one row and one column");
   detail::expect_labels(labels, n, classes);
-  detail::expect(smoothing >= 0 && smoothing < 1, "smoothing is ", smoothing,
-                 ", expected at least 0 and below 1");
+  detail::expect(detail::is_finite(smoothing) && smoothing >= 0 && smoothing < 1, "smoothing is ",
+                 smoothing, ", expected at least 0 and below 1");
   if (gradient != nullptr) gradient->resize(n, classes);
   const auto rows = static_cast<double>(n);
   const double spread = smoothing / static_cast<double>(classes);

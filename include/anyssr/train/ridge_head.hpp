@@ -233,7 +233,7 @@ template <class... Blocks>
   } else {
     fit_primal(y, options.held_out, fit, blocks...);
   }
-  expect<NumericalError>(fit.weights.allFinite() && fit.held_out.allFinite(),
+  expect<NumericalError>(is_finite(fit.weights) && is_finite(fit.held_out),
                          "ridge regression overflows at lambda = ", fit.ridge,
                          ", expected a larger ridge or smaller features");
   return fit;

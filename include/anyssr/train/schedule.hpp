@@ -13,12 +13,40 @@
 #include <cmath>
 #include <cstdint>
 #include <numbers>
+#include <string_view>
 
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/lora/adapter.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
 enum class Schedule : std::uint8_t { constant, linear, cosine };
+
+namespace detail {
+template <>
+inline constexpr Schedule last_enumerator<Schedule> = Schedule::cosine;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(Schedule schedule) {
+  switch (schedule) {
+    case Schedule::constant:
+      return "constant";
+    case Schedule::linear:
+      return "linear";
+    case Schedule::cosine:
+      return "cosine";
+  }
+  detail::raise_no_enumerator("schedule", schedule);
+}
+
+/// @param name  constant, linear or cosine
+/// @param what  how a message names it
+/// @throws ArgumentError  which lists the known names
+[[nodiscard]] inline Schedule parse_schedule(std::string_view name,
+                                             std::string_view what = "schedule") {
+  return detail::parse_enumerator<Schedule>(what, name);
+}
 
 struct ScheduleOptions {
   double rate = 1e-2;                    ///< above 0, the largest rate
@@ -31,8 +59,8 @@ struct ScheduleOptions {
 [[nodiscard]] inline double rate_at(Index step, Index total, const ScheduleOptions& options) {
   detail::expect(step >= 0 && step < total, "step is ", step, ", expected 0 to ", total - 1);
   detail::expect_positive("rate", options.rate);
-  detail::expect(options.warmup >= 0 && options.warmup < 1, "warmup is ", options.warmup,
-                 ", expected at least 0 and below 1");
+  detail::expect(detail::is_finite(options.warmup) && options.warmup >= 0 && options.warmup < 1,
+                 "warmup is ", options.warmup, ", expected at least 0 and below 1");
   const double rise = std::ceil(options.warmup * static_cast<double>(total));
   const auto t = static_cast<double>(step);
   if (t < rise) return options.rate * (t + 1) / rise;
@@ -65,7 +93,7 @@ template <RealScalar S>
 double clip_gradient(AdapterGradient<S>& gradient, double max_norm) {
   detail::expect_positive("max_norm", max_norm);
   const double norm = gradient_norm(gradient);
-  if (std::isfinite(norm) && norm > max_norm) {
+  if (detail::is_finite(norm) && norm > max_norm) {
     const auto factor = static_cast<S>(max_norm / norm);
     for_each_block(gradient, [&](auto block) { block *= factor; });
   }

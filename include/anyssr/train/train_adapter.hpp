@@ -73,12 +73,13 @@ inline void expect_train_options(const TrainOptions& options) {
   expect(options.accumulation >= 1, "accumulation is ", options.accumulation,
          ", expected at least 1");
   expect_positive("rate", options.rate);
-  expect(options.warmup >= 0 && options.warmup < 1, "warmup is ", options.warmup,
-         ", expected at least 0 and below 1");
-  expect(std::isfinite(options.clip_norm) && options.clip_norm >= 0, "clip_norm is ",
-         options.clip_norm, ", expected 0 (off) or a finite number above 0");
-  expect(options.validation_share >= 0 && options.validation_share < 1, "validation_share is ",
-         options.validation_share, ", expected at least 0 and below 1");
+  expect(is_finite(options.warmup) && options.warmup >= 0 && options.warmup < 1, "warmup is ",
+         options.warmup, ", expected at least 0 and below 1");
+  expect(is_finite(options.clip_norm) && options.clip_norm >= 0, "clip_norm is ", options.clip_norm,
+         ", expected 0 (off) or a finite number above 0");
+  expect(is_finite(options.validation_share) && options.validation_share >= 0 &&
+             options.validation_share < 1,
+         "validation_share is ", options.validation_share, ", expected at least 0 and below 1");
   expect(options.patience >= 0, "patience is ", options.patience, ", expected at least 0");
   expect(options.patience == 0 || options.validation_share > 0, "patience is ", options.patience,
          " with validation_share 0, expected a share above 0 to judge epochs by");
@@ -134,7 +135,7 @@ template <AdaptableBackbone B>
                                std::span<const typename B::Target> targets) {
   if constexpr (HasLossWeight<B>) {
     const double weight = backbone.loss_weight(trunk, targets);
-    expect(std::isfinite(weight) && weight > 0, "loss_weight of a mini-batch is ", weight,
+    expect(is_finite(weight) && weight > 0, "loss_weight of a mini-batch is ", weight,
            ", expected a finite number above 0 from the backbone");
     return weight;
   } else {
@@ -238,7 +239,7 @@ class AdapterTraining {
     const double weight = weight_of<B>(backbone_, trunk, targets);
     AdapterGradient<S>& gradient = before == 0 ? gradient_ : further_;
     const double loss = backbone_.loss_and_gradient(trunk, targets, adapter_, gradient);
-    expect_sound(std::isfinite(loss), "loss");
+    expect_sound(is_finite(loss), "loss");
     expect_matching(adapter_, gradient);
     if (before == 0) {
       loss_ = loss;
@@ -254,7 +255,7 @@ class AdapterTraining {
   void step_down() {
     const double norm = options_.clip_norm > 0 ? clip_gradient(gradient_, options_.clip_norm)
                                                : gradient_norm(gradient_);
-    expect_sound(std::isfinite(norm), "gradient");
+    expect_sound(is_finite(norm), "gradient");
     const ScheduleOptions schedule{options_.rate, options_.schedule, options_.warmup};
     optimiser_.step(adapter_, gradient_, rate_at(step_, total_, schedule));
     ++step_;

@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/types.hpp"
 
@@ -33,6 +34,24 @@ namespace anyssr::inline ANYSSR_ABI {
 using TokenId = std::int32_t;
 
 enum class RopeType : std::uint8_t { standard, linear, llama3 };
+
+namespace detail {
+template <>
+inline constexpr RopeType last_enumerator<RopeType> = RopeType::llama3;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(RopeType type) {
+  switch (type) {
+    case RopeType::standard:
+      return "standard";
+    case RopeType::linear:
+      return "linear";
+    case RopeType::llama3:
+      return "llama3";
+  }
+  detail::raise_no_enumerator("rope type", type);
+}
 
 struct RopeOptions {
   RopeType type = RopeType::standard;
@@ -90,14 +109,14 @@ inline void expect_llama_size(std::string_view name, Index value, Index most) {
 inline void check_rope(const RopeOptions& rope) {
   expect_positive("rope.theta (rope_theta)", rope.theta);
   if (rope.type == RopeType::standard) return;
-  expect(std::isfinite(rope.factor) && rope.factor >= 1, "rope.factor is ", rope.factor,
+  expect(is_finite(rope.factor) && rope.factor >= 1, "rope.factor is ", rope.factor,
          ", expected a finite number of at least 1");
   if (rope.type == RopeType::linear) return;
   expect_positive("rope.low_freq_factor", rope.low_freq_factor);
-  expect(std::isfinite(rope.high_freq_factor) && rope.high_freq_factor > rope.low_freq_factor,
+  expect(is_finite(rope.high_freq_factor) && rope.high_freq_factor > rope.low_freq_factor,
          "rope.high_freq_factor is ", rope.high_freq_factor,
          ", expected a finite number above low_freq_factor, ", rope.low_freq_factor);
-  expect(std::isfinite(rope.original_max_positions) && rope.original_max_positions >= 1,
+  expect(is_finite(rope.original_max_positions) && rope.original_max_positions >= 1,
          "rope.original_max_positions (original_max_position_embeddings) is ",
          rope.original_max_positions, ", expected a finite number of at least 1");
 }

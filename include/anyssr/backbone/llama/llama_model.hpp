@@ -49,6 +49,10 @@ struct LlamaBatch {
     spans.push_back({.begin = this->rows(), .rows = rows, .position = position});
     if (cache != nullptr) caches.push_back(cache);
   }
+  /// Answers every row added so far under one mix of adapters.
+  void use(const LlamaConfig& config, const AdapterMix<S>& mix) {
+    plan = AdapterPlan<S>(config, {{mix, 0, rows()}});
+  }
   /// One more than the last position.
   [[nodiscard]] Index positions() const noexcept {
     Index most = 0;

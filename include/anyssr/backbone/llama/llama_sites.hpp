@@ -14,12 +14,39 @@
 
 #include "anyssr/backbone/llama/llama_config.hpp"
 #include "anyssr/backbone/llama/llama_weights.hpp"
+#include "anyssr/core/enum_names.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
 /// In the order of detail::llama_linears.
 enum class LlamaProjection : std::uint8_t { q, k, v, o, gate, up, down };
+
+namespace detail {
+template <>
+inline constexpr LlamaProjection last_enumerator<LlamaProjection> = LlamaProjection::down;
+}  // namespace detail
+
+/// @throws ArgumentError  for a value that is no enumerator
+[[nodiscard]] constexpr std::string_view to_string(LlamaProjection projection) {
+  switch (projection) {
+    case LlamaProjection::q:
+      return "q";
+    case LlamaProjection::k:
+      return "k";
+    case LlamaProjection::v:
+      return "v";
+    case LlamaProjection::o:
+      return "o";
+    case LlamaProjection::gate:
+      return "gate";
+    case LlamaProjection::up:
+      return "up";
+    case LlamaProjection::down:
+      return "down";
+  }
+  detail::raise_no_enumerator("projection", projection);
+}
 
 namespace detail {
 

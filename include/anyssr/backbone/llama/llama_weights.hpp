@@ -196,7 +196,8 @@ class LlamaWeightsReader {
     if (!files_->has_tensor(name)) refuse_missing(name, shape);
     const TensorInfo& info = files_->expect_shape(name, shape);
     expect<FormatError>(kind_of(info.dtype) == DtypeKind::number, place_of(name), " is ",
-                        name_of(info.dtype), ", expected one of ", dtype_names(DtypeKind::number));
+                        to_string(info.dtype), ", expected one of ",
+                        dtype_names(DtypeKind::number));
     used_.push_back(name);
   }
 
@@ -231,7 +232,7 @@ class LlamaWeightsReader {
 
   [[nodiscard]] RowVector<S> vector(const std::string& name) const {
     const RowVector<S> result = files_->vector<S>(name).transpose();
-    if (options_.check_finite && !result.allFinite()) refuse_not_finite(name);
+    if (options_.check_finite && !detail::is_finite(result)) refuse_not_finite(name);
     return result;
   }
 
@@ -241,7 +242,7 @@ class LlamaWeightsReader {
     RowVector<S> row(matrix.cols());
     for (Index i = 0; i < matrix.rows(); ++i) {
       matrix.template row<S>(i, row.data());
-      if (!row.allFinite()) return false;
+      if (!detail::is_finite(row)) return false;
     }
     return true;
   }
@@ -343,7 +344,7 @@ template <RealScalar S>
 [[nodiscard]] LlamaWeights<S> random_llama_weights(const LlamaConfig& config, std::uint64_t seed,
                                                    Dtype dtype = Dtype::F32) {
   config.check();
-  detail::expect(kind_of(dtype) == DtypeKind::number, "dtype is ", name_of(dtype),
+  detail::expect(kind_of(dtype) == DtypeKind::number, "dtype is ", to_string(dtype),
                  ", expected one of ", dtype_names(DtypeKind::number));
   detail::RandomLlamaTensors random(seed, dtype);
   LlamaWeights<S> weights;

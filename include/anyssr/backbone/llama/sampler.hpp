@@ -29,10 +29,11 @@ struct SamplingOptions {
 
   /// @throws ArgumentError  naming the field
   void check() const {
-    detail::expect(std::isfinite(temperature) && temperature >= 0, "temperature is ", temperature,
-                   ", expected a finite number of at least 0");
+    detail::expect(detail::is_finite(temperature) && temperature >= 0, "temperature is ",
+                   temperature, ", expected a finite number of at least 0");
     detail::expect(top_k >= 0, "top_k is ", top_k, ", expected 0 (all) or more");
-    detail::expect(top_p > 0 && top_p <= 1, "top_p is ", top_p, ", expected above 0, at most 1");
+    detail::expect(top_p > 0 && detail::is_within(top_p, 0.0, 1.0), "top_p is ", top_p,
+                   ", expected above 0, at most 1");
   }
 };
 
@@ -51,7 +52,7 @@ class Sampler {
   [[nodiscard]] TokenId pick(const Eigen::MatrixBase<Row>& logits) {
     Index best = 0;
     const auto largest = static_cast<double>(logits.maxCoeff(&best));
-    detail::expect<NumericalError>(logits.allFinite(),
+    detail::expect<NumericalError>(detail::is_finite(logits),
                                    "logits hold NaN or infinity, expected finite numbers");
     if (options_.temperature == 0) return static_cast<TokenId>(best);
     order(logits);

@@ -70,7 +70,7 @@ namespace detail {
   const fs::path file = path / "tokenizer.model";
   if (fs::exists(file, ignored)) return file;
   if (fs::exists(path / "tokenizer.json", ignored)) raise<FormatError>(path.string(), reason);
-  const std::vector<std::string> names = names_in(path);
+  const std::vector<std::string> names = readable_names_in(path);
   const auto other = std::ranges::find_if(names, [](const std::string& name) {
     return name.ends_with(".model") || name.starts_with("tokenizer.model.");  // T5's, Mistral's
   });

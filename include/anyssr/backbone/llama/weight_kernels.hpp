@@ -29,9 +29,11 @@ namespace anyssr::inline ANYSSR_ABI::detail {
 
 /// Numbers of 16 bits as they stand in memory.
 struct F16Bits {
+  static constexpr std::uint16_t exponent = 0x7c00;  // all ones in NaN and infinity alone
   std::uint16_t bits;
 };
 struct Bf16Bits {
+  static constexpr std::uint16_t exponent = 0x7f80;
   std::uint16_t bits;
 };
 

@@ -53,7 +53,7 @@ class WeightMatrix {
     const std::optional<detail::TensorSize> expected = detail::tensor_size(dtype, shape);
     if (!expected || bytes.size() != expected->bits / 8) {
       detail::raise<ShapeError>("weight has ", bytes.size(), " bytes, expected ", rows, " x ", cols,
-                                " ", name_of(dtype));
+                                " ", to_string(dtype));
     }
     const std::size_t size = bits_of(dtype) / 8;
     const bool is_aligned = reinterpret_cast<std::uintptr_t>(bytes.data()) % size == 0;
@@ -126,8 +126,12 @@ class WeightMatrix {
     bool finite = true;
     visit([&](const auto* numbers) {
       using T = std::remove_cvref_t<decltype(*numbers)>;
-      for (Index i = 0; i < rows_ * cols_; ++i) {
-        finite = finite && std::isfinite(detail::widened<T, double>(numbers[i]));
+      if constexpr (RealScalar<T>) {
+        finite = detail::are_finite(numbers, rows_ * cols_);
+      } else {
+        for (Index i = 0; finite && i < rows_ * cols_; ++i) {
+          finite = (numbers[i].bits & T::exponent) != T::exponent;
+        }
       }
     });
     return finite;
@@ -150,7 +154,7 @@ class WeightMatrix {
 
  private:
   static void check(Dtype dtype, Index rows, Index cols) {
-    detail::expect(kind_of(dtype) == DtypeKind::number, "weight is of type ", name_of(dtype),
+    detail::expect(kind_of(dtype) == DtypeKind::number, "weight is of type ", to_string(dtype),
                    ", expected ", dtype_names(DtypeKind::number));
     detail::expect(rows >= 0 && cols >= 0, "weight is ", rows, " x ", cols,
                    ", expected no negative size");
