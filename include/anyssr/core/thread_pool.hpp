@@ -68,10 +68,10 @@ class alignas(64) ParallelRegion {
            state_.compare_exchange_strong(expected, taken, std::memory_order_acquire);
   }
 
-  void open(Index count, int helpers, Drain drain, void* body) noexcept {
+  void open(Index count, int helpers, Drain drain_body, void* body) noexcept {
     count_ = count;
     seats_ = static_cast<std::uint32_t>(helpers);
-    drain_ = drain;
+    drain_ = drain_body;
     body_ = body;
     failure_ = nullptr;
     next_.store(0, std::memory_order_relaxed);
