@@ -24,9 +24,10 @@ class Keeper {
   /// The learner of the runs before; nothing where there were none.
   [[nodiscard]] virtual std::optional<Learner> load(anyssr::TextHashingBackbone<S> backbone) = 0;
   virtual void save(const Learner& learner) = 0;
-  /// Refuses questions that are not those that a department was learned from.
-  virtual void expect_same_questions(const anyssr::TaskSummary& task,
-                                     const Department& department) const = 0;
+  /// Refuses questions that are not those that the departments were learned from.
+  /// @param questions  their first departments are the tasks
+  virtual void expect_same_questions(const std::vector<anyssr::TaskSummary>& tasks,
+                                     const Questions& questions) const = 0;
 };
 
 /// "refund,invoice": what an adapter's metadata keep of its department.

@@ -22,9 +22,9 @@ class FolderKeeper : public Keeper<S> {
     return folder_.load<Learner>(std::move(backbone), options_);
   }
   void save(const Learner& learner) override { folder_.save(learner); }
-  void expect_same_questions(const anyssr::TaskSummary& task,
-                             const Department& department) const override {
-    folder_.expect_same_questions(task, department);
+  void expect_same_questions(const std::vector<anyssr::TaskSummary>& tasks,
+                             const Questions& questions) const override {
+    folder_.expect_same_questions(tasks, questions);
   }
 
  private:

@@ -6,6 +6,7 @@
 /// state was saved: sums of its output for a fixed input, under fixed signs.
 
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 

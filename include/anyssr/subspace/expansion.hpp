@@ -11,7 +11,6 @@
 /// An expansion is a function of its options and D alone: a state stores those, never a matrix.
 /// Expanded rows are dense and row-major. NaN and infinity pass through; whoever keeps rows checks.
 
-#include <array>
 #include <bit>
 #include <concepts>
 #include <cstdint>
