@@ -7,11 +7,13 @@
 #include <cstdio>
 #include <string>
 
+#include "support/shown.hpp"
+
 namespace support {
 
-/// On a line of standard error; a WarningSink.
+/// On a line of standard error, whatever the names in it are; a WarningSink.
 inline void print_warning(const std::string& message) {
-  std::fprintf(stderr, "warning: %s\n", message.c_str());
+  std::fprintf(stderr, "warning: %s\n", shown(message).c_str());
 }
 
 }  // namespace support
