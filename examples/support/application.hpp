@@ -88,9 +88,9 @@ int run_application(CLI::App& app, int argc, char** argv, const char* memory_hin
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
       std::ostringstream message;
-      const int status = app.exit(error, std::cout, message);
+      const bool is_help = app.exit(error, std::cout, message) == 0;
       std::cerr << anyssr::Error(message.str()).what();
-      return status == 0 ? 0 : 2;
+      return is_help ? 0 : 2;
     }
     if constexpr (std::is_void_v<decltype(run())>) {
       run();
