@@ -236,9 +236,9 @@ TEST_CASE("a task counts by the rows it learned, not by those it was calibrated 
   tasks[1].rows = 900;
   tasks[1].residuals.fill(0.5);
   const std::vector<double> scores(2, 0.0);
-  CHECK(std::abs(ResidualQuantiles(tasks, scores, 1).at(0.8) - 0.5) < 1e-9);
+  CHECK(std::abs(ResidualQuantiles(tasks, scores, 1).at(0.8).value() - 0.5) < 1e-9);
   const std::vector<double> rows{900, 900};
-  CHECK(std::abs(ResidualQuantiles(tasks, scores, 1, rows).at(0.8) - 1.5) < 1e-9);
+  CHECK(std::abs(ResidualQuantiles(tasks, scores, 1, rows).at(0.8).value() - 1.5) < 1e-9);
 }
 
 TEST_CASE("a coverage near 1 is kept up to the largest residual", "[router]") {
