@@ -353,7 +353,7 @@ TEST_CASE("candidates of fresh rows cover what was promised", "[router][property
 
 TEST_CASE("every active task is a candidate where too few rows were learned", "[router]") {
   AnalyticRouter<double> router = router_of(labelled_tasks<double>({4, 5, 6}));
-  CHECK(router.table()->candidate_threshold(0.99) == -std::numeric_limits<double>::infinity());
+  CHECK(router.table()->candidate_threshold(0.99) == std::numeric_limits<double>::lowest());
   CHECK(std::isfinite(router.table()->candidate_threshold(0.9)));
   router.set_active("task-1", false);
   for (const auto& decision : decisions_of(router, random_normal<double>(5, labelled_dim, 8))) {
