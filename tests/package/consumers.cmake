@@ -96,7 +96,7 @@ elseif(CASE STREQUAL "abi")
       if(one STREQUAL other)
         run(${link})
       else()
-        refuse("undefined reference to" ${link})
+        refuse("undefined " ${link}) # "reference to", or "symbol" of other linkers
       endif()
     endforeach()
   endforeach()

@@ -3,7 +3,7 @@
 file(GLOB_RECURSE sources RELATIVE ${SOURCE} ${SOURCE}/examples/*.cpp ${SOURCE}/examples/*.hpp)
 set(found "")
 foreach(source IN LISTS sources)
-  file(STRINGS ${SOURCE}/${source} lines REGEX "detail::")
+  file(STRINGS ${SOURCE}/${source} lines REGEX "detail::|anyssr::detail")
   foreach(line IN LISTS lines)
     string(APPEND found "\n  ${source}: ${line}")
   endforeach()
