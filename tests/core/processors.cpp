@@ -76,8 +76,8 @@ TEST_CASE("a container sees its quota at the top of its own mount", "[core]") {
       .file("sys/fs/cgroup/cpu.cfs_quota_us", "150000\n")
       .file("sys/fs/cgroup/cpu.cfs_period_us", "100000\n");
   CHECK(host_namespace.quota() == 1.5);
-  host_namespace.file("proc/self/cgroup", "4:cpuacct,cpu:/docker/f00d\n");  // not below the mount
-  CHECK(host_namespace.quota() == 1.5);
+  host_namespace.file("proc/self/cgroup", "4:cpuacct,cpu:/docker/f00d\n");  // another group's
+  CHECK(host_namespace.quota() == none);
 }
 
 TEST_CASE("a quota of version 1 is read where the cpu controller is mounted", "[core]") {

@@ -26,6 +26,7 @@
 
 #ifdef __linux__
 #include <sched.h>
+#include <unistd.h>
 #endif
 
 #include "anyssr/core/abi.hpp"
@@ -90,7 +91,7 @@ struct GroupMount {
   return stream >> number ? number : -1;
 }
 
-/// Cores that one group's quota is worth; infinity without one.
+/// Cores that one group's quota is worth; the largest double without one.
 [[nodiscard]] inline double group_quota(const std::filesystem::path& folder, bool is_version_2) {
   std::vector<std::string> words;
   if (is_version_2) {
@@ -104,6 +105,12 @@ struct GroupMount {
   const double quota = number_in(words[0]);
   const double period = number_in(words[1]);
   return quota > 0 && period > 0 ? quota / period : std::numeric_limits<double>::max();
+}
+
+/// Whether a mount that shows the group `root` at its top shows `group`: a root of "/" or "/.." is
+/// that of a namespace.
+[[nodiscard]] inline bool is_ours(const std::string& root, const std::string& group) {
+  return root == "/" || root.starts_with("/..") || group == root || group.starts_with(root + "/");
 }
 
 /// Where `group` stands below the group `root`; empty where it does not (another namespace's).
@@ -127,7 +134,7 @@ struct GroupMount {
     const bool is_version_2 = parts[1].empty();
     if (!is_version_2 && !lists_cpu(parts[1])) continue;
     for (const GroupMount& mount : mounts) {
-      if (mount.is_version_2 != is_version_2) continue;
+      if (mount.is_version_2 != is_version_2 || !is_ours(mount.root, group)) continue;
       const std::filesystem::path top = root / mount.point.substr(1);
       for (std::filesystem::path below = path_below(mount.root, group);;
            below = below.parent_path()) {
@@ -139,14 +146,14 @@ struct GroupMount {
   return least;
 }
 
-/// Cores of the affinity mask.
+/// Cores in the affinity mask of the main thread: this one may be pinned to a core of its own.
 [[nodiscard]] inline int cores_in_mask() {
 #ifdef __linux__
   for (int cores = 1024; cores <= 1 << 20; cores *= 4) {  // the kernel refuses too small a set
     cpu_set_t* const set = CPU_ALLOC(static_cast<std::size_t>(cores));
     if (set == nullptr) break;
     const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(cores));
-    const bool known = sched_getaffinity(0, bytes, set) == 0;
+    const bool known = sched_getaffinity(getpid(), bytes, set) == 0;
     const int count = known ? CPU_COUNT_S(bytes, set) : 0;
     CPU_FREE(set);
     if (known) return std::max(1, count);

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cfenv>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -22,6 +23,12 @@
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
+#include <unistd.h>
+
+#include <csignal>
+#endif
+#ifdef __linux__
+#include <sched.h>
 #endif
 
 #include "anyssr/core/types.hpp"
@@ -74,6 +81,7 @@ class alignas(64) ParallelRegion {
     drain_ = drain_body;
     body_ = body;
     failure_ = nullptr;
+    std::fegetenv(&mode_);
     next_.store(0, std::memory_order_relaxed);
     done_.store(0, std::memory_order_relaxed);
     finished_.store(0, std::memory_order_relaxed);
@@ -87,7 +95,10 @@ class alignas(64) ParallelRegion {
       if ((state & is_open) == 0 || (state & helpers_mask) >= seats_.load()) return false;
     } while (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acquire));
     const bool has_work = next_.load(std::memory_order_relaxed) < count_;
-    if (has_work) drain_(*this, body_);
+    if (has_work) {
+      std::fesetenv(&mode_);
+      drain_(*this, body_);
+    }
     state_.fetch_sub(1, std::memory_order_release);
     return has_work;
   }
@@ -149,8 +160,47 @@ class alignas(64) ParallelRegion {
   Index count_ = 0;
   Drain drain_ = nullptr;
   void* body_ = nullptr;
+  std::fenv_t mode_{};          // rounding and denormals of the caller, for the same bits
   std::mutex mutex_;            // of failure_
   std::exception_ptr failure_;  // the first
+};
+
+/// As long as one lives, threads that are started inherit nothing of their parent that a helper
+/// must not have: they take none of the program's signals, and may run on all cores that the
+/// process had at its start.
+class QuietBirth {
+ public:
+#if defined(__unix__) || defined(__APPLE__)
+  QuietBirth() noexcept {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &signals_);
+#ifdef __linux__
+    cpu_set_t process;
+    is_pinned_ = sched_getaffinity(0, sizeof(cores_), &cores_) == 0 &&
+                 sched_getaffinity(getpid(), sizeof(process), &process) == 0 &&
+                 CPU_EQUAL(&cores_, &process) == 0 &&
+                 sched_setaffinity(0, sizeof(process), &process) == 0;
+#endif
+  }
+  ~QuietBirth() {
+#ifdef __linux__
+    if (is_pinned_) sched_setaffinity(0, sizeof(cores_), &cores_);
+#endif
+    pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
+  }
+  QuietBirth(const QuietBirth&) = delete;
+  QuietBirth& operator=(const QuietBirth&) = delete;
+
+ private:
+  sigset_t signals_;
+#ifdef __linux__
+  cpu_set_t cores_;
+  bool is_pinned_ = false;
+#endif
+#else
+  QuietBirth() noexcept {}
+#endif
 };
 
 class ThreadPool {
@@ -199,6 +249,7 @@ class ThreadPool {
   [[nodiscard]] int grow(int wanted) noexcept {
     if (size_.load(std::memory_order_relaxed) >= wanted) return wanted;
     const std::scoped_lock lock(mutex_);
+    const QuietBirth birth;
     try {
       while (!stopping_ && size_ < wanted) {
         helpers_.emplace_back([this] { serve(); });
@@ -217,8 +268,9 @@ class ThreadPool {
 
   void serve() noexcept {
     is_in_region() = true;
-    while (!stopping_) {
+    for (;;) {
       const std::uint32_t seen = calls_.load();
+      if (stopping_) return;  // read after `seen`: stop() sets it before it changes calls_
       bool helped = false;
       for (ParallelRegion& region : regions_) helped = region.help() || helped;
       if (helped || spin(seen)) continue;
@@ -240,7 +292,7 @@ class ThreadPool {
     return false;
   }
 
-  std::array<ParallelRegion, 16> regions_;  // one a calling thread at a time
+  std::array<ParallelRegion, 16> regions_;  // one per calling thread
   std::atomic<std::uint32_t> calls_{0};     // what helpers watch
   std::atomic<int> sleepers_{0};
   std::atomic<int> size_{0};
@@ -256,12 +308,12 @@ class ProcessPool {
   [[nodiscard]] static ThreadPool& get() {
     ThreadPool* pool = place().load(std::memory_order_acquire);
     if (pool != nullptr) return *pool;
+    static const AtExit at_exit;         // before the pool: a fork in between is told of it
     auto* const fresh = new ThreadPool;  // NOLINT: see above
     if (!place().compare_exchange_strong(pool, fresh)) {
       delete fresh;  // NOLINT: another thread came first
       return *pool;
     }
-    static const AtExit at_exit;
     return *fresh;
   }
 

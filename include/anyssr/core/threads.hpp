@@ -35,19 +35,20 @@ namespace detail {
 class SerialEigen {
  public:
 #ifdef _OPENMP
-  SerialEigen() noexcept : threads_(omp_get_max_threads()) {
-    if (threads_ != 1) omp_set_num_threads(1);
+  // Not by the number of threads: Eigen::setNbThreads would override it.
+  SerialEigen() noexcept : levels_(omp_get_max_active_levels()) {
+    if (levels_ != 0) omp_set_max_active_levels(0);
   }
   ~SerialEigen() {
-    if (threads_ != 1) omp_set_num_threads(threads_);
+    if (levels_ != 0) omp_set_max_active_levels(levels_);
   }
   SerialEigen(const SerialEigen&) = delete;
   SerialEigen& operator=(const SerialEigen&) = delete;
 
  private:
-  int threads_;
+  int levels_;
 #else
-  SerialEigen() noexcept {}  // not defaulted: a variable of it is no unused one
+  SerialEigen() noexcept {}  // user-provided, so that a variable of it does not count as unused
 #endif
 };
 
@@ -58,9 +59,9 @@ inline constexpr double least_shared_seconds = 2e-3;
 }  // namespace detail
 
 /// Calls body(i) for every i in 0..count-1, in any order, on at most `threads` threads.
-/// The first exception of a body is thrown again after all have ended. Loops inside a body run on
-/// its thread. Work below about two milliseconds should pass threads = 1, unless it follows other
-/// regions within microseconds.
+/// The first exception of a body is thrown again after all have ended. Loops inside a shared
+/// loop run on its threads. Work below about two milliseconds should pass threads = 1, unless it
+/// follows other regions within microseconds.
 template <class Body>
 void parallel_for(int threads, Index count, Body&& body) {
   const auto helpers = static_cast<int>(std::min<Index>(resolve_threads(threads), count)) - 1;

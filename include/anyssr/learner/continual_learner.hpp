@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "anyssr/core/stopwatch.hpp"
+#include "anyssr/core/threads.hpp"
 #include "anyssr/learner/learner_tasks.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -86,6 +87,7 @@ class ContinualLearner : public LearnerTasks<B> {
   TaskReport learn_task(std::string_view name, std::span<const Input> inputs,
                         std::span<const Target> targets, const TaskOptions& task_options = {}) {
     const Stopwatch clock;
+    const detail::SerialEigen serial;
     expect_new(name);
     detail::expect<ShapeError>(!inputs.empty(), "inputs of task '", name,
                                "' are empty, expected at least 1");

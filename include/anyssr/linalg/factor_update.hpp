@@ -41,6 +41,7 @@ class FactorUpdate {
         t_(block_, panel) {}
 
   void run() {
+    const SerialEigen serial;
     const Index d = square_.cols();
     for (Index begin = 0; begin < d; begin += panel) {
       const Index end = std::min(d, begin + panel);

@@ -133,6 +133,7 @@ class RecursiveLeastSquares<S, Covariance> {
   template <FeatureMatrix<S> X>
   [[nodiscard]] Vector<S> leverage(const X& x) const {
     detail::expect_cols("features", x, dim());
+    const detail::SerialEigen serial;
     Vector<S> result(x.rows());
     for (Index begin = 0; begin < x.rows(); begin += batch_rows) {
       const Index count = std::min(batch_rows, x.rows() - begin);
@@ -302,6 +303,7 @@ class RecursiveLeastSquares<S, Covariance> {
   template <class X, class Y, class ChangeSums>
   void change(const X& x, const Y& y, const detail::Batch<S>& batch, Sign sign,
               const ChangeSums& change_sums) {
+    const detail::SerialEigen serial;
     if (x.rows() <= batch_rows && (sign == Sign::add || !sums_)) {
       change_in_place(x, y, batch, sign);
       change_sums(*this);

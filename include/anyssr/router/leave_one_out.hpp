@@ -72,6 +72,7 @@ template <RealScalar S, class H>
   const double flops = 2 * static_cast<double>(rows.rows()) * static_cast<double>(weights.size());
   const bool serial = SparseFeatures<H> || weights.cols() < 2 * tile;
   if (serial) {
+    const SerialEigen one_thread;
     product.noalias() = rows * weights;
     return product;
   }

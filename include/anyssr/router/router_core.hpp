@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "anyssr/core/rows.hpp"
+#include "anyssr/core/threads.hpp"
 #include "anyssr/rls/recursive_least_squares.hpp"
 #include "anyssr/router/leave_one_out.hpp"
 #include "anyssr/router/router_state.hpp"
@@ -152,6 +153,7 @@ class RouterCore {
   template <class H>
   std::uint64_t commit(std::vector<RoutedTask> tasks, const H& expanded,
                        const SparseRows<S>& targets, const std::vector<Index>& rows) {
+    const detail::SerialEigen serial;
     const std::vector<double> weights = row_weights(tasks, rows, options_.balanced);
     std::optional<RecursiveLeastSquares<S>> backup;
     if (options_.rollback_copy) backup = rls_;
@@ -187,6 +189,7 @@ class RouterCore {
   /// Takes over changed sums, or nothing.
   void replace(RecursiveLeastSquares<S> next, std::vector<RoutedTask> tasks) {
     expect_not_poisoned();
+    const detail::SerialEigen serial;
     next.set_ridge(scaled_ridge(tasks, options_.rls, options_.balanced));
     (void)next.weights();  // may throw: before anything changes
     std::swap(rls_, next);
