@@ -46,6 +46,16 @@ if(CASE STREQUAL "fast_math")
   run(${compile} -O2 -ffast-math ${sources}/fast_math.cpp -o ${dir}/program -pthread)
   run(${dir}/program)
 
+elseif(CASE STREQUAL "openmp")
+  file(WRITE ${dir}/omp.cpp "#include <omp.h>\nint main() { return omp_get_max_threads() < 1; }\n")
+  try_run(${COMPILER} -fopenmp ${dir}/omp.cpp -o ${dir}/omp)
+  if(NOT status EQUAL 0)
+    message("skipped: ${COMPILER} has no OpenMP here")
+    return()
+  endif()
+  run(${compile} -O1 -fopenmp ${sources}/openmp.cpp -o ${dir}/program -pthread)
+  run(${CMAKE_COMMAND} -E env --unset=OMP_NUM_THREADS ${dir}/program)
+
 elseif(CASE STREQUAL "locale")
   run(${compile} -O0 ${sources}/locale.cpp -o ${dir}/program -pthread)
   run(${dir}/program ${dir})
@@ -124,6 +134,6 @@ elseif(CASE STREQUAL "twice")
   include(${CMAKE_CURRENT_LIST_DIR}/twice.cmake)
 
 else()
-  message(FATAL_ERROR "CASE is '${CASE}', expected fast_math, locale, old_language, abi, eigen5, "
+  message(FATAL_ERROR "CASE is '${CASE}', expected fast_math, openmp, locale, old_language, abi, eigen5, "
                       "exported or twice")
 endif()
