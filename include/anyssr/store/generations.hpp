@@ -247,19 +247,21 @@ inline void await_first_commit(const std::filesystem::path& root) {
   }
 }
 
-/// Calls look() until what it says is final: nothing is wrong, nothing was committed meanwhile, or
-/// the same is wrong as in the generation before. So damage shows however fast others save, and a
-/// reader that lost a race goes on.
+/// Calls look() until what it says is final: nothing is wrong, nothing was committed meanwhile, the
+/// same is wrong as in the generation before, or it has looked often enough. So damage shows
+/// however fast others save, also where its message names each generation's own files, and a reader
+/// that lost a race goes on.
 /// @param look  gives what is wrong, empty: nothing; asks is_final(wrong) before it makes do with
 ///              something older
 template <class Look>
 void look_until_final(const std::filesystem::path& root, const Look& look) {
+  constexpr int most_looks = 32;
   std::string last;
   await_first_commit(root);
-  while (true) {
+  for (int looks = 1;; ++looks) {
     const std::string mark = commit_mark(root);
     const auto is_final = [&](const std::string& wrong) {
-      return wrong == last || commit_mark(root) == mark;
+      return looks >= most_looks || wrong == last || commit_mark(root) == mark;
     };
     std::string wrong = look(is_final);
     if (wrong.empty() || is_final(wrong)) return;
