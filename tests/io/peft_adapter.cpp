@@ -8,6 +8,7 @@
 #include <limits>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "anyssr/core/random.hpp"
@@ -464,11 +465,16 @@ TEST_CASE("an adapter that changes nothing is a warning", "[io]") {
   adapter.modules.at("layers.0.q").mutable_b().setZero();
   CHECK(warnings(adapter).empty());  // the other site changes something
   adapter.modules.at("layers.0.v").mutable_b().setZero();
+  CHECK(warnings(adapter).empty());  // the heads change something
+  const auto heads = std::exchange(adapter.heads, {});
   CHECK(warnings(adapter) ==
         std::vector<std::string>{folder.file("a/adapter_model.safetensors: ") + zero_warning});
   adapter.modules.at("layers.0.v").mutable_b()(0, 0) = -1e-30F;
   CHECK(warnings(adapter).empty());
+  adapter.modules.at("layers.0.v").mutable_a().setZero();
+  CHECK(warnings(adapter).empty());  // B was trained
   adapter.modules.clear();
+  adapter.heads = heads;
   CHECK(warnings(adapter).empty());  // heads alone
 }
 
