@@ -171,6 +171,7 @@ TEST_CASE("a cost model out of range is refused", "[learner][error]") {
     return message_of<ArgumentError>([&] { (void)forecast_cost({}, model); });
   };
   CHECK(refused({.disk_gb_month = -1}) == "disk_gb_month is -1, expected 0 to 1e+12");
+  CHECK(refused({.memory_gb_month = NAN}) == "memory_gb_month is nan, expected 0 to 1e+12");
   CHECK(refused({.review_share = 2}) == "review_share is 2, expected 0 to 1");
   CHECK(refused({.review_cost = INFINITY}) == "review_cost is inf, expected 0 to 1e+12");
 }
