@@ -512,7 +512,7 @@ TEST_CASE("a malformed config is refused with its key and value", "[backbone][er
       {qwen2_members + R"(,"max_window_layers":-1)",
        "max_window_layers is -1, expected a whole number of 0..2147483647"},
       {qwen2_members + R"(,"layer_types":["full_attention"])",
-       "layer_types has 1 entries, expected one a layer, 4"},
+       "layer_types has 1 entries, expected one entry per layer, 4"},
       {qwen2_members + R"(,"layer_types":["chunked_attention"])",
        "layer_types[0] is \"chunked_attention\", expected \"full_attention\" or "
        "\"sliding_attention\""},

@@ -35,6 +35,7 @@
 #include "anyssr/io/peft_config.hpp"
 #include "anyssr/io/peft_names.hpp"
 #include "anyssr/io/peft_warnings.hpp"
+#include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter.hpp"
@@ -149,9 +150,7 @@ class PeftFolder {
                          ": is a pickle, expected adapter_model.safetensors: ", convert_pickle);
     }
     for (const std::string& file : {config_path_, path_}) {
-      if (std::filesystem::status(file, ignored).type() != std::filesystem::file_type::not_found) {
-        continue;
-      }
+      if (!is_missing(file)) continue;
       const std::string hint = folder_hint(folder, FolderKind::adapter);
       expect<FileError>(hint.empty(), file, ": is not there", hint);
     }

@@ -25,6 +25,12 @@
 namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
 
+/// Whether nothing is there. What cannot be asked for passes: opening it gives the reason.
+[[nodiscard]] inline bool is_missing(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found;
+}
+
 /// Refuses what is there and no regular file. A path that leads nowhere passes: opening it gives
 /// the reason.
 inline void expect_regular(const std::filesystem::path& path) {

@@ -14,10 +14,10 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "anyssr/io/regular_file.hpp"
 #include "anyssr/learner/continual_learner.hpp"
 #include "anyssr/store/adapter_folder.hpp"
 #include "anyssr/store/adapter_store.hpp"
@@ -42,7 +42,8 @@ struct LoadOptions {
   /// checkpoint without tasks has no head whose size bears its width out.
   std::size_t unproven_lift_bytes = std::size_t{256} << 20;
   /// Changes the options of what is to come: adapter, train, subspace, subspace_fit, inspector,
-  /// router.novelty, seed.
+  /// router.novelty, seed. Called again, on options read anew, where a save replaces the generation
+  /// while it is read.
   std::function<void(LearnerOptions&)> adjust = {};
 };
 
@@ -157,9 +158,7 @@ void add_handles(const std::filesystem::path& given_root, const LoadOptions& opt
   }
   stored.adapters = std::make_shared<AdapterStore<S>>(
       options.adapter_budget, [root, backbone, files](const std::string& folder) {
-        std::error_code ignored;  // another trouble than that it is gone shows below
-        const auto status = std::filesystem::status(root / "adapters" / folder, ignored);
-        if (status.type() == std::filesystem::file_type::not_found) {
+        if (is_missing(root / "adapters" / folder)) {
           raise<FileError>((root / "adapters" / folder).string(),
                            ": is gone: later saves have replaced it, load the checkpoint again");
         }

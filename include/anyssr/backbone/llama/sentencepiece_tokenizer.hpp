@@ -90,13 +90,17 @@ load_sentencepiece(const std::filesystem::path& file, std::optional<bool> prefix
                       ": is a tiktoken vocabulary in base64 (Llama 3), expected a model of "
                       "SentencePiece: tokenise with another program and pass ids");
   auto processor = std::make_shared<sentencepiece::SentencePieceProcessor>();
-  const std::size_t size = bytes.size();
-  // Protobuf: the file's last word counts. normalizer_spec (3) { add_dummy_prefix (3): 0 or 1 }
-  if (prefix_space) bytes += *prefix_space ? "\x1A\x02\x18\x01"sv : "\x1A\x02\x18\x00"sv;
-  const auto status = processor->LoadFromSerializedProto(bytes);
-  if (!status.ok()) refuse_foreign(file.string(), bytes, size, FileKind::sentencepiece);
-  expect<FormatError>(status.ok(), file.string(), ": is no model of SentencePiece (",
-                      status.error_message(), ")");
+  const auto load = [&] {
+    const auto status = processor->LoadFromSerializedProto(bytes);
+    if (!status.ok()) refuse_foreign(file.string(), bytes, bytes.size(), FileKind::sentencepiece);
+    expect<FormatError>(status.ok(), file.string(), ": is no model of SentencePiece (",
+                        status.error_message(), ")");
+  };
+  load();  // alone first: what follows could complete a file that was cut
+  if (!prefix_space) return processor;
+  // Protobuf: the last word counts. normalizer_spec (3) { add_dummy_prefix (3): 0 or 1 }
+  bytes += *prefix_space ? "\x1A\x02\x18\x01"sv : "\x1A\x02\x18\x00"sv;
+  load();
   return processor;
 }
 
@@ -117,7 +121,7 @@ class SentencePieceTokenizer {
     const std::filesystem::path file = detail::sentencepiece_file(path);
     const std::filesystem::path folder = file.parent_path();
     const std::filesystem::path config_path = folder / "tokenizer_config.json";
-    const Json json = is_there(config_path) ? read_json(config_path) : Json::object();
+    const Json json = detail::is_missing(config_path) ? Json::object() : read_json(config_path);
     const detail::JsonFields config(json, config_path.string());
     const auto settings = detail::parse_tokenizer_settings(config, warn);
     processor_ = detail::load_sentencepiece(file, settings.prefix_space);
@@ -227,12 +231,6 @@ class SentencePieceTokenizer {
     detail::expect(status.ok(), "SentencePiece does not ", what, ": ", status.error_message());
   }
 
-  /// What cannot be asked for passes: reading it gives the reason.
-  [[nodiscard]] static bool is_there(const std::filesystem::path& path) {
-    std::error_code ignored;
-    return std::filesystem::status(path, ignored).type() != std::filesystem::file_type::not_found;
-  }
-
   /// Added tokens by id {"32000": {"content": "<pad>", ...}} or as a list [{"id", "content"}, ...].
   void read_config(const detail::JsonFields& config) {
     constexpr std::string_view by_id = "added_tokens_decoder";
@@ -256,7 +254,7 @@ class SentencePieceTokenizer {
   void read_roles(const detail::JsonFields& config, const std::filesystem::path& map) {
     if (processor_->bos_id() >= 0) bos_ = processor_->bos_id();
     if (processor_->eos_id() >= 0) eos_ = processor_->eos_id();
-    const Json json = is_there(map) ? read_json(map) : Json::object();
+    const Json json = detail::is_missing(map) ? Json::object() : read_json(map);
     const detail::JsonFields older(json, map.string());
     read_role(config.has("bos_token") ? config : older, "bos_token", bos_);
     read_role(config.has("eos_token") ? config : older, "eos_token", eos_);
@@ -280,7 +278,7 @@ class SentencePieceTokenizer {
 
   /// The older file of added tokens: {"<pad>": 32000}.
   void read_added_tokens(const std::filesystem::path& path) {
-    if (!is_there(path)) return;
+    if (detail::is_missing(path)) return;
     const Json json = read_json(path);
     const detail::JsonFields tokens(json, path.string());
     for (const auto& [name, id] : json.items()) {
@@ -336,7 +334,7 @@ class SentencePieceTokenizer {
   std::map<TokenId, std::string> added_;  // ids of pieces_ and above
   std::optional<TokenId> bos_;
   std::optional<TokenId> eos_;
-  bool adds_eos_ = false;        // to a prompt; then eos_ is there
+  bool adds_eos_ = false;        // whether a prompt ends with eos_, which is then set
   std::size_t placeholder_ = 0;  // bytes that the unknown token decodes to
 };
 
