@@ -29,6 +29,7 @@
 #include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/near_names.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/safetensors_header.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
@@ -64,7 +65,7 @@ class ShardedSafetensors {
     } else if (!detail::is_missing(folder_ / index_name)) {
       open_shards(options);
     } else {
-      detail::raise<FileError>(folder_.string(), ": holds neither ", whole_name, " nor ",
+      detail::raise<FileError>(detail::path_text(folder_), ": holds neither ", whole_name, " nor ",
                                index_name, detail::folder_hint(folder_, detail::FolderKind::model));
     }
   }
@@ -162,7 +163,7 @@ class ShardedSafetensors {
     for (const auto& [file, number] : shards) {
       if (detail::is_missing(folder_ / file)) missing.push_back(file);
     }
-    detail::expect<FileError>(missing.empty(), (folder_ / index_name).string(), ": names ",
+    detail::expect<FileError>(missing.empty(), detail::path_text(folder_ / index_name), ": names ",
                               shards.size(), " files, and the folder lacks ", missing.size(),
                               " of them: ", detail::some_names(missing),
                               "; download or copy them too");
@@ -226,7 +227,7 @@ class ShardedSafetensors {
 
   template <class... Parts>
   [[noreturn]] void refuse_index(const Parts&... parts) const {
-    detail::raise<FormatError>((folder_ / index_name).string(), ": ", parts...);
+    detail::raise<FormatError>(detail::path_text(folder_ / index_name), ": ", parts...);
   }
   [[noreturn]] void refuse_missing(std::string_view name) const {
     const auto found = std::ranges::find(unlisted_, name, &UnlistedTensor::name);
@@ -234,8 +235,9 @@ class ShardedSafetensors {
       refuse_index("weight_map does not list tensor ", detail::in_quotes(name), ", which is in ",
                    detail::in_quotes(found->file));
     }
-    detail::raise<FormatError>(folder_.string(), ": has no tensor ", detail::in_quotes(name),
-                               ", it has ", names_.size(), " others in ", shards_.size(), " files");
+    detail::raise<FormatError>(detail::path_text(folder_), ": has no tensor ",
+                               detail::in_quotes(name), ", it has ", names_.size(), " others in ",
+                               shards_.size(), " files");
   }
 
   std::filesystem::path folder_;

@@ -27,6 +27,7 @@
 #include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/json_fields.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -336,13 +337,13 @@ class LlamaConfigParser {
   const std::filesystem::path path = folder / "config.json";
   if (detail::is_missing(path)) {
     const std::string hint = detail::folder_hint(folder, detail::FolderKind::model);
-    detail::expect<FileError>(hint.empty(), path.string(), ": is not there", hint);
+    detail::expect<FileError>(hint.empty(), detail::path_text(path), ": is not there", hint);
   }
-  LlamaConfig config = parse_llama_config(read_json(path, most), path.string(), warn);
+  LlamaConfig config = parse_llama_config(read_json(path, most), detail::path_text(path), warn);
   const std::filesystem::path generation = folder / "generation_config.json";
   if (detail::is_missing(generation)) return config;
   const Json json = read_json(generation, most);
-  const detail::JsonFields fields(json, generation.string());
+  const detail::JsonFields fields(json, detail::path_text(generation));
   if (fields.has("eos_token_id") && !json.at("eos_token_id").is_null()) {
     config.eos = detail::llama_token_ids(fields, "eos_token_id", config.vocab_size);
   }

@@ -37,6 +37,7 @@
 #include "anyssr/io/foreign_file.hpp"
 #include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/json_fields.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/utf8.hpp"
 
@@ -64,17 +65,17 @@ namespace detail {
       "expected a tokenizer.model of SentencePiece: tokenise with another program and pass ids";
   std::error_code ignored;
   if (path.filename() == "tokenizer.json") {
-    raise<FormatError>(path.parent_path().string(), reason);
+    raise<FormatError>(path_text(path.parent_path()), reason);
   }
   if (!fs::is_directory(path, ignored)) return path;
   const fs::path file = path / "tokenizer.model";
   if (fs::exists(file, ignored)) return file;
-  if (fs::exists(path / "tokenizer.json", ignored)) raise<FormatError>(path.string(), reason);
+  if (fs::exists(path / "tokenizer.json", ignored)) raise<FormatError>(path_text(path), reason);
   const std::vector<std::string> names = readable_names_in(path);
   const auto other = std::ranges::find_if(names, [](const std::string& name) {
     return name.ends_with(".model") || name.starts_with("tokenizer.model.");  // T5's, Mistral's
   });
-  raise<FileError>(path.string(), ": has no tokenizer.model, expected one of SentencePiece",
+  raise<FileError>(path_text(path), ": has no tokenizer.model, expected one of SentencePiece",
                    other == names.end()
                        ? std::string()
                        : concat("; it holds ", in_quotes(*other), ": pass that file"));
@@ -86,14 +87,14 @@ namespace detail {
 load_sentencepiece(const std::filesystem::path& file, std::optional<bool> prefix_space) {
   using namespace std::string_view_literals;
   std::string bytes = RegularFile(file).read_text(std::uint64_t{256} << 20);
-  expect<FormatError>(!is_tiktoken(bytes), file.string(),
+  expect<FormatError>(!is_tiktoken(bytes), path_text(file),
                       ": is a tiktoken vocabulary in base64 (Llama 3), expected a model of "
                       "SentencePiece: tokenise with another program and pass ids");
   auto processor = std::make_shared<sentencepiece::SentencePieceProcessor>();
   const auto load = [&] {
     const auto status = processor->LoadFromSerializedProto(bytes);
-    if (!status.ok()) refuse_foreign(file.string(), bytes, bytes.size(), FileKind::sentencepiece);
-    expect<FormatError>(status.ok(), file.string(), ": is no model of SentencePiece (",
+    if (!status.ok()) refuse_foreign(path_text(file), bytes, bytes.size(), FileKind::sentencepiece);
+    expect<FormatError>(status.ok(), path_text(file), ": is no model of SentencePiece (",
                         status.error_message(), ")");
   };
   load();  // alone first: what follows could complete a file that was cut
@@ -122,7 +123,7 @@ class SentencePieceTokenizer {
     const std::filesystem::path folder = file.parent_path();
     const std::filesystem::path config_path = folder / "tokenizer_config.json";
     const Json json = detail::is_missing(config_path) ? Json::object() : read_json(config_path);
-    const detail::JsonFields config(json, config_path.string());
+    const detail::JsonFields config(json, detail::path_text(config_path));
     const auto settings = detail::parse_tokenizer_settings(config, warn);
     processor_ = detail::load_sentencepiece(file, settings.prefix_space);
     pieces_ = processor_->GetPieceSize();
@@ -255,7 +256,7 @@ class SentencePieceTokenizer {
     if (processor_->bos_id() >= 0) bos_ = processor_->bos_id();
     if (processor_->eos_id() >= 0) eos_ = processor_->eos_id();
     const Json json = detail::is_missing(map) ? Json::object() : read_json(map);
-    const detail::JsonFields older(json, map.string());
+    const detail::JsonFields older(json, detail::path_text(map));
     read_role(config.has("bos_token") ? config : older, "bos_token", bos_);
     read_role(config.has("eos_token") ? config : older, "eos_token", eos_);
   }
@@ -280,9 +281,9 @@ class SentencePieceTokenizer {
   void read_added_tokens(const std::filesystem::path& path) {
     if (detail::is_missing(path)) return;
     const Json json = read_json(path);
-    const detail::JsonFields tokens(json, path.string());
+    const detail::JsonFields tokens(json, detail::path_text(path));
     for (const auto& [name, id] : json.items()) {
-      add(static_cast<TokenId>(tokens.count(name, max_id)), name, path.string());
+      add(static_cast<TokenId>(tokens.count(name, max_id)), name, detail::path_text(path));
     }
   }
 
