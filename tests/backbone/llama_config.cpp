@@ -659,7 +659,7 @@ TEST_CASE("a config made by hand is checked field by field", "[backbone][error]"
   CHECK(refusal([](auto& c) { c.rope.theta = -1; }) ==
         "rope.theta (rope_theta) is -1, expected a finite number above 0");
   CHECK(refusal([](auto& c) { c.windows = {0}; }) ==
-        "windows have 1 entries, expected one a layer, 2");
+        "windows have 1 entries, expected one entry per layer, 2");
   CHECK(refusal([](auto& c) {
           c.windows = {0, -1};
         }) == "windows have -1, expected 0 or more tokens");
