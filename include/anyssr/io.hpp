@@ -26,6 +26,7 @@
 #include "anyssr/io/json_fields.hpp"
 #include "anyssr/io/mapped_file.hpp"
 #include "anyssr/io/near_names.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/peft_adapter.hpp"
 #include "anyssr/io/peft_adapter_reader.hpp"
 #include "anyssr/io/peft_adapter_writer.hpp"

@@ -512,7 +512,7 @@ TEST_CASE("a malformed config is refused with its key and value", "[backbone][er
       {qwen2_members + R"(,"max_window_layers":-1)",
        "max_window_layers is -1, expected a whole number of 0..2147483647"},
       {qwen2_members + R"(,"layer_types":["full_attention"])",
-       "layer_types has 1 entries, expected one a layer, 4"},
+       "layer_types has 1 entries, expected one entry per layer, 4"},
       {qwen2_members + R"(,"layer_types":["chunked_attention"])",
        "layer_types[0] is \"chunked_attention\", expected \"full_attention\" or "
        "\"sliding_attention\""},
@@ -659,7 +659,7 @@ TEST_CASE("a config made by hand is checked field by field", "[backbone][error]"
   CHECK(refusal([](auto& c) { c.rope.theta = -1; }) ==
         "rope.theta (rope_theta) is -1, expected a finite number above 0");
   CHECK(refusal([](auto& c) { c.windows = {0}; }) ==
-        "windows have 1 entries, expected one a layer, 2");
+        "windows have 1 entries, expected one entry per layer, 2");
   CHECK(refusal([](auto& c) {
           c.windows = {0, -1};
         }) == "windows have -1, expected 0 or more tokens");

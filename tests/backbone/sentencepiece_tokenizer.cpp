@@ -334,6 +334,11 @@ TEST_CASE("files that hold no SentencePiece model are refused with what they are
     folder.write("tokenizer.model", broken);
     CHECK(test::contains(folder.refusal(), "tokenizer.model: is no model of SentencePiece ("));
   }
+  // cut by as many bytes as the setting takes
+  folder.write("tokenizer_config.json", R"({"add_prefix_space": false})");
+  CHECK(test::contains(refusal(bytes.substr(0, bytes.size() - 4)),
+                       "tokenizer.model: is no model of SentencePiece ("));
+  std::filesystem::remove(folder.file("tokenizer_config.json"));
   std::filesystem::remove(folder.file("tokenizer.model"));
   const std::string none = ": has no tokenizer.model, expected one of SentencePiece";
   CHECK(folder.refusal<FileError>() == none);

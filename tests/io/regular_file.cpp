@@ -66,3 +66,9 @@ TEST_CASE("folders and pipes and missing files are refused at once", "[io][error
   CHECK(message_of<FileError>([&] { const RegularFile opened(below); }) ==
         below + ": cannot be opened: Not a directory");
 }
+
+TEST_CASE("a path with a line end stays on one line of a message", "[io][error]") {
+  const TemporaryFolder folder;
+  CHECK(message_of<FileError>([&] { (void)RegularFile(folder.file("a\nwarning: b")); }) ==
+        folder.file("a\\x0Awarning: b") + ": cannot be opened: No such file or directory");
+}

@@ -42,6 +42,8 @@ TEST_CASE("every enumerator has the word of files and command lines", "[learner]
   CHECK(names<FallbackKind>() == "base_model, default_task, caller");
   CHECK(names<Schedule>() == "constant, linear, cosine");
   CHECK(to_string(ExpansionStream::bias) == "bias");
+  CHECK(message_of<ArgumentError>([] { (void)to_string(ExpansionStream{7}); }) ==
+        "expansion stream is 7, expected one of projection, bias, signs");
   CHECK(to_string(Sign::subtract) == "subtract");
 }
 

@@ -114,6 +114,22 @@ TEMPLATE_TEST_CASE("a task without any row is refused", "[learner][error]", floa
   CHECK(learner.tasks().empty());
 }
 
+TEST_CASE("labels far beyond the number of rows are refused", "[learner][error]") {
+  PointLearner<float> learner = small_learner<float>();
+  auto task = one_label_task<float>(0, 0, 1);
+  const auto refusal = [&](Index label) {
+    task.labels.front() = label;
+    return message_of<ArgumentError>([&] { learn_points(learner, task); });
+  };
+  CHECK(refusal(999999) ==
+        "targets hold class 999999 in 1 rows, expected below 2000: number the classes from 0");
+  CHECK(contains(refusal(2000), "targets hold class 2000 in 1 rows"));
+  CHECK(learner.tasks().empty());
+  task.labels.front() = 3;  // a class of those that other tasks have too
+  learn_points(learner, task);
+  CHECK(always_answers(learner, task.name, 3));
+}
+
 TEMPLATE_TEST_CASE("a second label comes with an adapter that knows it", "[learner]", float,
                    double) {
   using S = TestType;
@@ -210,9 +226,21 @@ TEST_CASE("options that no task could be trained with are refused at once", "[le
   const auto refused = [](const auto& change) {
     LearnerOptions options = small_learner_options();
     change(options);
-    return message_of<ArgumentError>([&] { (void)small_learner<float>(options); });
+    const std::string message =
+        message_of<ArgumentError>([&] { (void)small_learner<float>(options); });
+    const auto restore = [&] {
+      const auto no_state = [](const auto&) { return LearnerState<float>(); };
+      (void)PointLearner<float>::restore(small_learner<float>().backbone().base(), options,
+                                         no_state);
+    };
+    CHECK(message_of<ArgumentError>(restore) == message);
+    return message;
   };
   CHECK(contains(refused([](LearnerOptions& options) { options.train.rate = 0; }), "rate is 0"));
   CHECK(contains(refused([](LearnerOptions& options) { options.train.batch = 0; }), "batch is 0"));
   CHECK(contains(refused([](LearnerOptions& options) { options.subspace_fit.rank = -1; }), "rank"));
+  CHECK(contains(refused([](LearnerOptions& options) { options.adapter.lora.rank = -1; }),
+                 "adapter.lora.rank is -1, expected 0 or more"));
+  CHECK(contains(refused([](LearnerOptions& options) { options.adapter.lora.alpha = 0; }),
+                 "adapter.lora.alpha is 0, expected"));
 }

@@ -154,14 +154,14 @@ TEST_CASE("a storage shape out of range is refused", "[learner][error]") {
   CHECK(refused({}) == "nothing was thrown");
   CHECK(refused({.router_dim = -1}) == "router_dim is -1, expected 0..1073741824");
   CHECK(refused({.router_scalar_bytes = 2}) == "router_scalar_bytes is 2, expected 4 or 8");
-  CHECK(refused({.label_columns = -1}) == "label_columns is -1, expected 0 to 1e18");
+  CHECK(refused({.label_columns = -1}) == "label_columns is -1, expected 0 to 1e+18");
   CHECK(refused({.kept_generations = 0}) == "kept_generations is 0, expected 1..1000");
-  CHECK(refused({.adapter_parameters = -5}) == "adapter_parameters is -5, expected 0 to 1e18");
+  CHECK(refused({.adapter_parameters = -5}) == "adapter_parameters is -5, expected 0 to 1e+18");
   CHECK(refused({.adapters_a_task = 0.5}) == "adapters_a_task is 0.5, expected 1 to 3");
-  CHECK(refused({.usage_entries = NAN}) == "usage_entries is nan, expected 0 to 1e18");
-  CHECK(refused({.inspector = {-1, 0}}) == "inspector memory is -1, expected 0 to 1e18");
+  CHECK(refused({.usage_entries = NAN}) == "usage_entries is nan, expected 0 to 1e+18");
+  CHECK(refused({.inspector = {-1, 0}}) == "inspector memory is -1, expected 0 to 1e+18");
   CHECK(refused({.adapter_disk_bytes = 0}) == "adapter_disk_bytes is 0, expected above 0 to 8");
-  CHECK(refused({.model_bytes = NAN}) == "model_bytes is nan, expected 0 to 1e18");
+  CHECK(refused({.model_bytes = NAN}) == "model_bytes is nan, expected 0 to 1e+18");
   CHECK(message_of<ArgumentError>([] { (void)forecast_storage({}, -1); }) ==
         "tasks is -1, expected 0..1000000000000");
 }
@@ -171,6 +171,7 @@ TEST_CASE("a cost model out of range is refused", "[learner][error]") {
     return message_of<ArgumentError>([&] { (void)forecast_cost({}, model); });
   };
   CHECK(refused({.disk_gb_month = -1}) == "disk_gb_month is -1, expected 0 to 1e+12");
+  CHECK(refused({.memory_gb_month = NAN}) == "memory_gb_month is nan, expected 0 to 1e+12");
   CHECK(refused({.review_share = 2}) == "review_share is 2, expected 0 to 1");
   CHECK(refused({.review_cost = INFINITY}) == "review_cost is inf, expected 0 to 1e+12");
 }

@@ -85,7 +85,7 @@ TEMPLATE_TEST_CASE("what cannot be merged is refused and changes nothing", "[rls
     return message;
   };
   CHECK(refused(RecursiveLeastSquares<S>(7)) == "the regression to merge has dim 7, expected 8");
-  CHECK(refused(other, {0}) == "columns have 1 entries, expected 2, one a column of the targets");
+  CHECK(refused(other, {0}) == "columns have 1 entries, expected 2, one per column of the targets");
   CHECK(refused(other, {4, 4}) == "columns hold 4 twice, expected each once");
   CHECK(refused(other, {0, -2}) == "columns hold -2, expected 0 or more");
   RecursiveLeastSquares<S> huge(8, absolute(0.5));

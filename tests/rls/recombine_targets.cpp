@@ -119,8 +119,8 @@ TEMPLATE_TEST_CASE("what cannot be recombined is refused and changes nothing", "
     CHECK((State<S>(rls) == before));
     return message;
   };
-  CHECK(refused({0}, 2) == "to has 1 entries, expected 2, one a column of the targets");
-  CHECK(refused({}, 0) == "to has 0 entries, expected 2, one a column of the targets");
+  CHECK(refused({0}, 2) == "to has 1 entries, expected 2, one per column of the targets");
+  CHECK(refused({}, 0) == "to has 0 entries, expected 2, one per column of the targets");
   CHECK(refused({0, 2}, 2) == "to holds 2 for column 1, expected -1 (dropped) or a column below 2");
   CHECK(refused({-2, 0}, 2) ==
         "to holds -2 for column 0, expected -1 (dropped) or a column below 2");
@@ -212,7 +212,7 @@ TEMPLATE_TEST_CASE("sums that are not among those learned are not unmerged", "[r
     return Rows<S>{rows.x.topRows(3), factor * rows.y.topRows(3)};
   };
   CHECK(refused(random_rows<S>(9, 7, 2, 1)) == "the regression to unmerge has dim 7, expected 8");
-  CHECK(refused(rows, {0}) == "columns have 1 entries, expected 2, one a column of the targets");
+  CHECK(refused(rows, {0}) == "columns have 1 entries, expected 2, one per column of the targets");
   CHECK(refused(rows, {1, 1}) == "columns hold 1 twice, expected each once");
   CHECK(refused(rows, {0, 2}) == "the targets to remove reach column 2, expected 0..1");
   CHECK(refused(random_rows<S>(9, 8, 3, 1)) ==

@@ -104,7 +104,7 @@ TEMPLATE_TEST_CASE("wrong columns and weights are refused by name and change not
   };
   CHECK(columns({1, 1}) == "columns hold 1 twice, expected each once");
   CHECK(columns({7, -1}) == "columns hold -1, expected 0 or more");
-  CHECK(columns({0, 1, 2}) == "columns have 3 entries, expected 2, one a column of the targets");
+  CHECK(columns({0, 1, 2}) == "columns have 3 entries, expected 2, one per column of the targets");
   const auto weights = [&](double bad) {
     std::vector<double> list(10, 1.0);
     list[4] = bad;

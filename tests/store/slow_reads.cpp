@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Readers on a slow disk beside a process that saves as fast as it can.
+#include <fcntl.h>
+
 #include <chrono>
 #include <iostream>
 #include <string>
@@ -108,6 +110,16 @@ TEST_CASE("what is really damaged is found although another process saves on", "
                  damaged + ": is damaged"));
 }
 
+TEST_CASE("a save keeps what it cannot tell from being read", "[store]") {
+  SlowFolder state;
+  const std::string manifest = state.root + "/manifest-000001.json";
+  CHECK_FALSE(detail::GenerationPin(manifest, O_RDWR).is_read_elsewhere());
+  const detail::GenerationPin reader(manifest);
+  CHECK(detail::GenerationPin(manifest, O_RDWR).is_read_elsewhere());
+  // a descriptor that can lock nothing, as one without write access on NFS
+  CHECK(detail::GenerationPin(manifest, O_PATH).is_read_elsewhere());
+}
+
 TEST_CASE("a generation that is being read outlives the saves after it", "[store]") {
   SlowFolder state;
   PointLearner<float>& learner = state.known;
@@ -124,6 +136,23 @@ TEST_CASE("a generation that is being read outlives the saves after it", "[store
   CHECK(next_save().warnings.empty());
   CHECK_FALSE(fs::exists(state.root + "/router-000001.safetensors"));
   CHECK_FALSE(fs::exists(state.root + "/manifest-000001.json"));
+}
+
+TEST_CASE("looking ends where each generation is damaged in its own file", "[store][error]") {
+  SlowFolder state;
+  const std::string current = state.root + "/CURRENT";
+  int looks = 0;
+  const auto look = [&](int faults) {
+    looks = 0;
+    detail::look_until_final(state.root, [&](const auto& /*is_final*/) -> std::string {
+      const std::string number = std::to_string(++looks);
+      overwrite(current, "commit " + number);
+      return looks <= faults ? "router-" + number + ".safetensors: is damaged" : "";
+    });
+    return looks;
+  };
+  CHECK(look(10) == 11);
+  CHECK(look(1000) == 32);
 }
 
 TEST_CASE("a reader waits for the first commit of a save that is under way", "[store]") {

@@ -159,11 +159,11 @@ TEMPLATE_TEST_CASE("rows behind a shift are taken out and merged as others are",
 
 TEST_CASE("a shift that is no number is refused", "[subspace][error]") {
   CHECK(message_of<ShapeError>([] { FeatureShift<double>(RowVector<double>()); }) ==
-        "shift is empty, expected one number a column");
+        "shift has 0 entries, expected one per column");
   RowVector<double> shift = RowVector<double>::Zero(3);
   CHECK(contains(message_of<NonFiniteError>(
                      [&] { FeatureShift<double>(shift, std::numeric_limits<double>::infinity()); }),
-                 "constant is not finite"));
+                 "constant is inf, expected a finite number"));
   const FeatureShift<double> moved(shift, 1);
   CHECK(message_of<ShapeError>([&] { (void)moved.apply(Matrix<double>(2, 4)); }) ==
         "features are 2 x 4, expected n x 3");
@@ -174,4 +174,20 @@ TEST_CASE("a shift that is no number is refused", "[subspace][error]") {
   bad(3, 1) = std::nan("");
   CHECK(contains(message_of<NonFiniteError>([&] { (void)FeatureShift<double>::fitted(bad); }),
                  "rows"));
+  for (const double limit : {0.0, -1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    const Matrix<double> rows = Matrix<double>::Zero(9, 2);
+    CHECK(contains(
+        message_of<ArgumentError>([&] { (void)FeatureShift<double>::fitted(rows, limit); }),
+        "limit is "));
+  }
+}
+
+TEST_CASE("features too small to square pass or move by finite numbers", "[subspace]") {
+  for (const double size : {5e-324, 1e-320, 1e-310, 1e-300, 1e-200}) {
+    CAPTURE(size);
+    const auto shift =
+        FeatureShift<double>::fitted(Matrix<double>(Matrix<double>::Constant(9, 2, size)));
+    CHECK(detail::is_finite(shift.shift()));
+    CHECK(std::abs(shift.shift()(0)) <= 2 * size);
+  }
 }

@@ -4,7 +4,8 @@
 /// @file
 /// What to_string and the parsers of enumerations share. Every public enumeration has
 /// `to_string(value)` in its own header, a switch over all enumerators, which gives the word of
-/// files, messages and command lines. Enumerators count from 0.
+/// files, messages and command lines, and throws for any other value. Enumerators count from 0, but
+/// for those whose values are part of a format; these specialise nothing here.
 
 #include <optional>
 #include <string>

@@ -24,6 +24,7 @@
 #include <utility>
 
 #include "anyssr/io/durability.hpp"
+#include "anyssr/io/path_text.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
@@ -38,7 +39,7 @@ namespace detail {
                   static_cast<std::uint32_t>(random()));
     return name.data();
   } catch (const std::exception& error) {
-    raise<FileError>(folder.string(), ": no temporary name can be made for it: ", error.what());
+    raise<FileError>(path_text(folder), ": no temporary name can be made for it: ", error.what());
   }
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "anyssr/io/file_lock.hpp"
+#include "anyssr/io/path_text.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
@@ -19,7 +20,7 @@ class AuditLock {
  public:
   /// @throws FileError  naming the folder: another writer holds it, or the system refuses
   explicit AuditLock(const std::filesystem::path& folder) : lock_(folder / "audit.lock") {
-    expect<FileError>(lock_.take(), folder.string(), ": the audit log is being written by ",
+    expect<FileError>(lock_.take(), path_text(folder), ": the audit log is being written by ",
                       holder(), ", expected one writer at a time");
     lock_.write_text(std::to_string(::getpid()) + "\n");
   }

@@ -47,6 +47,7 @@
 #include "anyssr/io/audit_reader.hpp"
 #include "anyssr/io/durability.hpp"
 #include "anyssr/io/file_descriptor.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -85,7 +86,7 @@ struct AuditTail {
     const std::string_view line = left.substr(left.rfind('\n') + 1);  // npos + 1 is 0
     left.remove_suffix(line.size());
     try {
-      return AuditTail{parse_audit_line(line, path.string()).seq, audit_digest(line)};
+      return AuditTail{parse_audit_line(line, path_text(path)).seq, audit_digest(line)};
     } catch (const FormatError&) {  // torn: the line before may be whole
     }
   }
@@ -110,7 +111,7 @@ struct AuditTail {
         is_log &= is_torn_audit_line(line.text, std::nullopt);
       });
   expect<FormatError>(
-      tail || is_log, path.string(),
+      tail || is_log, path_text(path),
       ": holds no line of an audit log, expected some or none at all: move it away");
   return tail;
 }
@@ -152,7 +153,7 @@ class AuditOutput {
     bytes_ += sent;
     is_open_line_ = sent < text.size() && !(was_open_line && sent == 1);
     if (sent + 1 < text.size()) {
-      raise<FileError>(path_.string(), ": took ", sent, " of ", text.size(),
+      raise<FileError>(path_text(path_), ": took ", sent, " of ", text.size(),
                        " bytes, expected to take a whole line: is the disk full?");
     }
   }
@@ -180,7 +181,7 @@ class AuditOutput {
     if (!file.is_open() || ::fstat(file.number(), &status) != 0) {
       raise_file_error(path, "cannot be opened to be written", errno);
     }
-    expect<FileError>(S_ISREG(status.st_mode), path.string(),
+    expect<FileError>(S_ISREG(status.st_mode), path_text(path),
                       ": is no regular file, expected one to write the audit log to");
     file_ = std::move(file);
     path_ = path;

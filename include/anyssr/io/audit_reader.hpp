@@ -28,6 +28,7 @@
 #include "anyssr/io/audit_line.hpp"
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/json_fields.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -107,7 +108,7 @@ struct AuditFile {
     return {{audit_file_number(path), path}};
   }
   std::vector<AuditFile> files = list_audit_files(path);
-  expect<FormatError>(!files.empty(), path.string(),
+  expect<FormatError>(!files.empty(), path_text(path),
                       ": holds no audit log, expected 000001.jsonl and so on");
   return files;
 }
@@ -198,7 +199,7 @@ class AuditFileLines {
 
 [[nodiscard]] inline std::string audit_place(const std::filesystem::path& path,
                                              std::uint64_t line) {
-  return path.string() + ":" + std::to_string(line);
+  return path_text(path) + ":" + std::to_string(line);
 }
 
 /// Calls on_record(record, line) for each whole line, on_broken(line, reason) for each other one.

@@ -26,6 +26,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/io/audit_line.hpp"
 #include "anyssr/io/audit_reader.hpp"
+#include "anyssr/io/path_text.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -133,7 +134,7 @@ class AuditChain {
   [[nodiscard]] AuditVerification finish() {
     if (!has_head_) {
       note({AuditBreakKind::cut, file_, line_,
-            concat(line_ > 0 ? audit_place(file_, line_) : file_.string(), ": the log ends with ",
+            concat(line_ > 0 ? audit_place(file_, line_) : path_text(file_), ": the log ends with ",
                    result_.head, " and no line has ", expected_head_,
                    ": the last line was changed, or lines behind it were cut off")});
     }

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "anyssr/core/error.hpp"
+#include "anyssr/io/path_text.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
@@ -24,7 +25,7 @@ namespace detail {
 /// @param reason  an errno, read before anything else could change it
 [[noreturn]] inline void raise_file_error(const std::filesystem::path& path, std::string_view what,
                                           int reason) {
-  raise<FileError>(path.string(), ": ", what, ": ", std::generic_category().message(reason));
+  raise<FileError>(path_text(path), ": ", what, ": ", std::generic_category().message(reason));
 }
 
 /// Owns an open file: it moves and does not copy.

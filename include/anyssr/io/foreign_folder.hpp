@@ -20,6 +20,7 @@
 #include "anyssr/core/error.hpp"
 #include "anyssr/io/foreign_file.hpp"
 #include "anyssr/io/near_names.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/safetensors_header.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
@@ -101,11 +102,11 @@ inline constexpr auto known_names = std::to_array<KnownName>({
   std::error_code ignored;
   for (const std::string& name : names) {
     const std::filesystem::path below = folder / name;
-    if (std::filesystem::exists(below / wanted, ignored)) return below.string();
+    if (std::filesystem::exists(below / wanted, ignored)) return path_text(below);
     if (name != "snapshots") continue;
     for (const std::string& snapshot : readable_names_in(below)) {
       if (std::filesystem::exists(below / snapshot / wanted, ignored)) {
-        return (below / snapshot).string();
+        return path_text(below / snapshot);
       }
     }
   }
@@ -143,7 +144,7 @@ inline constexpr auto known_names = std::to_array<KnownName>({
                                                   FolderKind wanted) {
   std::error_code ignored;
   if (std::filesystem::exists(folder, ignored) && !std::filesystem::is_directory(folder, ignored)) {
-    return concat(folder.string(), " is a file, expected the folder of ",
+    return concat(path_text(folder), " is a file, expected the folder of ",
                   wanted == FolderKind::model ? "a model in the layout of transformers"
                                               : "an adapter, as PEFT saves it");
   }

@@ -22,6 +22,7 @@
 
 #include "anyssr/core/error.hpp"
 #include "anyssr/io/foreign_file.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/utf8.hpp"
 
@@ -196,9 +197,9 @@ inline void expect_json_bytes(std::string_view text, std::string_view place) {
                                     std::uint64_t max_bytes = std::uint64_t{16} << 20) {
   const std::string text = RegularFile(path).read_text(max_bytes);
   try {
-    return parse_json(text, path.string());
+    return parse_json(text, detail::path_text(path));
   } catch (const FormatError&) {
-    detail::refuse_foreign(path.string(), text, text.size(), detail::FileKind::json);
+    detail::refuse_foreign(detail::path_text(path), text, text.size(), detail::FileKind::json);
     throw;
   }
 }

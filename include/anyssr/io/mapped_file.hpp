@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "anyssr/io/durability.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -76,8 +77,8 @@ class MappedFile {
   /// @throws FormatError  where the file ends before
   [[nodiscard]] std::span<const std::byte> bytes(std::uint64_t offset, std::uint64_t count) const {
     const std::uint64_t rest = size() - std::min(offset, size());
-    detail::expect<FormatError>(offset <= size() && count <= rest, path_.string(), ": wanted ",
-                                count, " bytes from byte ", offset, " on, got ", rest,
+    detail::expect<FormatError>(offset <= size() && count <= rest, detail::path_text(path_),
+                                ": wanted ", count, " bytes from byte ", offset, " on, got ", rest,
                                 ": the file ends there");
     return bytes().subspan(static_cast<std::size_t>(offset), static_cast<std::size_t>(count));
   }

@@ -32,9 +32,11 @@
 #include "anyssr/io/dtype.hpp"
 #include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/near_names.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/peft_config.hpp"
 #include "anyssr/io/peft_names.hpp"
 #include "anyssr/io/peft_warnings.hpp"
+#include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter.hpp"
@@ -94,10 +96,11 @@ class PeftFolder {
  public:
   PeftFolder(const std::filesystem::path& folder, const PeftReadOptions& options)
       : options_(options),
-        config_path_((folder / "adapter_config.json").string()),
-        path_((folder / "adapter_model.safetensors").string()),
+        config_path_(path_text(folder / "adapter_config.json")),
+        path_(path_text(folder / "adapter_model.safetensors")),
         report_{.config = read_config(folder)},
-        tensors_(path_, {.max_header_bytes = options.max_header_bytes}) {
+        tensors_(folder / "adapter_model.safetensors",
+                 {.max_header_bytes = options.max_header_bytes}) {
     sort_tensors();
     check_sites();
     check_heads();
@@ -144,18 +147,18 @@ class PeftFolder {
   [[nodiscard]] PeftConfig read_config(const std::filesystem::path& folder) const {
     const std::filesystem::path pickle = folder / "adapter_model.bin";
     std::error_code ignored;
-    if (!std::filesystem::exists(path_, ignored) && std::filesystem::exists(pickle, ignored)) {
-      raise<FormatError>(pickle.string(),
+    const std::filesystem::path config = folder / "adapter_config.json";
+    const std::filesystem::path tensors = folder / "adapter_model.safetensors";
+    if (!std::filesystem::exists(tensors, ignored) && std::filesystem::exists(pickle, ignored)) {
+      raise<FormatError>(path_text(pickle),
                          ": is a pickle, expected adapter_model.safetensors: ", convert_pickle);
     }
-    for (const std::string& file : {config_path_, path_}) {
-      if (std::filesystem::status(file, ignored).type() != std::filesystem::file_type::not_found) {
-        continue;
-      }
+    for (const std::filesystem::path& file : {config, tensors}) {
+      if (!is_missing(file)) continue;
       const std::string hint = folder_hint(folder, FolderKind::adapter);
-      expect<FileError>(hint.empty(), file, ": is not there", hint);
+      expect<FileError>(hint.empty(), path_text(file), ": is not there", hint);
     }
-    return read_peft_config(config_path_);
+    return read_peft_config(config);
   }
 
   template <class... Parts>
@@ -360,8 +363,8 @@ class PeftFolder {
   }
 
   const PeftReadOptions& options_;
-  std::string config_path_;
-  std::string path_;
+  std::string config_path_;  // as messages show it
+  std::string path_;         // likewise
   PeftReport report_;
   UnusedPatterns unused_ = {};
   SafetensorsReader tensors_;

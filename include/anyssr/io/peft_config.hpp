@@ -25,6 +25,7 @@
 
 #include "anyssr/core/error.hpp"
 #include "anyssr/io/guarded_json.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/site_pattern.hpp"
 #include "anyssr/lora/lora_module.hpp"
 
@@ -267,7 +268,7 @@ class PeftConfigParser {
 /// @throws FileError    where the system refuses to read it
 /// @throws FormatError  no JSON, or as parse_peft_config
 [[nodiscard]] inline PeftConfig read_peft_config(const std::filesystem::path& path) {
-  return parse_peft_config(read_json(path, std::uint64_t{4} << 20), path.string());
+  return parse_peft_config(read_json(path, std::uint64_t{4} << 20), detail::path_text(path));
 }
 
 /// What PEFT needs to know: the keys that are not at their default, and a few that readers look

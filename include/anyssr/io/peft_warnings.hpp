@@ -79,15 +79,16 @@ inline void compare_pattern(std::string_view pattern, std::span<const std::strin
   return warnings;
 }
 
-/// Whether B A is zero at every site, as before training. False without sites.
+/// Whether B is zero at every site, as before training, and no head changes answers. False without
+/// sites.
 template <RealScalar S>
 [[nodiscard]] bool changes_nothing(const Adapter<S>& adapter) {
   const auto is_zero = [](const auto& matrix) {
     return std::all_of(matrix.data(), matrix.data() + matrix.size(), [](S x) { return x == S(0); });
   };
-  return !adapter.modules.empty() && std::ranges::all_of(adapter.modules, [&](const auto& module) {
-    return is_zero(module.second.b()) || is_zero(module.second.a());
-  });
+  return !adapter.modules.empty() && adapter.heads.empty() &&
+         std::ranges::all_of(adapter.modules,
+                             [&](const auto& module) { return is_zero(module.second.b()); });
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI::detail

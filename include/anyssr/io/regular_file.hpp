@@ -21,9 +21,16 @@
 #include <utility>
 
 #include "anyssr/io/file_descriptor.hpp"
+#include "anyssr/io/path_text.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
+
+/// Whether nothing is there. What cannot be asked for passes: opening it gives the reason.
+[[nodiscard]] inline bool is_missing(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found;
+}
 
 /// Refuses what is there and no regular file. A path that leads nowhere passes: opening it gives
 /// the reason.
@@ -32,7 +39,7 @@ inline void expect_regular(const std::filesystem::path& path) {
   const std::filesystem::file_status status = std::filesystem::status(path, ignored);
   if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) return;
   raise<FormatError>(
-      path.string(), ": is ",
+      path_text(path), ": is ",
       std::filesystem::is_directory(status) ? "a folder" : "a pipe, a socket or a device",
       ", expected a regular file");
 }
@@ -49,7 +56,8 @@ inline void expect_regular(const std::filesystem::path& path) {
   if (::fstat(file.number(), &status) != 0) {
     raise_file_error(path, "cannot be asked for its size", errno);
   }
-  expect<FormatError>(S_ISREG(status.st_mode), path.string(), ": is no regular file, expected one");
+  expect<FormatError>(S_ISREG(status.st_mode), path_text(path),
+                      ": is no regular file, expected one");
   return {std::move(file), static_cast<std::uint64_t>(status.st_size)};
 }
 
@@ -65,7 +73,7 @@ inline void read_at(const FileDescriptor& file, const std::filesystem::path& pat
                 static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) raise_file_error(path, "cannot be read", errno);
-    expect<FormatError>(got > 0, path.string(), ": wanted ", bytes.size(), " bytes from byte ",
+    expect<FormatError>(got > 0, path_text(path), ": wanted ", bytes.size(), " bytes from byte ",
                         offset, " on, got ", done, ": the file was cut while it was read");
     done += static_cast<std::size_t>(got);
   }
@@ -96,7 +104,7 @@ class RegularFile {
   /// The whole file.
   /// @throws FormatError  where it has more than `max_bytes`, before any memory is taken
   [[nodiscard]] std::string read_text(std::uint64_t max_bytes) const {
-    detail::expect<FormatError>(size_ <= max_bytes, path_.string(), ": has ", size_,
+    detail::expect<FormatError>(size_ <= max_bytes, detail::path_text(path_), ": has ", size_,
                                 " bytes, expected at most ", max_bytes);
     std::string text(static_cast<std::size_t>(size_), '\0');
     read(0, std::as_writable_bytes(std::span(text)));

@@ -39,6 +39,7 @@
 #include "anyssr/io/foreign_file.hpp"
 #include "anyssr/io/half.hpp"
 #include "anyssr/io/mapped_file.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/safetensors_header.hpp"
 #include "anyssr/io/safetensors_parser.hpp"
@@ -65,7 +66,8 @@ class SafetensorsReader {
     } catch (const FormatError&) {
       std::string head(std::min<std::uint64_t>(file_size(), detail::foreign_head_bytes), '\0');
       read(0, std::as_writable_bytes(std::span(head)));
-      detail::refuse_foreign(path.string(), head, file_size(), detail::FileKind::safetensors);
+      detail::refuse_foreign(detail::path_text(path), head, file_size(),
+                             detail::FileKind::safetensors);
       throw;
     }
   }
@@ -211,12 +213,12 @@ class SafetensorsReader {
     std::string text(static_cast<std::size_t>(header_bytes), '\0');
     read(8, std::as_writable_bytes(std::span(text)));
     data_begin_ = 8 + header_bytes;
-    header_ = parse_safetensors_header(text, file_size() - data_begin_, path().string());
+    header_ = parse_safetensors_header(text, file_size() - data_begin_, detail::path_text(path()));
   }
 
   /// Sizes are checked before a byte is allocated, by subtraction, since 8 + N may overflow.
   [[nodiscard]] std::uint64_t read_header_size(std::uint64_t max_header_bytes) const {
-    const std::string file = path().string();
+    const std::string file = detail::path_text(path());
     detail::expect<FormatError>(file_size() >= 10, file, ": has ", file_size(),
                                 " bytes, expected at least 10");
     std::uint64_t size = 0;
@@ -311,15 +313,16 @@ class SafetensorsReader {
   }
 
   [[noreturn]] void refuse(const TensorInfo& info, std::string_view what) const {
-    detail::raise<FormatError>(path().string(), ": tensor ", detail::in_quotes(info.name), " ",
-                               what);
+    detail::raise<FormatError>(detail::path_text(path()), ": tensor ", detail::in_quotes(info.name),
+                               " ", what);
   }
   [[noreturn]] void refuse_value(const TensorInfo& info, std::string_view found,
                                  std::string_view expected) const {
     refuse(info, detail::concat("holds ", found, ", expected ", expected));
   }
   [[noreturn]] void refuse_view(const TensorInfo& info) const {
-    detail::raise<ArgumentError>(path().string(), ": tensor ", detail::in_quotes(info.name),
+    detail::raise<ArgumentError>(detail::path_text(path()), ": tensor ",
+                                 detail::in_quotes(info.name),
                                  " has no view, expected a reader with the option mapped");
   }
   [[noreturn]] void refuse_shape(const TensorInfo& info,
@@ -340,8 +343,9 @@ class SafetensorsReader {
       known += (known.empty() ? "" : ", ") + detail::in_quotes(tensors()[i].name);
     }
     if (tensors().size() > most) known += ", ...";
-    detail::raise<FormatError>(path().string(), ": has no tensor ", detail::in_quotes(name),
-                               ", it has ", known.empty() ? "none at all" : known);
+    detail::raise<FormatError>(detail::path_text(path()), ": has no tensor ",
+                               detail::in_quotes(name), ", it has ",
+                               known.empty() ? "none at all" : known);
   }
 
   File file_;

@@ -18,7 +18,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -30,6 +29,8 @@
 #include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/near_names.hpp"
+#include "anyssr/io/path_text.hpp"
+#include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/safetensors_header.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 
@@ -59,12 +60,12 @@ class ShardedSafetensors {
   explicit ShardedSafetensors(const std::filesystem::path& folder,
                               const SafetensorsReaderOptions& options = {})
       : folder_(folder.empty() ? std::filesystem::path(".") : folder) {
-    if (!is_missing(folder_ / whole_name)) {
+    if (!detail::is_missing(folder_ / whole_name)) {
       open_whole(options);
-    } else if (!is_missing(folder_ / index_name)) {
+    } else if (!detail::is_missing(folder_ / index_name)) {
       open_shards(options);
     } else {
-      detail::raise<FileError>(folder_.string(), ": holds neither ", whole_name, " nor ",
+      detail::raise<FileError>(detail::path_text(folder_), ": holds neither ", whole_name, " nor ",
                                index_name, detail::folder_hint(folder_, detail::FolderKind::model));
     }
   }
@@ -128,11 +129,6 @@ class ShardedSafetensors {
   static constexpr const char* whole_name = "model.safetensors";
   static constexpr const char* index_name = "model.safetensors.index.json";
 
-  [[nodiscard]] static bool is_missing(const std::filesystem::path& path) {
-    std::error_code ignored;  // of other reasons, opening tells
-    return std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found;
-  }
-
   void open_whole(const SafetensorsReaderOptions& options) {
     const SafetensorsReader& reader = shards_.emplace_back(folder_ / whole_name, options);
     for (const TensorInfo& info : reader.tensors()) names_.push_back(info.name);
@@ -165,9 +161,9 @@ class ShardedSafetensors {
   void expect_shards(const std::map<std::string, std::size_t>& shards) const {
     std::vector<std::string> missing;
     for (const auto& [file, number] : shards) {
-      if (is_missing(folder_ / file)) missing.push_back(file);
+      if (detail::is_missing(folder_ / file)) missing.push_back(file);
     }
-    detail::expect<FileError>(missing.empty(), (folder_ / index_name).string(), ": names ",
+    detail::expect<FileError>(missing.empty(), detail::path_text(folder_ / index_name), ": names ",
                               shards.size(), " files, and the folder lacks ", missing.size(),
                               " of them: ", detail::some_names(missing),
                               "; download or copy them too");
@@ -231,7 +227,7 @@ class ShardedSafetensors {
 
   template <class... Parts>
   [[noreturn]] void refuse_index(const Parts&... parts) const {
-    detail::raise<FormatError>((folder_ / index_name).string(), ": ", parts...);
+    detail::raise<FormatError>(detail::path_text(folder_ / index_name), ": ", parts...);
   }
   [[noreturn]] void refuse_missing(std::string_view name) const {
     const auto found = std::ranges::find(unlisted_, name, &UnlistedTensor::name);
@@ -239,8 +235,9 @@ class ShardedSafetensors {
       refuse_index("weight_map does not list tensor ", detail::in_quotes(name), ", which is in ",
                    detail::in_quotes(found->file));
     }
-    detail::raise<FormatError>(folder_.string(), ": has no tensor ", detail::in_quotes(name),
-                               ", it has ", names_.size(), " others in ", shards_.size(), " files");
+    detail::raise<FormatError>(detail::path_text(folder_), ": has no tensor ",
+                               detail::in_quotes(name), ", it has ", names_.size(), " others in ",
+                               shards_.size(), " files");
   }
 
   std::filesystem::path folder_;

@@ -52,19 +52,20 @@ class ContinualLearner : public LearnerTasks<B> {
       : LearnerTasks<B>(std::make_shared<const Adaptable>(
                             detail::AdaptableOf<B>::make(std::move(backbone), options.lift)),
                         options) {
-    detail::expect_train_options(options.train);
-    detail::expect_valid(options.subspace_fit);
+    check_options(options);
   }
 
   /// Goes on from a state, as if it had been learned here: sums and adapters are the same bits.
   /// @param make_state  gets the backbone, std::shared_ptr<const Adaptable>, and gives the
   ///                    LearnerState<Scalar>
-  /// @throws what make_state throws; ShapeError, NonFiniteError, TaskError, ArgumentError,
-  ///         NumericalError  for a state that does not fit options and backbone (adapters in memory
-  ///         are checked, others are not), or that no learning leads to
+  /// @throws what make_state throws; ArgumentError for an option out of range; ShapeError,
+  ///         NonFiniteError, TaskError, ArgumentError, NumericalError  for a state that does not
+  ///         fit options and backbone (adapters in memory are checked, others are not), or that no
+  ///         learning leads to
   template <class MakeState>
   [[nodiscard]] static ContinualLearner restore(B backbone, const LearnerOptions& options,
                                                 const MakeState& make_state) {
+    check_options(options);
     auto adaptable = std::make_shared<const Adaptable>(
         detail::AdaptableOf<B>::make(std::move(backbone), options.lift));
     LearnerState<Scalar> state = make_state(adaptable);
@@ -205,6 +206,14 @@ class ContinualLearner : public LearnerTasks<B> {
   ContinualLearner(const LearnerOptions& options, std::shared_ptr<const Adaptable> backbone,
                    LearnerState<Scalar> state)
       : LearnerTasks<B>(options, std::move(backbone), std::move(state)) {}
+
+  static void check_options(const LearnerOptions& options) {
+    detail::expect_train_options(options.train);
+    detail::expect_valid(options.subspace_fit);
+    const LoraOptions& lora = options.adapter.lora;
+    detail::expect(lora.rank >= 0, "adapter.lora.rank is ", lora.rank, ", expected 0 or more");
+    detail::expect_positive("adapter.lora.alpha", lora.alpha);
+  }
 
   void expect_new(std::string_view name) const {
     detail::expect<TaskError>(!name.empty(), "the task name is empty, expected a name");

@@ -126,7 +126,8 @@ class LiftedBackbone {
 
   /// Modules at their start and a zero head as wide as the targets ask; for targets of one class no
   /// module and a constant head, which no training changes.
-  /// @throws ArgumentError  where the targets have a class below 0
+  /// @throws ArgumentError  where the targets have a class below 0, or one of 1000 (n + 1) or above
+  ///                        in n rows, or of 1000000 or above
   /// @throws ShapeError     where target vectors differ in size
   [[nodiscard]] Adapter<Scalar> make_adapter(std::span<const Target> targets,
                                              const AdapterOptions& options,
@@ -299,7 +300,11 @@ class LiftedBackbone {
     if constexpr (is_classifier) {
       const auto [low, high] = std::minmax_element(targets.begin(), targets.end());
       detail::expect(*low >= 0, "targets hold class ", *low, ", expected 0 or more");
-      detail::expect(*high < 1000000, "targets hold class ", *high, ", expected below 1000000");
+      // a head takes memory per class: a few rows of a large label are a mistake more often
+      const auto rows = static_cast<Index>(targets.size());
+      const Index classes = std::min<Index>(1000 * (rows + 1), 1000000);
+      detail::expect(*high < classes, "targets hold class ", *high, " in ", rows,
+                     " rows, expected below ", classes, ": number the classes from 0");
       return *high + 1;
     } else {
       const Index width = targets.front().size();

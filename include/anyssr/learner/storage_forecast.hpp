@@ -118,6 +118,10 @@ inline constexpr double tensor_entry_bytes = 120;
 inline constexpr double span_file_bytes = 330;
 inline constexpr double span_site_bytes = 140;
 
+inline void expect_amount(std::string_view name, double value, double most) {
+  expect(is_within(value, 0.0, most), name, " is ", value, ", expected 0 to ", most);
+}
+
 inline void expect_storage_shape(const StorageShape& shape) {
   expect(shape.router_dim >= 0 && shape.router_dim <= (Index{1} << 30), "router_dim is ",
          shape.router_dim, ", expected 0..", Index{1} << 30);
@@ -132,9 +136,7 @@ inline void expect_storage_shape(const StorageShape& shape) {
   };
   bytes("adapter_memory_bytes", shape.adapter_memory_bytes);
   bytes("adapter_disk_bytes", shape.adapter_disk_bytes);
-  const auto amount = [](std::string_view name, double value) {
-    expect(is_within(value, 0.0, 1e18), name, " is ", value, ", expected 0 to 1e18");
-  };
+  const auto amount = [](std::string_view name, double value) { expect_amount(name, value, 1e18); };
   amount("label_columns", shape.label_columns);
   amount("name_bytes", shape.name_bytes);
   amount("usage_entries", shape.usage_entries);
@@ -271,14 +273,11 @@ struct CostForecast {
 /// @throws ArgumentError  for a price or share out of its range
 [[nodiscard]] inline CostForecast forecast_cost(const StorageForecast& storage,
                                                 const CostModel& model) {
-  const auto amount = [](std::string_view name, double value, double most) {
-    detail::expect(value >= 0 && value <= most, name, " is ", value, ", expected 0 to ", most);
-  };
-  amount("disk_gb_month", model.disk_gb_month, 1e12);
-  amount("memory_gb_month", model.memory_gb_month, 1e12);
-  amount("queries_a_day", model.queries_a_day, 1e18);
-  amount("review_share", model.review_share, 1);
-  amount("review_cost", model.review_cost, 1e12);
+  detail::expect_amount("disk_gb_month", model.disk_gb_month, 1e12);
+  detail::expect_amount("memory_gb_month", model.memory_gb_month, 1e12);
+  detail::expect_amount("queries_a_day", model.queries_a_day, 1e18);
+  detail::expect_amount("review_share", model.review_share, 1);
+  detail::expect_amount("review_cost", model.review_cost, 1e12);
   const auto price = [&](const StoragePart& part) {
     return (part.memory * model.memory_gb_month + part.disk * model.disk_gb_month) / 1e9;
   };

@@ -92,7 +92,7 @@ template <class X>
 inline void expect_distinct_columns(std::span<const Index> columns, Index count) {
   if (columns.empty()) return;
   expect<ShapeError>(static_cast<Index>(columns.size()) == count, "columns have ", columns.size(),
-                     " entries, expected ", count, ", one a column of the targets");
+                     " entries, expected ", count, ", one per column of the targets");
   std::vector<Index> sorted(columns.begin(), columns.end());
   std::sort(sorted.begin(), sorted.end());
   expect(sorted.front() >= 0, "columns hold ", sorted.front(), ", expected 0 or more");

@@ -4,8 +4,9 @@
 /// @file
 /// Can these features be told apart by this regression? Read from its sums, without another pass:
 ///
-///   m = sum_i s_i x_i = sum of C's columns that hold a 1 in every row,   n = sum of their energies
-///   v_j = S_jj - m_j^2 / n                        energy of column j around its mean
+///   m = sum_i s_i x_i        sum of the columns of C of which each row has a 1 in exactly one
+///   n                        sum of their energies
+///   v_j = S_jj - m_j^2 / n   energy of column j around its mean
 ///
 /// Four things go wrong without an error: rows that are all zero or all the same; a mean so far
 /// from zero that float keeps no digit of what varies; a ridge, relative to tr(S) / d, that suits

@@ -4,6 +4,8 @@
 /// @file
 /// What a regression has learned, as numbers: enough to go on elsewhere as if it had never stopped.
 
+#include <string_view>
+
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 
@@ -20,7 +22,7 @@ template <RealScalar S>
 struct RegressionState {
   Matrix<S> second_moment;        ///< S, d x d: lower triangle with diagonal; the rest is not read
   Matrix<S> cross_correlation;    ///< C, d x T
-  Eigen::VectorXd target_energy;  ///< sum of s_i y_i^2, one a column
+  Eigen::VectorXd target_energy;  ///< sum of s_i y_i^2, one per column
   Index rows = 0;
   RegressionBounds bounds;
 };
@@ -37,7 +39,7 @@ void expect_possible_state(const RegressionState<S>& state) {
   expect_rows("cross_correlation", state.cross_correlation, d);
   expect<ShapeError>(state.target_energy.size() == state.cross_correlation.cols(),
                      "target_energy has ", state.target_energy.size(), " entries, expected ",
-                     state.cross_correlation.cols(), ", one a column of cross_correlation");
+                     state.cross_correlation.cols(), ", one per column of cross_correlation");
   for (Index j = 0; j < d; ++j) {
     const auto column = state.second_moment.col(j).tail(d - j);
     if (!is_finite(column)) expect_finite("second_moment", column);
@@ -46,14 +48,18 @@ void expect_possible_state(const RegressionState<S>& state) {
   }
   expect_finite("cross_correlation", state.cross_correlation);
   expect_finite("target_energy", state.target_energy);
-  expect(state.target_energy.size() == 0 || state.target_energy.minCoeff() >= 0,
-         "target_energy holds a number below 0, expected squares");
-  expect(state.rows >= 0, "rows are ", state.rows, ", expected 0 or more");
-  for (const double bound :
-       {state.bounds.trace, state.bounds.largest_trace, state.bounds.largest_energy}) {
-    expect(is_finite(bound) && bound >= 0, "a bound of the sums is ", bound,
-           ", expected a finite number, 0 or more");
+  for (Index j = 0; j < state.target_energy.size(); ++j) {
+    expect(state.target_energy(j) >= 0, "target_energy has ", state.target_energy(j), " at ", j,
+           ", expected 0 or more");
   }
+  expect(state.rows >= 0, "rows are ", state.rows, ", expected 0 or more");
+  const auto expect_bound = [](std::string_view name, double bound) {
+    expect(is_finite(bound) && bound >= 0, name, " is ", bound,
+           ", expected a finite number, 0 or more");
+  };
+  expect_bound("bounds.trace", state.bounds.trace);
+  expect_bound("bounds.largest_trace", state.bounds.largest_trace);
+  expect_bound("bounds.largest_energy", state.bounds.largest_energy);
 }
 
 }  // namespace detail

@@ -27,7 +27,7 @@ namespace anyssr::inline ANYSSR_ABI::detail {
 inline void expect_new_columns(std::span<const Index> to, Index targets, Index count) {
   expect(count >= 0, "count is ", count, ", expected 0 or more");
   expect<ShapeError>(static_cast<Index>(to.size()) == targets, "to has ", to.size(),
-                     " entries, expected ", targets, ", one a column of the targets");
+                     " entries, expected ", targets, ", one per column of the targets");
   for (std::size_t j = 0; j < to.size(); ++j) {
     expect(to[j] >= -1 && to[j] < count, "to holds ", to[j], " for column ", j,
            ", expected -1 (dropped) or a column below ", count);

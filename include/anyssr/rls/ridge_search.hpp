@@ -114,8 +114,9 @@ template <RealScalar S>
   bool larger = false;
   bool flat = all.size() > 1;
   for (const RidgeCandidate& candidate : all) {
-    if (candidate.gcv <= tie && candidate.lambda > chosen->lambda) chosen = &candidate;
-    flat = flat && candidate.gcv <= tie;
+    const bool ties = is_finite(candidate.gcv) && candidate.gcv <= tie;
+    if (ties && candidate.lambda > chosen->lambda) chosen = &candidate;
+    flat = flat && ties;
   }
   for (const RidgeCandidate& candidate : all) {
     if (!is_finite(candidate.gcv)) continue;

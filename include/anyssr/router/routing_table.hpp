@@ -217,8 +217,12 @@ class RoutingTable {
     }
     const double best = decision.scores(decision.task);
     decision.margin = decision.runner_up < 0 ? best : best - decision.scores(decision.runner_up);
-    decision.confidence =
-        1 / (parameters_.temperature * (decision.scores.array() - best)).exp().sum();
+    double sum = 0;  // of active tasks: exp of -infinity is undefined under -ffast-math
+    for (Index t = 0; t < count; ++t) {
+      if (!tasks_[static_cast<std::size_t>(t)].active) continue;
+      sum += std::exp(parameters_.temperature * (decision.scores(t) - best));
+    }
+    decision.confidence = 1 / sum;
     decision.novelty =
         meter_.novelty(best / (1 + parameters_.label_weight), row, workspace.leverage);
     detail::expect<NonFiniteError>(

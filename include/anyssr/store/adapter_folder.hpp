@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/peft_adapter.hpp"
 #include "anyssr/lora/adapter_handle.hpp"
 #include "anyssr/store/stored_file.hpp"
@@ -140,7 +141,7 @@ template <RealScalar S>
 [[nodiscard]] AdapterInfo read_adapter_info(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "task.json";
   const Json json = read_json(path);
-  const JsonFields fields(json, path.string());
+  const JsonFields fields(json, path_text(path));
   if (fields.text("format") != "anyssr-task") fields.refuse("format", "\"anyssr-task\"");
   AdapterInfo info{.digest = fields.word("digest"),
                    .parameter_count = fields.index("parameters"),
@@ -204,7 +205,7 @@ template <RealScalar S>
 [[nodiscard]] Adapter<S> read_adapter_folder(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "task.json";
   const Json json = read_json(path);
-  const JsonFields fields(json, path.string());
+  const JsonFields fields(json, path_text(path));
   const JsonFields heads = fields.object("heads");
   PeftReadOptions options;
   for (const auto& [name, unused] : heads.value().items()) options.heads.push_back(name);

@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 #include "anyssr/io/safetensors_writer.hpp"
 #include "anyssr/router/routed_task.hpp"
@@ -116,7 +117,7 @@ class TaskTensors {
   template <class Number>
   [[noreturn]] void refuse(const std::string& name, Number value, std::size_t task,
                            const std::string& expected) const {
-    raise<FormatError>(reader_.path().string(), ": tensor ", in_quotes(name), " holds ", value,
+    raise<FormatError>(path_text(reader_.path()), ": tensor ", in_quotes(name), " holds ", value,
                        " for task ", in_quotes(tasks_[task]->name), ", expected ", expected);
   }
 

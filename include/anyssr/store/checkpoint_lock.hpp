@@ -11,6 +11,7 @@
 #include <string>
 
 #include "anyssr/io/file_lock.hpp"
+#include "anyssr/io/path_text.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
@@ -23,7 +24,7 @@ class CheckpointLock {
     if (!lock_.take()) {
       std::string holder = lock_.text();
       for (char& c : holder) c = c >= ' ' && c <= '~' ? c : '?';  // it goes into a message
-      raise<FileError>(path_.string(), ": the checkpoint is being written by ",
+      raise<FileError>(path_text(path_), ": the checkpoint is being written by ",
                        holder.empty() ? "another process" : holder,
                        ", expected one writer at a time");
     }
@@ -42,7 +43,7 @@ class CheckpointLock {
     if (lock_.is_in_place()) return;
     std::error_code ignored;
     const bool is_there = std::filesystem::exists(std::filesystem::symlink_status(path_, ignored));
-    raise<FileError>(path_.string(), ": was ", is_there ? "replaced" : "deleted",
+    raise<FileError>(path_text(path_), ": was ", is_there ? "replaced" : "deleted",
                      " since this writer took it, expected it to stay: make a new writer");
   }
 

@@ -14,10 +14,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "anyssr/io/path_text.hpp"
+#include "anyssr/io/regular_file.hpp"
 #include "anyssr/learner/continual_learner.hpp"
 #include "anyssr/store/adapter_folder.hpp"
 #include "anyssr/store/adapter_store.hpp"
@@ -42,7 +43,8 @@ struct LoadOptions {
   /// checkpoint without tasks has no head whose size bears its width out.
   std::size_t unproven_lift_bytes = std::size_t{256} << 20;
   /// Changes the options of what is to come: adapter, train, subspace, subspace_fit, inspector,
-  /// router.novelty, seed.
+  /// router.novelty, seed. Called again, on options read anew, where a save replaces the generation
+  /// while it is read.
   std::function<void(LearnerOptions&)> adjust = {};
 };
 
@@ -98,7 +100,7 @@ void read_adapters(const std::filesystem::path& root, bool all, StoredLearner<S>
     const std::filesystem::path folder = root / "adapters" / task->adapter;
     stored.infos.push_back(read_adapter_info<S>(folder));
     const std::uint64_t digest = stored.infos.back().digest;
-    expect<FormatError>(digest == task->digest, (folder / "task.json").string(), ": digest is ",
+    expect<FormatError>(digest == task->digest, path_text(folder / "task.json"), ": digest is ",
                         word_text(digest), ", expected ", word_text(task->digest),
                         " as in the manifest");
     if (!all) continue;
@@ -114,7 +116,7 @@ template <RealScalar S>
   StoredLearner<S> stored{
       .manifest = manifest,
       .options = parse_learner_options(
-          manifest.options, (root / manifest_name(manifest.generation)).string() + ": options"),
+          manifest.options, path_text(root / manifest_name(manifest.generation)) + ": options"),
       .state = {},
       .adapters = nullptr,
       .infos = {}};
@@ -136,7 +138,7 @@ template <RealScalar S>
   try {
     stored.state.subspaces = TaskSubspaces<S>(std::move(spans));
   } catch (const Error& error) {
-    raise<FormatError>(root.string(), ": generation ", manifest.generation, ": ", error.what());
+    raise<FormatError>(path_text(root), ": generation ", manifest.generation, ": ", error.what());
   }
   read_adapters(root, options.adapter_budget == 0, stored);
   return stored;
@@ -157,10 +159,8 @@ void add_handles(const std::filesystem::path& given_root, const LoadOptions& opt
   }
   stored.adapters = std::make_shared<AdapterStore<S>>(
       options.adapter_budget, [root, backbone, files](const std::string& folder) {
-        std::error_code ignored;  // another trouble than that it is gone shows below
-        const auto status = std::filesystem::status(root / "adapters" / folder, ignored);
-        if (status.type() == std::filesystem::file_type::not_found) {
-          raise<FileError>((root / "adapters" / folder).string(),
+        if (is_missing(root / "adapters" / folder)) {
+          raise<FileError>(path_text(root / "adapters" / folder),
                            ": is gone: later saves have replaced it, load the checkpoint again");
         }
         for (const StoredFile& file : files.at(folder)) expect_intact(root, file);
@@ -168,7 +168,7 @@ void add_handles(const std::filesystem::path& given_root, const LoadOptions& opt
         try {
           Learner::check_adapter(*backbone, adapter);
         } catch (const Error& error) {
-          raise<FormatError>((root / "adapters" / folder).string(), ": ", error.what());
+          raise<FormatError>(path_text(root / "adapters" / folder), ": ", error.what());
         }
         return adapter;
       });
@@ -188,10 +188,10 @@ template <class Backbone>
 void expect_same_backbone(const std::filesystem::path& root, const Backbone& backbone,
                           const Manifest& manifest, std::vector<std::string>& warnings) {
   const std::string found = fingerprint_of(backbone);
-  expect(found == manifest.backbone, root.string(), ": was saved on the backbone '",
+  expect(found == manifest.backbone, path_text(root), ": was saved on the backbone '",
          manifest.backbone, "', expected '", found, "', which is at hand");
   const auto dim = static_cast<std::uint64_t>(backbone.feature_dim());
-  expect<ShapeError>(dim == manifest.feature_dim, root.string(), ": was saved on ",
+  expect<ShapeError>(dim == manifest.feature_dim, path_text(root), ": was saved on ",
                      manifest.feature_dim, " features, expected ", dim,
                      " as of the backbone at hand");
   const std::vector<double> probe = probe_backbone(backbone);
@@ -205,7 +205,7 @@ void expect_same_backbone(const std::filesystem::path& root, const Backbone& bac
   }
   constexpr double most = 1e-3;
   const double difference = probe_difference(probe, manifest.backbone_probe);
-  expect(is_within(difference, 0.0, most), root.string(),
+  expect(is_within(difference, 0.0, most), path_text(root),
          ": the backbone at hand has the name of the saved one and gives other features: they are "
          "off by ",
          difference, ", expected at most ", most);
@@ -214,13 +214,13 @@ void expect_same_backbone(const std::filesystem::path& root, const Backbone& bac
 template <RealScalar S>
 void expect_same_expansion(const std::filesystem::path& root, const AnyExpansion<S>& expansion,
                            const Manifest& manifest) {
-  expect<FormatError>(expansion.fingerprint() == manifest.expansion, root.string(),
+  expect<FormatError>(expansion.fingerprint() == manifest.expansion, path_text(root),
                       ": the expansion of the options has digest ",
                       word_text(expansion.fingerprint()), ", expected ",
                       word_text(manifest.expansion));
   const double most = sizeof(S) == 4 || manifest.scalar == "f32" ? 1e-5 : 1e-12;
   const double difference = probe_difference(probe_expansion(expansion), manifest.expansion_probe);
-  expect<FormatError>(is_within(difference, 0.0, most), root.string(),
+  expect<FormatError>(is_within(difference, 0.0, most), path_text(root),
                       ": the expansion computes other numbers on this machine: they are off by ",
                       difference, ", expected at most ", most);
 }
@@ -229,7 +229,7 @@ template <RealScalar S>
 void expect_scalar(const std::filesystem::path& root, const Manifest& manifest, bool narrow,
                    std::vector<std::string>& warnings) {
   if (manifest.scalar == scalar_name<S>() || manifest.scalar == "f32") return;
-  expect(narrow, root.string(),
+  expect(narrow, path_text(root),
          ": holds an f64 state, expected f32 for a learner in float: load it in double, or set "
          "narrow to round every number");
   warnings.push_back("the numbers of an f64 state were rounded to float, by at most 6e-8 of each");
@@ -247,14 +247,14 @@ void expect_lift_width(const std::filesystem::path& root, const typename Learner
       const auto features =
           std::max<std::uint64_t>(1, static_cast<std::uint64_t>(backbone.feature_dim()));
       const std::uint64_t column = features * sizeof(typename Learner::Scalar);
-      expect<FormatError>(dim <= options.unproven_lift_bytes / column, root.string(),
+      expect<FormatError>(dim <= options.unproven_lift_bytes / column, path_text(root),
                           ": lift: dim is ", dim, " on ", features,
                           " features, and no task bears that out, expected at most ",
                           options.unproven_lift_bytes, " bytes: see unproven_lift_bytes");
     }
     for (const StoredFile& file : stored.manifest.files) {
       if (!file.path.ends_with("/adapter_model.safetensors")) continue;
-      expect<FormatError>(dim <= file.bytes / 2, root.string(), ": lift: dim is ", dim,
+      expect<FormatError>(dim <= file.bytes / 2, path_text(root), ": lift: dim is ", dim,
                           ", expected a width that the heads of ", file.path, " fit in");
     }
   }
@@ -318,7 +318,7 @@ template <class Learner>
     throw;
   } catch (const Error& error) {
     if (is_backbone_in_question) throw;
-    raise<FormatError>(root.string(), ": generation ", stored.manifest.generation, ": ",
+    raise<FormatError>(path_text(root), ": generation ", stored.manifest.generation, ": ",
                        error.what());
   }
 }

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "anyssr/core/stopwatch.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/learner/continual_learner.hpp"
 #include "anyssr/store/adapter_folder.hpp"
 #include "anyssr/store/checkpoint_lock.hpp"
@@ -205,7 +206,7 @@ class CheckpointWriter {
     if (known.empty()) return 1;
     const std::uint64_t next = known.front() + 1;
     detail::expect<FormatError>(next < detail::generation_limit,
-                                (root_ / detail::manifest_name(known.front())).string(),
+                                detail::path_text(root_ / detail::manifest_name(known.front())),
                                 ": leaves no number for the next generation, expected below ",
                                 detail::generation_limit - 1);
     return next;
@@ -218,7 +219,8 @@ class CheckpointWriter {
     const std::filesystem::path adapters = root_ / "adapters";
     detail::make_folder(adapters);
     std::error_code ignored;  // it was asked for a moment ago
-    detail::expect<FileError>(!std::filesystem::is_symlink(adapters, ignored), adapters.string(),
+    detail::expect<FileError>(!std::filesystem::is_symlink(adapters, ignored),
+                              detail::path_text(adapters),
                               ": is a link, expected a folder: a load would refuse it");
     write_adapters(learner, base, next, pending, verify, report);
     next.router = "router-" + detail::numbered(next.generation) + ".safetensors";

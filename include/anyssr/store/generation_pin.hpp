@@ -25,15 +25,16 @@ namespace anyssr::inline ANYSSR_ABI::detail {
 class GenerationPin {
  public:
   /// Where there is no such manifest, or a save is deleting it, nothing is held.
-  explicit GenerationPin(const std::filesystem::path& manifest)
-      : file_(open_file(manifest, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)) {
+  /// @param access  O_RDWR to call is_read_elsewhere: NFS gives exclusive locks to writers only
+  explicit GenerationPin(const std::filesystem::path& manifest, int access = O_RDONLY)
+      : file_(open_file(manifest, access | O_NOFOLLOW | O_NONBLOCK)) {
     if (file_.is_open()) (void)lock(LOCK_SH);
   }
 
-  /// Whether a reader holds the manifest. Where none does, later ones cannot hold it as long as
-  /// this object lives.
+  /// Whether a reader holds the manifest, or may hold it: EBADF says that this file system wants
+  /// another access. Where none does, later ones cannot hold it as long as this object lives.
   [[nodiscard]] bool is_read_elsewhere() const {
-    return file_.is_open() && lock(LOCK_EX) != 0 && errno == EWOULDBLOCK;
+    return file_.is_open() && lock(LOCK_EX) != 0 && (errno == EWOULDBLOCK || errno == EBADF);
   }
 
  private:

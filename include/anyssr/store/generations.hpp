@@ -28,6 +28,7 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/store/generation_pin.hpp"
 #include "anyssr/store/stored_file.hpp"
 
@@ -98,7 +99,7 @@ struct CurrentLine {
   }
   const bool holds = generation_of(line.manifest) && is_check("sha256:" + line.check) &&
                      text == current_text(line);
-  expect<FormatError>(holds, path.string(), ": is damaged: it says ", in_quotes(text),
+  expect<FormatError>(holds, path_text(path), ": is damaged: it says ", in_quotes(text),
                       ", expected \"manifest-<number>.json sha256:<64 digits>\" and a line end");
   return line;
 }
@@ -115,12 +116,12 @@ enum class Verify : std::uint8_t { nothing, all_but_adapters, everything };
   const std::string text = RegularFile(path).read_text(max_manifest_bytes);
   if (!check.empty()) {
     const std::string found = sha256_hex(text);
-    expect<FormatError>(found == check, path.string(), ": is damaged: its SHA-256 is ", found,
+    expect<FormatError>(found == check, path_text(path), ": is damaged: its SHA-256 is ", found,
                         ", expected ", check, " as in CURRENT");
   }
-  expect_own_check(text, path.string());
-  Manifest manifest = parse_manifest(parse_json(text, path.string()), path.string());
-  expect<FormatError>(manifest_name(manifest.generation) == name, path.string(),
+  expect_own_check(text, path_text(path));
+  Manifest manifest = parse_manifest(parse_json(text, path_text(path)), path_text(path));
+  expect<FormatError>(manifest_name(manifest.generation) == name, path_text(path),
                       ": holds generation ", manifest.generation, ", expected that of its name");
   return manifest;
 }
@@ -141,7 +142,7 @@ enum class Verify : std::uint8_t { nothing, all_but_adapters, everything };
 /// another SHA-256, or is missing, and another one has that SHA-256.
 /// @throws FormatError
 inline void expect_current_fits(const std::filesystem::path& root, const CurrentLine& line) {
-  const std::string place = (root / "CURRENT").string();
+  const std::string place = path_text(root / "CURRENT");
   const std::vector<std::uint64_t> known = generations_in(root);
   const auto named = generation_of(line.manifest);
   if (std::find(known.begin(), known.end(), named) != known.end()) {
@@ -216,7 +217,7 @@ namespace detail {
 
 /// @throws FileError
 inline void expect_checkpoint(const std::filesystem::path& root) {
-  expect<FileError>(has_checkpoint(root), root.string(),
+  expect<FileError>(has_checkpoint(root), path_text(root),
                     ": holds no checkpoint: it has no file CURRENT");
 }
 
@@ -247,19 +248,21 @@ inline void await_first_commit(const std::filesystem::path& root) {
   }
 }
 
-/// Calls look() until what it says is final: nothing is wrong, nothing was committed meanwhile, or
-/// the same is wrong as in the generation before. So damage shows however fast others save, and a
-/// reader that lost a race goes on.
+/// Calls look() until what it says is final: nothing is wrong, nothing was committed meanwhile, the
+/// same is wrong as in the generation before, or it has looked often enough. So damage shows
+/// however fast others save, also where its message names each generation's own files, and a reader
+/// that lost a race goes on.
 /// @param look  gives what is wrong, empty: nothing; asks is_final(wrong) before it makes do with
 ///              something older
 template <class Look>
 void look_until_final(const std::filesystem::path& root, const Look& look) {
+  constexpr int most_looks = 32;
   std::string last;
   await_first_commit(root);
-  while (true) {
+  for (int looks = 1;; ++looks) {
     const std::string mark = commit_mark(root);
     const auto is_final = [&](const std::string& wrong) {
-      return wrong == last || commit_mark(root) == mark;
+      return looks >= most_looks || wrong == last || commit_mark(root) == mark;
     };
     std::string wrong = look(is_final);
     if (wrong.empty() || is_final(wrong)) return;

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "anyssr/io/atomic_file.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/store/inspector_json.hpp"
 #include "anyssr/store/manifest.hpp"
 #include "anyssr/store/pending_files.hpp"
@@ -46,9 +47,10 @@ inline std::uint64_t write_inspector(const std::filesystem::path& root,
                                                                   const Manifest& manifest) {
   if (manifest.inspector.empty()) return std::nullopt;
   const std::filesystem::path path = root / manifest.inspector;
-  InspectorState state = parse_inspector_state(read_json(path, max_inspector_bytes), path.string());
-  expect<FormatError>(static_cast<std::uint64_t>(state.dim) == manifest.feature_dim, path.string(),
-                      ": dim is ", state.dim, ", expected ", manifest.feature_dim,
+  InspectorState state =
+      parse_inspector_state(read_json(path, max_inspector_bytes), path_text(path));
+  expect<FormatError>(static_cast<std::uint64_t>(state.dim) == manifest.feature_dim,
+                      path_text(path), ": dim is ", state.dim, ", expected ", manifest.feature_dim,
                       " features as in the manifest");
   return state;
 }

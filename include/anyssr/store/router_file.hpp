@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 #include "anyssr/io/safetensors_writer.hpp"
 #include "anyssr/router/analytic_router.hpp"
@@ -126,7 +127,7 @@ inline Index read_task_rows(const SafetensorsReader& reader, std::vector<RoutedT
     tasks[t].rows = rows[t];
     tasks[t].row_weight = row_weights(static_cast<Index>(t));
     const Index most = (Index{1} << 53) - others - sum;
-    expect<FormatError>(rows[t] >= 0 && rows[t] <= most, reader.path().string(),
+    expect<FormatError>(rows[t] >= 0 && rows[t] <= most, path_text(reader.path()),
                         ": tensor \"rows\" holds ", rows[t], ", expected 0..", most);
     sum += rows[t];
   }
@@ -154,11 +155,11 @@ template <RealScalar S>
                                               Dtype dtype, std::vector<RoutedTask> tasks,
                                               Index removed_rows) {
   constexpr Index largest_dim = Index{1} << 30;
-  expect<FormatError>(dim >= 1 && dim <= largest_dim, path.string(), ": is to be of width ", dim,
+  expect<FormatError>(dim >= 1 && dim <= largest_dim, path_text(path), ": is to be of width ", dim,
                       " by the options, expected 1..", largest_dim);
   const SafetensorsReader reader(path);
   for (const char* name : {"second_moment", "cross_correlation"}) {
-    expect<FormatError>(reader.tensor(name).dtype == dtype, path.string(), ": tensor \"", name,
+    expect<FormatError>(reader.tensor(name).dtype == dtype, path_text(path), ": tensor \"", name,
                         "\" is of ", to_string(reader.tensor(name).dtype), ", expected ",
                         to_string(dtype), " as in the manifest");
   }

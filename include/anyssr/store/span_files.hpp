@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 #include "anyssr/io/safetensors_writer.hpp"
 #include "anyssr/learner/task_subspaces.hpp"
@@ -104,7 +105,7 @@ template <RealScalar S>
     for (const TensorInfo& tensor : reader.tensors()) {
       const RowMajorMatrix<S> added = reader.matrix<S>(tensor.name);
       Matrix<S>& span = spans[tensor.name];
-      expect<FormatError>(span.size() == 0 || span.rows() == added.rows(), root.string(), "/",
+      expect<FormatError>(span.size() == 0 || span.rows() == added.rows(), path_text(root), "/",
                           stored.file, ": tensor ", in_quotes(tensor.name), " has ", added.rows(),
                           " rows, expected ", span.rows(), " as in the files before it");
       const Index before = span.cols();

@@ -22,6 +22,7 @@
 #include "anyssr/io/atomic_file.hpp"
 #include "anyssr/io/crc32c.hpp"
 #include "anyssr/io/durability.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/store/manifest.hpp"
 
@@ -40,7 +41,7 @@ namespace anyssr::inline ANYSSR_ABI::detail {
     struct stat status {};
     if (::lstat(at.c_str(), &status) != 0) raise_file_error(at, "cannot be read", errno);
     const bool is_last = std::next(part) == path.end();
-    expect<FormatError>(is_last ? S_ISREG(status.st_mode) : S_ISDIR(status.st_mode), at.string(),
+    expect<FormatError>(is_last ? S_ISREG(status.st_mode) : S_ISDIR(status.st_mode), path_text(at),
                         ": is ", S_ISLNK(status.st_mode) ? "a link" : "of another kind",
                         ", expected a ", is_last ? "regular file" : "folder",
                         " that the checkpoint wrote");
@@ -91,7 +92,7 @@ void read_into(const RegularFile& file, Check& check) {
 [[nodiscard]] inline RegularFile open_stored(const std::filesystem::path& root,
                                              const StoredFile& stored) {
   RegularFile file(resolve_stored(root, stored.path));
-  expect<FormatError>(file.size() == stored.bytes, file.path().string(), ": is damaged: it has ",
+  expect<FormatError>(file.size() == stored.bytes, path_text(file.path()), ": is damaged: it has ",
                       file.size(), " bytes, expected ", stored.bytes);
   return file;
 }
@@ -110,7 +111,7 @@ inline void expect_intact(const std::filesystem::path& root, const StoredFile& s
     read_into(file, sum);
     found = check_text(sum);
   }
-  expect<FormatError>(found == stored.check, file.path().string(), ": is damaged: its check is ",
+  expect<FormatError>(found == stored.check, path_text(file.path()), ": is damaged: its check is ",
                       found, ", expected ", stored.check);
 }
 

@@ -30,6 +30,7 @@
 #include <string>
 #include <string_view>
 
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/safetensors_reader.hpp"
 #include "anyssr/router/analytic_router.hpp"
 #include "anyssr/store/adapter_folder.hpp"
@@ -40,7 +41,7 @@ namespace anyssr::inline ANYSSR_ABI::detail {
 /// @throws ArgumentError  saying what would be lost, and how to lose it
 template <class... Parts>
 [[noreturn]] void raise_loss(const std::filesystem::path& root, const Parts&... parts) {
-  raise<ArgumentError>(root.string(), ": ", parts...,
+  raise<ArgumentError>(path_text(root), ": ", parts...,
                        "; save to another folder, or set replace to lose it");
 }
 

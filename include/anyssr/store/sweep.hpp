@@ -6,6 +6,8 @@
 /// is deleted by the next save, and what others put there is not touched. The form of a name tells
 /// the two apart.
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
@@ -57,7 +59,7 @@ inline void add_names(const Manifest& manifest, std::set<std::string, std::less<
   for (const std::uint64_t number : generations_in(root)) {
     const std::string name = manifest_name(number);
     if (named.contains(name)) continue;
-    pins.emplace_back(root / name);
+    pins.emplace_back(root / name, O_RDWR);
     if (!pins.back().is_read_elsewhere()) continue;
     try {
       add_names(read_manifest(root, name, {}), named);

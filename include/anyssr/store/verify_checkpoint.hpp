@@ -52,8 +52,9 @@ namespace detail {
 
 }  // namespace detail
 
-/// Looks at CURRENT, at the current manifest and at every file that it names. Beside a process that
-/// saves it looks again until nothing is damaged, or what is was not replaced meanwhile.
+/// Looks at CURRENT, at the current manifest and at every file that it names. Where another process
+/// commits meanwhile and something is damaged, it looks again, until the damage is no trace of that
+/// (look_until_final).
 /// @param generation  told which one that is, unless it is null or no manifest can be read
 /// @return one entry per file, CURRENT first and then the manifest; where one of these is damaged
 ///         nothing after it can be judged

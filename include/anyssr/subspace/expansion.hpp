@@ -72,16 +72,17 @@ enum class ExpansionStream : std::uint64_t {
   signs = 0x45585003        ///< one sign() each: block by block, D_1, D_2, D_3
 };
 
-[[nodiscard]] constexpr std::string_view to_string(ExpansionStream stream) noexcept {
+[[nodiscard]] constexpr std::string_view to_string(ExpansionStream stream) {
   switch (stream) {
     case ExpansionStream::projection:
       return "projection";
     case ExpansionStream::bias:
       return "bias";
     case ExpansionStream::signs:
-      break;
+      return "signs";
   }
-  return "signs";
+  detail::raise<ArgumentError>("expansion stream is ", static_cast<std::uint64_t>(stream),
+                               ", expected one of projection, bias, signs");
 }
 
 /// Memory that calls of expand_into share: it grows to what a call needs and is kept, so a call

@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "anyssr/core/concepts.hpp"
@@ -40,24 +41,26 @@ class FeatureShift {
   /// @throws ShapeError, NonFiniteError
   explicit FeatureShift(RowVector<S> shift, S constant = 0)
       : shift_(std::move(shift)), constant_(constant) {
-    detail::expect<ShapeError>(shift_.size() >= 1, "shift is empty, expected one number a column");
+    detail::expect<ShapeError>(shift_.size() >= 1, "shift has 0 entries, expected one per column");
     detail::expect_finite("shift", shift_);
-    detail::expect<NonFiniteError>(detail::is_finite(constant), "constant is not finite");
+    detail::expect<NonFiniteError>(detail::is_finite(constant), "constant is ", constant,
+                                   ", expected a finite number");
   }
 
   /// The shift for features like these: s_j is the mean of column j, rounded to a power of two near
   /// the spread, where it exceeds `limit` times the spread, else 0. c is about 16 times the largest
   /// spread, 0 where no column moves: features near zero pass as they are.
-  /// @param rows  n x D, dense or row-major sparse, the first that come; fewer than 8 say too
-  /// little
-  ///              of the spread, and nothing moves
-  /// @throws ShapeError, NonFiniteError
+  /// @param rows   n x D, dense or row-major sparse, the first that come; fewer than 8 say too
+  ///               little of the spread, and nothing moves
+  /// @param limit  above 0
+  /// @throws ShapeError, NonFiniteError, ArgumentError
   /// Cost: O(n D)
   template <FeatureMatrix<S> X>
   [[nodiscard]] static FeatureShift fitted(const X& rows, double limit = default_limit) {
     detail::expect<ShapeError>(rows.rows() > 0 && rows.cols() > 0, "rows are ", rows.rows(), " x ",
                                rows.cols(), ", expected at least one row and one column");
     detail::expect_finite("rows", rows);
+    detail::expect_positive("limit", limit);
     const Eigen::MatrixXd wide = RowMajorMatrix<S>(rows).template cast<double>();
     const Eigen::RowVectorXd mean = wide.colwise().mean();
     const Eigen::RowVectorXd spread =
@@ -107,8 +110,9 @@ class FeatureShift {
  private:
   /// The same number from rows that differ a little, with few digits.
   [[nodiscard]] static double rounded(double mean, double spread) {
-    const double unit =
-        std::exp2(std::ceil(std::log2(std::max(spread, std::ldexp(std::abs(mean), -20)))));
+    const double finest = std::max(std::ldexp(std::abs(mean), -20),
+                                   std::numeric_limits<double>::min());  // log2(0) helps nobody
+    const double unit = std::exp2(std::ceil(std::log2(std::max(spread, finest))));
     return std::round(mean / unit) * unit;
   }
 

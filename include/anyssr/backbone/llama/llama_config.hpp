@@ -144,7 +144,7 @@ inline void LlamaConfig::check() const {
                     detail::max_llama_count);
   detail::check_rope(rope);
   expect(static_cast<Index>(windows.size()) == layers, "windows have ", windows.size(),
-         " entries, expected one a layer, ", layers);
+         " entries, expected one entry per layer, ", layers);
   for (const Index window : windows) {
     expect(window >= 0, "windows have ", window, ", expected 0 or more tokens");
   }

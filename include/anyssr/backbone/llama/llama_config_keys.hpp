@@ -139,7 +139,7 @@ inline constexpr auto refused_llama_keys = std::to_array<RefusedLlamaKey>({
     {"quantization_config", "quantised weights are not read"},
 });
 
-/// Switches whose value without effect is true, and factors, which have none at 1.
+/// Switches that have no effect when true, and factors that have none at 1.
 struct NeutralLlamaKey {
   std::string_view key;
   double neutral;  // 1 stands for true too, 0 for false

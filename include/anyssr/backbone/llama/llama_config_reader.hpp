@@ -16,7 +16,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -28,6 +27,8 @@
 #include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/json_fields.hpp"
+#include "anyssr/io/path_text.hpp"
+#include "anyssr/io/regular_file.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
@@ -289,8 +290,8 @@ class LlamaConfigParser {
       windows.push_back(slides ? window : 0);
     });
     expect<FormatError>(windows.size() == config_.windows.size(), fields_.place(),
-                        ": layer_types has ", windows.size(), " entries, expected one a layer, ",
-                        config_.windows.size());
+                        ": layer_types has ", windows.size(),
+                        " entries, expected one entry per layer, ", config_.windows.size());
     config_.windows = std::move(windows);
   }
 
@@ -334,19 +335,15 @@ class LlamaConfigParser {
                                                    const WarningSink& warn = {}) {
   constexpr std::uint64_t most = std::uint64_t{4} << 20;
   const std::filesystem::path path = folder / "config.json";
-  std::error_code ignored;  // of other reasons, opening tells
-  if (std::filesystem::status(path, ignored).type() == std::filesystem::file_type::not_found) {
+  if (detail::is_missing(path)) {
     const std::string hint = detail::folder_hint(folder, detail::FolderKind::model);
-    detail::expect<FileError>(hint.empty(), path.string(), ": is not there", hint);
+    detail::expect<FileError>(hint.empty(), detail::path_text(path), ": is not there", hint);
   }
-  LlamaConfig config = parse_llama_config(read_json(path, most), path.string(), warn);
+  LlamaConfig config = parse_llama_config(read_json(path, most), detail::path_text(path), warn);
   const std::filesystem::path generation = folder / "generation_config.json";
-  if (std::filesystem::status(generation, ignored).type() ==
-      std::filesystem::file_type::not_found) {
-    return config;
-  }
+  if (detail::is_missing(generation)) return config;
   const Json json = read_json(generation, most);
-  const detail::JsonFields fields(json, generation.string());
+  const detail::JsonFields fields(json, detail::path_text(generation));
   if (fields.has("eos_token_id") && !json.at("eos_token_id").is_null()) {
     config.eos = detail::llama_token_ids(fields, "eos_token_id", config.vocab_size);
   }

@@ -39,6 +39,7 @@
 #include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/guarded_json.hpp"
 #include "anyssr/io/near_names.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/safetensors_header.hpp"
 #include "anyssr/io/sharded_safetensors.hpp"
 
@@ -173,7 +174,7 @@ class LlamaWeightsReader {
   }
   void expect_tensors() {
     for (const SafetensorsReader& file : files_->shards()) {
-      expect_gathered(file.path().string(), file.tensors());
+      expect_gathered(path_text(file.path()), file.tensors());
     }
     const Index h = config_.hidden_size;
     expect_tensor(embedding_name, {config_.vocab_size, h});
@@ -210,7 +211,7 @@ class LlamaWeightsReader {
                             (config_.tied_output && name == output_name);
       if (!is_known) others.push_back(name);
     }
-    expect<FormatError>(others.empty(), files_->folder().string(), ": has ", some_names(others),
+    expect<FormatError>(others.empty(), path_text(files_->folder()), ": has ", some_names(others),
                         ", which a model of type ", config_.model_type, " and ", config_.layers,
                         " layers with this config does not use");
   }
@@ -248,7 +249,7 @@ class LlamaWeightsReader {
   }
 
   [[nodiscard]] std::string place_of(const std::string& name) const {
-    return files_->shard(name).path().string() + ": tensor " + in_quotes(name);
+    return path_text(files_->shard(name).path()) + ": tensor " + in_quotes(name);
   }
   [[noreturn]] void refuse_not_finite(const std::string& name) const {
     raise<NonFiniteError>(place_of(name), " holds NaN or infinity, expected finite numbers");
@@ -261,7 +262,7 @@ class LlamaWeightsReader {
     const std::vector<std::string>& names = files_->names();
     const std::string why =
         name == output_name ? " where tie_word_embeddings is not true" : std::string();
-    raise<FormatError>(files_->folder().string(), ": has no tensor ", in_quotes(name),
+    raise<FormatError>(path_text(files_->folder()), ": has no tensor ", in_quotes(name),
                        ", expected one of shape ", shape_text(sizes), why, "; it has ",
                        names.empty()         ? "none at all"
                        : names.size() > most ? some_names(names)
@@ -328,8 +329,8 @@ template <RealScalar S>
   detail::LlamaWeightsReader<S> reader(folder, config, options);
   LlamaWeights<S> weights = reader.read();
   for (const UnlistedTensor& tensor : reader.files().unlisted()) {
-    detail::warn(options.warn, folder.string(), ": tensor ", detail::in_quotes(tensor.name),
-                 " is in ", detail::in_quotes(tensor.file),
+    detail::warn(options.warn, detail::path_text(folder), ": tensor ",
+                 detail::in_quotes(tensor.name), " is in ", detail::in_quotes(tensor.file),
                  " and not in the index: it is not read");
   }
   if (report != nullptr) report->unlisted = reader.files().unlisted();

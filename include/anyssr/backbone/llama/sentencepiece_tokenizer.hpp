@@ -37,6 +37,7 @@
 #include "anyssr/io/foreign_file.hpp"
 #include "anyssr/io/foreign_folder.hpp"
 #include "anyssr/io/json_fields.hpp"
+#include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/utf8.hpp"
 
@@ -64,17 +65,17 @@ namespace detail {
       "expected a tokenizer.model of SentencePiece: tokenise with another program and pass ids";
   std::error_code ignored;
   if (path.filename() == "tokenizer.json") {
-    raise<FormatError>(path.parent_path().string(), reason);
+    raise<FormatError>(path_text(path.parent_path()), reason);
   }
   if (!fs::is_directory(path, ignored)) return path;
   const fs::path file = path / "tokenizer.model";
   if (fs::exists(file, ignored)) return file;
-  if (fs::exists(path / "tokenizer.json", ignored)) raise<FormatError>(path.string(), reason);
+  if (fs::exists(path / "tokenizer.json", ignored)) raise<FormatError>(path_text(path), reason);
   const std::vector<std::string> names = readable_names_in(path);
   const auto other = std::ranges::find_if(names, [](const std::string& name) {
     return name.ends_with(".model") || name.starts_with("tokenizer.model.");  // T5's, Mistral's
   });
-  raise<FileError>(path.string(), ": has no tokenizer.model, expected one of SentencePiece",
+  raise<FileError>(path_text(path), ": has no tokenizer.model, expected one of SentencePiece",
                    other == names.end()
                        ? std::string()
                        : concat("; it holds ", in_quotes(*other), ": pass that file"));
@@ -86,17 +87,21 @@ namespace detail {
 load_sentencepiece(const std::filesystem::path& file, std::optional<bool> prefix_space) {
   using namespace std::string_view_literals;
   std::string bytes = RegularFile(file).read_text(std::uint64_t{256} << 20);
-  expect<FormatError>(!is_tiktoken(bytes), file.string(),
+  expect<FormatError>(!is_tiktoken(bytes), path_text(file),
                       ": is a tiktoken vocabulary in base64 (Llama 3), expected a model of "
                       "SentencePiece: tokenise with another program and pass ids");
   auto processor = std::make_shared<sentencepiece::SentencePieceProcessor>();
-  const std::size_t size = bytes.size();
-  // Protobuf: the file's last word counts. normalizer_spec (3) { add_dummy_prefix (3): 0 or 1 }
-  if (prefix_space) bytes += *prefix_space ? "\x1A\x02\x18\x01"sv : "\x1A\x02\x18\x00"sv;
-  const auto status = processor->LoadFromSerializedProto(bytes);
-  if (!status.ok()) refuse_foreign(file.string(), bytes, size, FileKind::sentencepiece);
-  expect<FormatError>(status.ok(), file.string(), ": is no model of SentencePiece (",
-                      status.error_message(), ")");
+  const auto load = [&] {
+    const auto status = processor->LoadFromSerializedProto(bytes);
+    if (!status.ok()) refuse_foreign(path_text(file), bytes, bytes.size(), FileKind::sentencepiece);
+    expect<FormatError>(status.ok(), path_text(file), ": is no model of SentencePiece (",
+                        status.error_message(), ")");
+  };
+  load();  // alone first: what follows could complete a file that was cut
+  if (!prefix_space) return processor;
+  // Protobuf: the last word counts. normalizer_spec (3) { add_dummy_prefix (3): 0 or 1 }
+  bytes += *prefix_space ? "\x1A\x02\x18\x01"sv : "\x1A\x02\x18\x00"sv;
+  load();
   return processor;
 }
 
@@ -117,8 +122,8 @@ class SentencePieceTokenizer {
     const std::filesystem::path file = detail::sentencepiece_file(path);
     const std::filesystem::path folder = file.parent_path();
     const std::filesystem::path config_path = folder / "tokenizer_config.json";
-    const Json json = is_there(config_path) ? read_json(config_path) : Json::object();
-    const detail::JsonFields config(json, config_path.string());
+    const Json json = detail::is_missing(config_path) ? Json::object() : read_json(config_path);
+    const detail::JsonFields config(json, detail::path_text(config_path));
     const auto settings = detail::parse_tokenizer_settings(config, warn);
     processor_ = detail::load_sentencepiece(file, settings.prefix_space);
     pieces_ = processor_->GetPieceSize();
@@ -227,12 +232,6 @@ class SentencePieceTokenizer {
     detail::expect(status.ok(), "SentencePiece does not ", what, ": ", status.error_message());
   }
 
-  /// What cannot be asked for passes: reading it gives the reason.
-  [[nodiscard]] static bool is_there(const std::filesystem::path& path) {
-    std::error_code ignored;
-    return std::filesystem::status(path, ignored).type() != std::filesystem::file_type::not_found;
-  }
-
   /// Added tokens by id {"32000": {"content": "<pad>", ...}} or as a list [{"id", "content"}, ...].
   void read_config(const detail::JsonFields& config) {
     constexpr std::string_view by_id = "added_tokens_decoder";
@@ -256,8 +255,8 @@ class SentencePieceTokenizer {
   void read_roles(const detail::JsonFields& config, const std::filesystem::path& map) {
     if (processor_->bos_id() >= 0) bos_ = processor_->bos_id();
     if (processor_->eos_id() >= 0) eos_ = processor_->eos_id();
-    const Json json = is_there(map) ? read_json(map) : Json::object();
-    const detail::JsonFields older(json, map.string());
+    const Json json = detail::is_missing(map) ? Json::object() : read_json(map);
+    const detail::JsonFields older(json, detail::path_text(map));
     read_role(config.has("bos_token") ? config : older, "bos_token", bos_);
     read_role(config.has("eos_token") ? config : older, "eos_token", eos_);
   }
@@ -280,11 +279,11 @@ class SentencePieceTokenizer {
 
   /// The older file of added tokens: {"<pad>": 32000}.
   void read_added_tokens(const std::filesystem::path& path) {
-    if (!is_there(path)) return;
+    if (detail::is_missing(path)) return;
     const Json json = read_json(path);
-    const detail::JsonFields tokens(json, path.string());
+    const detail::JsonFields tokens(json, detail::path_text(path));
     for (const auto& [name, id] : json.items()) {
-      add(static_cast<TokenId>(tokens.count(name, max_id)), name, path.string());
+      add(static_cast<TokenId>(tokens.count(name, max_id)), name, detail::path_text(path));
     }
   }
 
@@ -336,7 +335,7 @@ class SentencePieceTokenizer {
   std::map<TokenId, std::string> added_;  // ids of pieces_ and above
   std::optional<TokenId> bos_;
   std::optional<TokenId> eos_;
-  bool adds_eos_ = false;        // to a prompt; then eos_ is there
+  bool adds_eos_ = false;        // whether a prompt ends with eos_, which is then set
   std::size_t placeholder_ = 0;  // bytes that the unknown token decodes to
 };
 
