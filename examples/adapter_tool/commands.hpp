@@ -11,8 +11,12 @@
 #include <vector>
 
 #include "adapter_tool/adapters.hpp"
+#include "support/warnings.hpp"
 
 namespace adapter_tool {
+
+/// Warnings of this program.
+inline constexpr support::Warner warn("adapter_tool");
 
 /// A line of `list`.
 struct Listed {

@@ -49,10 +49,6 @@ std::string shape_text(anyssr::Index out, anyssr::Index in) {
 
 std::string or_dash(const std::string& text) { return text.empty() ? "-" : shown(text); }
 
-void print_warnings(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) std::printf("warning: %s\n", shown(warning).c_str());
-}
-
 double relative(double error, double norm) { return norm == 0 ? 0 : error / norm; }
 
 }  // namespace
@@ -101,7 +97,7 @@ void print(const Inspection& inspection) {
     std::printf("head %s  %s  %llu bytes\n", shown(head.name).c_str(),
                 shape_text(head.out, head.in).c_str(), static_cast<unsigned long long>(head.bytes));
   }
-  print_warnings(inspection.warnings);
+  warn(inspection.warnings);
 }
 
 void print(const Conversion& conversion) {
@@ -136,7 +132,7 @@ void print(const Merge& merge) {
   }
   std::printf("%-*s %11s %5s %11.6g %11.3g %9.3g\n", width, "all sites", "", "", merge.norm,
               merge.error, relative(merge.error, merge.norm));
-  print_warnings(merge.warnings);
+  warn(merge.warnings);
 }
 
 void print(const Comparison& comparison) {

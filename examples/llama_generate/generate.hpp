@@ -9,8 +9,12 @@
 #include <string>
 
 #include "support/text_tokens.hpp"
+#include "support/warnings.hpp"
 
 namespace llama_generate {
+
+/// Warnings of this program.
+inline constexpr support::Warner warn("llama_generate");
 
 struct Request {
   std::string model;

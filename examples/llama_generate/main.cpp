@@ -17,7 +17,6 @@
 #include "support/messages.hpp"
 #include "support/output_file.hpp"
 #include "support/run_files.hpp"
-#include "support/warnings.hpp"
 
 namespace {
 
@@ -113,7 +112,7 @@ void run(Arguments& arguments, const CLI::App& app) {
                   "there is no prompt, expected --ids or --prompt");
   const anyssr::LlamaConfig config = anyssr::read_llama_config(request.model);
   if (app.count("--k") == 0) request.shallow_layers = std::min<anyssr::Index>(4, config.layers - 1);
-  const support::TextTokens tokens(request.model, support::print_warning);
+  const support::TextTokens tokens(request.model, llama_generate::warn);
   request.ids = app.count("--ids") > 0
                     ? support::parse_ids(arguments.ids, "--ids")
                     : tokens.encode_prompt(support::with_line_breaks(arguments.prompt));

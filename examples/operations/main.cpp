@@ -79,7 +79,7 @@ void run(const Arguments& arguments, const CLI::App& app) {
   departments::Questions questions = arguments.clinc.empty()
                                          ? departments::read_jsonl(arguments.data)
                                          : departments::read_clinc(arguments.clinc);
-  support::print_warnings("operations", questions.warnings);
+  operations::warn(questions.warnings);
   support::expect<anyssr::FormatError>(questions.departments.size() >= 2, "the questions are of ",
                                        questions.departments.size(),
                                        " department, expected at least 2");

@@ -9,7 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "support/warnings.hpp"
+
 namespace route_features {
+
+/// Warnings of this program.
+inline constexpr support::Warner warn("route_features");
 
 struct Options {
   std::string train;                ///< safetensors: features n x D, labels n

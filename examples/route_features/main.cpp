@@ -128,9 +128,7 @@ void run(const Options& options, const std::string& json) {
   files.expect_apart();
   const Results results = options.scalar == "float" ? route_features::run_float(options)
                                                     : route_features::run_double(options);
-  for (const std::string& warning : results.warnings) {
-    std::fprintf(stderr, "warning: %s\n", warning.c_str());
-  }
+  route_features::warn(results.warnings);
   if (!options.quiet) print_report(options, results);
   if (!json.empty()) write_json(json, options, results);
 }

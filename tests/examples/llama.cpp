@@ -394,7 +394,16 @@ TEST_CASE("llama_continual says which option is wrong", "[examples][error]") {
   CHECK(contains(refused(tasks + "--schedule steep"), "--schedule is 'steep'"));
   CHECK(contains(refused(tasks + "--sites q"), "site 'q' is unknown"));
   CHECK(contains(refused(tasks + "--route-strip a"), "the prompt is a list of token ids"));
-  CHECK(contains(refused(tasks + "--rate 0"), "rate is 0"));
+  CHECK(contains(refused(tasks + "--limit-train -5"), "--limit-train is -5, expected 0 or more"));
+  CHECK(contains(refused(tasks + "--limit-test -1"), "--limit-test is -1, expected 0 or more"));
+  CHECK(contains(refused(" --task name=a,"), "--task is 'name=a,', expected NAME=train.jsonl"));
+  CHECK(contains(refused(" --task name=,a"), "--task is 'name=,a', expected NAME=train.jsonl"));
+  const std::string save = " --save " + llama.file("new") + " ";
+  CHECK(contains(refused(tasks + save + "--rate 0"), "rate is 0"));
+  CHECK(contains(refused(tasks + save + "--batch 0"), "batch is 0"));
+  CHECK(contains(refused(tasks + save + "--warmup 5"), "warmup is 5"));
+  CHECK(contains(refused(tasks + save + "--sites q"), "site 'q' is unknown"));
+  CHECK_FALSE(std::filesystem::exists(llama.file("new")));
   CHECK(contains(refused(tasks + "--report /nowhere/page"), "/nowhere/page"));
   CHECK(contains(refused(tasks + "--colour red"), "--colour"));
   CHECK(
