@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "support/output_file.hpp"
 #include "support/shown.hpp"
 
 namespace adapter_tool {
@@ -324,15 +325,9 @@ Json to_json(const LogVerification& verification) {
 }
 
 void write_json(const std::string& path, const Json& json) {
-  // a path need not be UTF-8, and JSON text is
-  const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  if (path == "-") {
-    std::printf("%s", text.c_str());
-    return;
-  }
-  anyssr::AtomicFile file(path);
-  file.write(text);
-  file.commit();
+  if (path != "-") return support::write_json(path, json);
+  // of escapes alone, since a terminal may read them; a path need not be UTF-8, and JSON text is
+  std::printf("%s\n", json.dump(2, ' ', true, Json::error_handler_t::replace).c_str());
 }
 
 }  // namespace adapter_tool

@@ -66,9 +66,10 @@ class Run {
                                             learner_->options().adapter, 0);
     if (options.state.empty()) return;
     state_ = open_keeper<S>(options);  // what is refused before leaves no folder behind
-    if (auto known = state_->load(std::move(backbone))) {
-      learner_ = std::make_shared<Learner>(std::move(*known));
-    }
+    learner_.reset();                  // two at once may be large
+    auto known = state_->load(backbone);
+    learner_ = known ? std::make_shared<Learner>(std::move(*known))
+                     : std::make_shared<Learner>(std::move(backbone), learner_options(options));
   }
 
   Results run(Answerer& answer) {

@@ -53,7 +53,7 @@ Text read_text(const Json& line, const char* key, const std::string& place) {
   }
   if (!found->is_string()) {
     throw FormatError(at + " is " + support::outline(*found) +
-                      (found->is_number_float() ? ", a number with a fraction" : "") +
+                      (found->is_number_float() ? ", a number that is no integer of 64 bits" : "") +
                       ", expected a text, an integer, true, false or a list of token ids");
   }
   text.text = found->get<std::string>();
@@ -114,7 +114,8 @@ Task read_task(const TaskFiles& files, const Limits& limits, support::Findings& 
     set_aside(task);
   }
   if (task.train.empty() && faults.count() == before) {
-    faults.add("task '" + support::shown(task.name) + "' has one line, expected more: a test file is " +
+    faults.add("task '" + support::shown(task.name) +
+               "' has one line, expected more: a test file is " +
                "not given, and the last line is set aside for it");
   }
   shorten(task.train, limits.train);
@@ -206,8 +207,7 @@ TaskFiles parse_task(const std::string& text) {
   const auto [name, files] = split_name(text, "--task", form);
   const std::size_t comma = files.find(',');
   if (comma == std::string::npos) return {.name = name, .train = files, .test = {}};
-  TaskFiles result{
-      .name = name, .train = files.substr(0, comma), .test = files.substr(comma + 1)};
+  TaskFiles result{.name = name, .train = files.substr(0, comma), .test = files.substr(comma + 1)};
   if (result.train.empty() || result.test->empty()) {
     throw ArgumentError("--task is '" + text + "', expected " + form);
   }

@@ -95,8 +95,8 @@ class Run {
  public:
   Run(const std::vector<Task>& tasks, const support::TextTokens& tokens, const Options& options)
       : tasks_(tasks), tokens_(tokens), options_(options) {
-    support::expect(options.save.empty() || !has_checkpoint(options.save), "--save: ",
-                    options.save, " holds a checkpoint already, expected a new folder");
+    support::expect(options.save.empty() || !has_checkpoint(options.save), "--save: ", options.save,
+                    " holds a checkpoint already, expected a new folder");
     learner_ = std::make_shared<Learner>(read_backbone<S>(options), options.learner);
     for (const Task& task : tasks) {  // what cannot be learned is found before others are
       if (task.adapter.empty()) {
@@ -179,8 +179,8 @@ class Run {
       figures.losses = report.training.losses;
       if (is_watched()) std::fprintf(stderr, "\r%80s\r", "");
     } else {
-      auto read = read_peft_adapter<S>(
-          task.adapter, {.sites = learner_->backbone().sites(), .warn = warn});
+      auto read =
+          read_peft_adapter<S>(task.adapter, {.sites = learner_->backbone().sites(), .warn = warn});
       learner_->adopt_task(task.name, std::move(read.adapter), prompts);
     }
     const TaskSummary summary = learner_->tasks().back();

@@ -233,6 +233,10 @@ TEST_CASE("adapter_tool inspects sites and heads", "[examples]") {
   CHECK(contains(table.output, "head score  3 x 4  30 bytes"));
   // no escape reaches the terminal, in one byte or in two
   CHECK(contains(table.output, "base model  big?[31m?31m\xC3\x9B\n"));
+  const std::string printed = run_tool("inspect " + folders.out + " --json -").output;
+  CHECK(std::all_of(printed.begin(), printed.end(),
+                    [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }));
+  CHECK(json::parse(printed) == figures);
 
   std::string config = config_of(folders.a);
   config.replace(config.rfind("layers.0.v"), 10, "layers.0.k");  // of target_modules

@@ -158,10 +158,9 @@ TEST_CASE("departments takes integers and booleans for labels and warns of twins
   CHECK(contains(result.output,
                  "kinds.jsonl:6: the label \"refund \" of task \"Money\" differs from \"Refund\""));
   CHECK(contains(result.output, "kinds.jsonl:7: the task \"money\" differs from \"Money\""));
-  const ProgramResult printed =
-      run_program("sh", "-c '" + std::string(ANYSSR_DEPARTMENTS) + " --data " +
-                            folder.file("kinds.jsonl") + small_model +
-                            "--rank 2 --quiet 2>/dev/null'");
+  const ProgramResult printed = run_program(
+      "sh", "-c '" + std::string(ANYSSR_DEPARTMENTS) + " --data " + folder.file("kinds.jsonl") +
+                small_model + "--rank 2 --quiet 2>/dev/null'");
   CHECK(printed.status == 0);
   CHECK(printed.output.empty());  // warnings are no output
 }

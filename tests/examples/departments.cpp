@@ -9,6 +9,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/background_program.hpp"
@@ -220,6 +221,10 @@ TEST_CASE("departments refuses wrong options with status 2", "[examples][error]"
   refused(data + "--learn -1", "--learn is -1, expected 0 or more");
   refused(data + "--learn 0", "--learn is 0 and no department is known yet, expected at least 1");
   refused(data + "--learn few", "--learn");
+  for (const std::string& wrong : {"--learn 0", "--ridge 0", "--rank -1", "--dim 0"}) {
+    refused(data + "--state " + folder.file("new") + " " + wrong, wrong.substr(2, 4));
+    CHECK(!std::filesystem::exists(folder.file("new")));
+  }
   refused(data + "--state " + folder.file("no/such"), "no/such: cannot be made");
   refused(data + "--json " + folder.file("no/such/out.json"), "cannot be written");
 }

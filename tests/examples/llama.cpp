@@ -341,8 +341,9 @@ TEST_CASE("llama_continual names file and line of what it cannot read", "[exampl
                  "bad.jsonl:2: \"prompt\" is empty"));
   CHECK(contains(refused(good + R"({"prompt": [1.5], "answer": [1]})"),
                  "bad.jsonl:2: \"prompt\" has 1.5, expected token ids"));
-  CHECK(contains(refused(good + R"({"prompt": [1], "answer": 1.5})"),
-                 "bad.jsonl:2: \"answer\" is 1.5, a number with a fraction, expected a text"));
+  CHECK(
+      contains(refused(good + R"({"prompt": [1], "answer": 1.5})"),
+               "bad.jsonl:2: \"answer\" is 1.5, a number that is no integer of 64 bits, expected"));
   CHECK(contains(refused(good + R"({"prompt": [1], "answer": [2], "label": 1})"),
                  "bad.jsonl:2: unknown field \"label\""));
   CHECK(contains(refused(good + good + R"({"prompt": [1], "answer": [11]})"),

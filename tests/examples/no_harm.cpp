@@ -136,8 +136,9 @@ TEST_CASE("no option of any application is taken for the value of another", "[ex
       const std::string help = run_program(application.program, command + " --help").output;
       for (const NamedOption& option : options_in(help)) {
         for (const std::string& next : {"--help", "--json", "--json=x"}) {
-          check_refused(application, command + " " + option.name + " " + next,
-                        option.name + ": is " + next + ", another option: is a variable of a script");
+          check_refused(
+              application, command + " " + option.name + " " + next,
+              option.name + ": is " + next + ", another option: is a variable of a script");
         }
       }
     }
@@ -216,13 +217,11 @@ TEST_CASE("two outputs that are one file are refused by whatever name", "[exampl
 TEST_CASE("an output is not the file behind a standard stream", "[examples][error]") {
   const ManyNames input;
   const std::string stream = input.folder.write("stream", "questions\n");
-  const auto [to, name] =
-      GENERATE(std::pair<std::string, std::string>{" <", "standard input"},
-               std::pair<std::string, std::string>{" >>", "standard output"},
-               std::pair<std::string, std::string>{" 2>>", "standard error"});
-  const ProgramResult result =
-      run_shell(departments_program + " --data " + input.file + " --json " + stream + to + stream +
-                "; echo status $?");
+  const auto [to, name] = GENERATE(std::pair<std::string, std::string>{" <", "standard input"},
+                                   std::pair<std::string, std::string>{" >>", "standard output"},
+                                   std::pair<std::string, std::string>{" 2>>", "standard error"});
+  const ProgramResult result = run_shell(departments_program + " --data " + input.file +
+                                         " --json " + stream + to + stream + "; echo status $?");
   CAPTURE(name, result.output);
   CHECK(contains(result.output + file_bytes(stream),
                  "which is " + name + ", expected a file of its own"));
