@@ -77,9 +77,9 @@ void print(const Request& request, const Answer& answer, const std::optional<std
     std::cout << "text       none: " << (reason.empty() ? "an id is no token" : reason) << "\n";
   }
   std::cout << "prefill    " << request.ids.size() << " tokens, " << answer.prefill_per_second
-            << " a second\n";
+            << " per second\n";
   if (answer.decode_per_second) {
-    std::cout << "decode     " << *answer.decode_per_second << " tokens a second\n";
+    std::cout << "decode     " << *answer.decode_per_second << " tokens per second\n";
   }
 }
 

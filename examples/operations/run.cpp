@@ -304,7 +304,7 @@ class Run {
                              .target = validation_.labels[i]});
     }
     const anyssr::Stopwatch clock;
-    learner_.correct(corrections);
+    if (!corrections.empty()) learner_.correct(corrections);  // neither may have validation rows
     figures.seconds = clock.seconds();
     figures.corrected = static_cast<Index>(corrections.size());
     decide(measured_);

@@ -626,6 +626,7 @@ TEST_CASE("adapter_tool refuses wrong input with status 2", "[examples][error]")
   refused("merge" + out + a + " --rank 0", "--rank is 0, expected at least 1");
   refused("merge" + out + a + " --rank two", "--rank");
   refused("compare" + a, "there is 1 folder to compare, expected at least 2");
+  refused("compare nosuch:x" + b, "nosuch:x: is no folder");
   refused("compare" + a + b + " --json " + folders.folder.file("no/such.json"),
           "cannot be written");
 
