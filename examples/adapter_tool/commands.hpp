@@ -2,7 +2,7 @@
 #pragma once
 
 /// @file
-/// What `adapter_tool` does: one function a command, which gives what there is to report.
+/// What `adapter_tool` does: one function per command, which gives what there is to report.
 
 #include <anyssr/store.hpp>
 #include <cstdint>

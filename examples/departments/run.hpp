@@ -363,7 +363,7 @@ class Run {
   const Options& options_;
   std::shared_ptr<Keeper<S>> state_;  // null without --state
   std::shared_ptr<Learner> learner_;
-  std::vector<typename Backbone::Trunk> trunks_;  // of the measured questions, one a department
+  std::vector<typename Backbone::Trunk> trunks_;  // of the measured questions, one per department
   std::vector<std::vector<RoutingDecision>> decisions_;  // of the learner after the last task
 };
 

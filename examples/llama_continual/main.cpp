@@ -70,7 +70,7 @@ void declare_data(CLI::App& app, Arguments& arguments) {
                  "at the end, answer this prompt. A line break is one of the shell's or the two "
                  "characters \\n");
   app.add_flag("--interactive", arguments.interactive,
-               "at the end, answer the prompts typed in, one a line (end: Ctrl-D)");
+               "at the end, answer the prompts typed in, one per line (end: Ctrl-D)");
   app.add_option("--tokens", options.max_tokens, "at most so many tokens in these answers")
       ->capture_default_str();
   app.add_option("--route-strip", arguments.strip,
