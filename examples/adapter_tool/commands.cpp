@@ -11,7 +11,6 @@
 
 #include "support/messages.hpp"
 #include "support/option_checks.hpp"
-#include "support/warnings.hpp"
 
 namespace adapter_tool {
 
@@ -205,7 +204,7 @@ Inspection inspect(const std::string& folder) {
 Conversion convert(const ConvertOptions& options) {
   const Dtype dtype = parse_dtype(options.dtype);
   expect_new(options.out, options.force);
-  const StoredAdapter before = read_adapter(options.folder, support::print_warning);
+  const StoredAdapter before = read_adapter(options.folder, warn);
   write_peft_adapter(options.out, before.adapter, {.dtype = dtype});
   write_config(options.out, before.config);
   const StoredAdapter after = read_adapter(options.out);
@@ -274,7 +273,7 @@ Comparison compare(const std::vector<std::string>& folders) {
                   " folder to compare, expected at least 2");
   std::vector<StoredAdapter> adapters;
   for (const std::string& folder : folders) {
-    adapters.push_back(read_adapter(folder, support::print_warning));
+    adapters.push_back(read_adapter(folder, warn));
   }
   expect_same_shapes(adapters);
   const std::size_t count = adapters.size();

@@ -2,7 +2,7 @@
 #pragma once
 
 /// @file
-/// What `adapter_tool` does: one function a command, which gives what there is to report.
+/// What `adapter_tool` does: one function per command, which gives what there is to report.
 
 #include <anyssr/store.hpp>
 #include <cstdint>
@@ -11,8 +11,12 @@
 #include <vector>
 
 #include "adapter_tool/adapters.hpp"
+#include "support/warnings.hpp"
 
 namespace adapter_tool {
+
+/// Warnings of this program.
+inline constexpr support::Warner warn("adapter_tool");
 
 /// A line of `list`.
 struct Listed {

@@ -7,6 +7,9 @@
 /// Learn from it how adapters are read, added up and written without a model.
 
 #include <functional>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "adapter_tool/report.hpp"
 #include "support/application.hpp"
@@ -51,7 +54,7 @@ class Commands {
     if (!folder_.empty()) files.reads("FOLDER", folder_);
     for (const std::string& text : folders_) {
       if (!list_->parsed()) {
-        files.reads("FOLDER", parse_entry(text).folder);
+        files.reads("FOLDER", merge_->parsed() ? parse_entry(text).folder : text);
         continue;
       }
       // a list may stand beside the adapters, but not among the files of one
@@ -130,6 +133,7 @@ class Commands {
           report(merge({.out = out_, .folders = folders_, .rank = rank_, .force = force_}), json_);
           return 0;
         });
+    merge_ = &command;
     add_out(command);
     add_list(command, "FOLDER[:WEIGHT]", folders_, "adapters; weight 1 where none is given");
     command.add_option("--rank", rank_,
@@ -185,6 +189,7 @@ class Commands {
   std::string folder_;
   std::string out_;
   const CLI::App* list_ = nullptr;
+  const CLI::App* merge_ = nullptr;
   std::string dtype_;
   std::string json_;
   std::string head_;

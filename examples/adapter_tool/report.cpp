@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "support/output_file.hpp"
 #include "support/shown.hpp"
 
 namespace adapter_tool {
@@ -48,10 +49,6 @@ std::string shape_text(anyssr::Index out, anyssr::Index in) {
 }
 
 std::string or_dash(const std::string& text) { return text.empty() ? "-" : shown(text); }
-
-void print_warnings(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) std::printf("warning: %s\n", shown(warning).c_str());
-}
 
 double relative(double error, double norm) { return norm == 0 ? 0 : error / norm; }
 
@@ -101,7 +98,7 @@ void print(const Inspection& inspection) {
     std::printf("head %s  %s  %llu bytes\n", shown(head.name).c_str(),
                 shape_text(head.out, head.in).c_str(), static_cast<unsigned long long>(head.bytes));
   }
-  print_warnings(inspection.warnings);
+  warn(inspection.warnings);
 }
 
 void print(const Conversion& conversion) {
@@ -136,7 +133,7 @@ void print(const Merge& merge) {
   }
   std::printf("%-*s %11s %5s %11.6g %11.3g %9.3g\n", width, "all sites", "", "", merge.norm,
               merge.error, relative(merge.error, merge.norm));
-  print_warnings(merge.warnings);
+  warn(merge.warnings);
 }
 
 void print(const Comparison& comparison) {
@@ -328,15 +325,9 @@ Json to_json(const LogVerification& verification) {
 }
 
 void write_json(const std::string& path, const Json& json) {
-  // a path need not be UTF-8, and JSON text is
-  const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  if (path == "-") {
-    std::printf("%s", text.c_str());
-    return;
-  }
-  anyssr::AtomicFile file(path);
-  file.write(text);
-  file.commit();
+  if (path != "-") return support::write_json(path, json);
+  // of escapes alone, since a terminal may read them; a path need not be UTF-8, and JSON text is
+  std::printf("%s\n", json.dump(2, ' ', true, Json::error_handler_t::replace).c_str());
 }
 
 }  // namespace adapter_tool

@@ -14,8 +14,12 @@
 #include <vector>
 
 #include "departments/questions.hpp"
+#include "support/warnings.hpp"
 
 namespace departments {
+
+/// Warnings of this program.
+inline constexpr support::Warner warn("departments");
 
 struct Options {
   std::string scalar = "float";

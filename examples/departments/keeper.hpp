@@ -9,8 +9,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "departments/experiment.hpp"
+#include "support/messages.hpp"
 
 namespace departments {
 
@@ -35,6 +37,12 @@ class Keeper {
   std::string list;
   for (const std::string& label : department.labels) list += (list.empty() ? "" : ",") + label;
   return list;
+}
+
+/// Refuses a run that would learn nothing and knows nothing.
+inline void expect_any(bool is_any, const Options& options) {
+  support::expect(is_any, "--learn is ", options.learn,
+                  " and no department is known yet, expected at least 1");
 }
 
 }  // namespace departments

@@ -108,7 +108,7 @@ void run(const Arguments& arguments, const CLI::App& app, char** argv) {
   departments::Questions questions = arguments.clinc.empty()
                                          ? departments::read_jsonl(arguments.data)
                                          : departments::read_clinc(arguments.clinc);
-  support::print_warnings("departments", questions.warnings);
+  departments::warn(questions.warnings);
   departments::expect_complete(questions, {options.measured});
   departments::reorder(questions, arguments.order, options.seed);
   departments::Answerer answer;

@@ -116,9 +116,20 @@ void find_twins(Questions& questions) {
 /// Which domain an intent of CLINC150 is of.
 using Domains = std::map<std::string, std::string>;
 
+/// The JSON value of a file; discarded where there is none, and why is among the faults.
+Json read_json_or_note(const std::string& path, support::Findings& faults) {
+  try {
+    return support::read_json_text(path);
+  } catch (const FormatError& error) {
+    faults.add(error.what());
+    return Json(Json::value_t::discarded);
+  }
+}
+
 /// {domain: [intent, ...]}: the departments and their labels, in that order.
 Domains read_domains(const std::string& path, Questions& questions, support::Findings& faults) {
-  const Json json = support::read_json_text(path);
+  const Json json = read_json_or_note(path, faults);
+  if (json.is_discarded()) return {};
   if (!json.is_object() || json.empty()) {
     faults.add(path + ": expected {domain: [intents]}");
     return {};
@@ -155,6 +166,7 @@ void add_clinc_row(Questions& questions, const Domains& domain_of, const Json& r
   const std::string text = row[0].get<std::string>();
   const std::string intent = row[1].get<std::string>();
   expect_text(text, place);
+  if (domain_of.empty()) return;  // the fault is that of domains.json
   const auto found = domain_of.find(intent);
   if (found == domain_of.end()) {
     throw FormatError(place + ": intent " + support::in_quotes(intent) + " is in no domain");
@@ -202,8 +214,11 @@ Questions read_clinc(const std::string& folder) {
   Questions questions;
   support::Findings faults;
   const Domains domain_of = read_domains(folder + "/domains.json", questions, faults);
-  const Json data = support::read_json_text(data_path);
-  if (!data.is_object()) throw FormatError(data_path + ": expected an object of splits");
+  const Json data = read_json_or_note(data_path, faults);
+  if (!data.is_discarded() && !data.is_object()) {
+    faults.add(data_path + ": expected an object of splits");
+  }
+  if (!data.is_object()) faults.throw_if_any();
   const auto read = [&](const char* key, Split Department::*split) {
     read_clinc_split(data, key, data_path, faults, [&](const Json& row, const std::string& place) {
       add_clinc_row(questions, domain_of, row, place, split);
@@ -221,6 +236,7 @@ Questions read_clinc(const std::string& folder) {
                      expect_text(questions.outside.back(), place);
                    });
   faults.throw_if_any();
+  find_twins(questions);
   return questions;
 }
 

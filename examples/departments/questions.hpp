@@ -41,7 +41,7 @@ Questions read_jsonl(const std::string& path);
 
 /// The published CLINC150 files data_full.json and domains.json in a folder: domains are
 /// departments.
-/// @throws anyssr::FormatError
+/// @throws anyssr::FormatError  naming every fault of both files
 Questions read_clinc(const std::string& folder);
 
 /// Puts the departments into an order: "" as they are, "random" by the seed, or names with commas.

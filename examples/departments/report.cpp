@@ -92,7 +92,7 @@ void print_report(const Questions& questions, const Results& results) {
   const std::size_t adapters =
       std::accumulate(results.adapter_bytes.begin(), results.adapter_bytes.end(), std::size_t{0});
   std::printf(
-      "\nstored a task                %.2f MB (adapters); router %.1f MB for all\n",
+      "\nstored per task              %.2f MB (adapters); router %.1f MB for all\n",
       static_cast<double>(adapters) / static_cast<double>(results.adapter_bytes.size()) / 1e6,
       static_cast<double>(results.router_bytes) / 1e6);
   std::printf("a question                   %.0f microseconds, text to answer\n",

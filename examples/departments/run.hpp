@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <anyssr/backbone/text_hashing.hpp>
+#include <anyssr/core/stopwatch.hpp>
 #include <anyssr/learner/continual_learner.hpp>
 #include <anyssr/metrics/calibration.hpp>
 #include <anyssr/metrics/ranking.hpp>
 #include <cstdio>
 #include <memory>
+#include <span>
 #include <sstream>
 
 #include "departments/experiment.hpp"
@@ -59,14 +61,15 @@ class Run {
  public:
   Run(Questions& questions, const Options& options) : questions_(questions), options_(options) {
     TextHashingBackbone<S> backbone({.dim = static_cast<Index>(options.dim), .seed = options.seed});
-    const LearnerOptions learner = learner_options(options);
-    if (!options.state.empty()) {
-      state_ = open_keeper<S>(options);
-      if (auto known = state_->load(backbone)) {
-        learner_ = std::make_shared<Learner>(std::move(*known));
-      }
-    }
-    if (!learner_) learner_ = std::make_shared<Learner>(std::move(backbone), learner);
+    learner_ = std::make_shared<Learner>(backbone, learner_options(options));
+    (void)learner_->backbone().make_adapter(std::span(questions.departments.front().train.labels),
+                                            learner_->options().adapter, 0);
+    if (options.state.empty()) return;
+    state_ = open_keeper<S>(options);  // what is refused before leaves no folder behind
+    learner_.reset();                  // two at once may be large
+    auto known = state_->load(backbone);
+    learner_ = known ? std::make_shared<Learner>(std::move(*known))
+                     : std::make_shared<Learner>(std::move(backbone), learner_options(options));
   }
 
   Results run(Answerer& answer) {
@@ -113,8 +116,7 @@ class Run {
     const std::size_t fresh = questions_.departments.size() - tasks.size();
     const std::size_t learned =
         options_.learn < 0 ? fresh : std::min(fresh, static_cast<std::size_t>(options_.learn));
-    support::expect(tasks.size() + learned > 0, "--learn is ", options_.learn,
-                    " and no department is known yet, expected at least 1");
+    expect_any(tasks.size() + learned > 0, options_);
     questions_.departments.resize(tasks.size() + learned);
     return static_cast<Index>(tasks.size());
   }
@@ -361,7 +363,7 @@ class Run {
   const Options& options_;
   std::shared_ptr<Keeper<S>> state_;  // null without --state
   std::shared_ptr<Learner> learner_;
-  std::vector<typename Backbone::Trunk> trunks_;  // of the measured questions, one a department
+  std::vector<typename Backbone::Trunk> trunks_;  // of the measured questions, one per department
   std::vector<std::vector<RoutingDecision>> decisions_;  // of the learner after the last task
 };
 

@@ -53,7 +53,7 @@ Text read_text(const Json& line, const char* key, const std::string& place) {
   }
   if (!found->is_string()) {
     throw FormatError(at + " is " + support::outline(*found) +
-                      (found->is_number_float() ? ", a number with a fraction" : "") +
+                      (found->is_number_float() ? ", a number that is no integer of 64 bits" : "") +
                       ", expected a text, an integer, true, false or a list of token ids");
   }
   text.text = found->get<std::string>();
@@ -104,19 +104,18 @@ void set_aside(Task& task) {
   task.train = std::move(train);
 }
 
-Task read_task(const std::string& name, const std::string& files, const Limits& limits,
-               support::Findings& faults) {
+Task read_task(const TaskFiles& files, const Limits& limits, support::Findings& faults) {
   const std::size_t before = faults.count();
-  const std::size_t comma = files.find(',');
-  Task task{.name = name, .adapter = {}, .train = {}, .test = {}};
-  task.train = read_items(files.substr(0, comma), faults);
-  if (comma != std::string::npos) {
-    task.test = read_items(files.substr(comma + 1), faults);
+  Task task{.name = files.name, .adapter = {}, .train = {}, .test = {}};
+  task.train = read_items(files.train, faults);
+  if (files.test) {
+    task.test = read_items(*files.test, faults);
   } else {
     set_aside(task);
   }
   if (task.train.empty() && faults.count() == before) {
-    faults.add("task '" + support::shown(name) + "' has one line, expected more: a test file is " +
+    faults.add("task '" + support::shown(task.name) +
+               "' has one line, expected more: a test file is " +
                "not given, and the last line is set aside for it");
   }
   shorten(task.train, limits.train);
@@ -203,6 +202,18 @@ void expect_name(const std::string& name) {
 
 }  // namespace
 
+TaskFiles parse_task(const std::string& text) {
+  const std::string form = "NAME=train.jsonl[,test.jsonl]";
+  const auto [name, files] = split_name(text, "--task", form);
+  const std::size_t comma = files.find(',');
+  if (comma == std::string::npos) return {.name = name, .train = files, .test = {}};
+  TaskFiles result{.name = name, .train = files.substr(0, comma), .test = files.substr(comma + 1)};
+  if (result.train.empty() || result.test->empty()) {
+    throw ArgumentError("--task is '" + text + "', expected " + form);
+  }
+  return result;
+}
+
 Tasks read_tasks(const std::vector<std::string>& tasks, const std::vector<std::string>& adapters,
                  const Limits& limits) {
   Tasks result;
@@ -213,13 +224,14 @@ Tasks read_tasks(const std::vector<std::string>& tasks, const std::vector<std::s
   };
   std::vector<support::PlacedName> names;
   for (const std::string& text : tasks) {
-    const auto [name, files] = split_name(text, "--task", "NAME=train.jsonl[,test.jsonl]");
+    const TaskFiles files = parse_task(text);
+    const std::string& name = files.name;
     expect_name(name);
     if (named(name) != result.tasks.end()) {
       throw ArgumentError("--task names '" + support::shown(name) +
                           "' twice, expected each task once");
     }
-    result.tasks.push_back(read_task(name, files, limits, faults));
+    result.tasks.push_back(read_task(files, limits, faults));
     names.push_back({name, "--task"});
   }
   for (const std::string& text : adapters) {

@@ -6,6 +6,7 @@
 /// or as token ids.
 
 #include <anyssr/backbone/llama/llama_config.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,15 @@ struct Task {
   std::vector<Item> train;
   std::vector<Item> test;
 };
+
+/// "NAME=train.jsonl[,test.jsonl]": the first comma parts the files, so a test file may have one.
+struct TaskFiles {
+  std::string name;
+  std::string train;
+  std::optional<std::string> test;
+};
+/// @throws anyssr::ArgumentError  not of that form
+TaskFiles parse_task(const std::string& text);
 
 /// At most so many lines of a file; 0: all.
 struct Limits {

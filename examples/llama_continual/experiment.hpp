@@ -13,8 +13,12 @@
 #include <vector>
 
 #include "llama_continual/data.hpp"
+#include "support/warnings.hpp"
 
 namespace llama_continual {
+
+/// Warnings of this program.
+inline constexpr support::Warner warn("llama_continual");
 
 /// Pooled hidden states want random features: chosen on training data alone, where this expansion
 /// and ridge routed held-out prompts best once their template words were taken out.

@@ -10,13 +10,14 @@
 #include <anyssr/backbone/llama/llama_config_reader.hpp>
 #include <iostream>
 #include <sstream>
+#include <utility>
 
 #include "llama_continual/page.hpp"
 #include "llama_continual/report.hpp"
 #include "support/application.hpp"
 #include "support/command_line.hpp"
+#include "support/messages.hpp"
 #include "support/run_files.hpp"
-#include "support/warnings.hpp"
 
 namespace {
 
@@ -69,7 +70,7 @@ void declare_data(CLI::App& app, Arguments& arguments) {
                  "at the end, answer this prompt. A line break is one of the shell's or the two "
                  "characters \\n");
   app.add_flag("--interactive", arguments.interactive,
-               "at the end, answer the prompts typed in, one a line (end: Ctrl-D)");
+               "at the end, answer the prompts typed in, one per line (end: Ctrl-D)");
   app.add_option("--tokens", options.max_tokens, "at most so many tokens in these answers")
       ->capture_default_str();
   app.add_option("--route-strip", arguments.strip,
@@ -101,8 +102,8 @@ void declare_learning(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--clip", train.clip_norm, "largest norm of the gradient; 0: any")
       ->capture_default_str();
-  app.add_option("--batch", train.batch, "items a mini-batch")->capture_default_str();
-  app.add_option("--accumulation", train.accumulation, "mini-batches a step")
+  app.add_option("--batch", train.batch, "items per mini-batch")->capture_default_str();
+  app.add_option("--accumulation", train.accumulation, "mini-batches per step")
       ->capture_default_str();
   app.add_option("--rank", learner.adapter.lora.rank, "of the LoRA modules")->capture_default_str();
   app.add_option("--alpha", learner.adapter.lora.alpha, "the modules' scale is alpha / rank")
@@ -145,6 +146,10 @@ Options resolved(const Arguments& arguments) {
   if (!(blend >= 0 && blend <= 1)) {
     throw anyssr::ArgumentError("--blend is " + std::to_string(blend) + ", expected 0 to 1");
   }
+  for (const auto& [option, limit] : {std::pair{"--limit-train", arguments.limits.train},
+                                      {"--limit-test", arguments.limits.test}}) {
+    support::expect(limit >= 0, option, " is ", limit, ", expected 0 or more");
+  }
   options.strip = split(arguments.strip);
   anyssr::LearnerOptions& learner = options.learner;
   learner.subspace = anyssr::parse_subspace_choice(arguments.subspace, "--subspace");
@@ -177,10 +182,10 @@ void expect_files_apart(const Arguments& arguments) {
   support::RunFiles files;
   files.reads("MODEL_DIR", arguments.options.model);
   files.reads("--load", arguments.options.load);
-  for (const std::string& task : arguments.tasks) {
-    for (const std::string& file : split(task.substr(task.find('=') + 1))) {
-      files.reads("--task", file);
-    }
+  for (const std::string& text : arguments.tasks) {
+    const llama_continual::TaskFiles task = llama_continual::parse_task(text);
+    files.reads("--task", task.train);
+    files.reads("--task", task.test.value_or(""));
   }
   for (const std::string& adapter : arguments.adapters) {
     files.reads("--adapter", adapter.substr(adapter.find('=') + 1));
@@ -196,7 +201,7 @@ llama_continual::Answerer learn(const Arguments& arguments, const Options& optio
                                 const support::TextTokens& tokens) {
   auto [tasks, warnings] =
       llama_continual::read_tasks(arguments.tasks, arguments.adapters, arguments.limits);
-  support::print_warnings("llama_continual", warnings);
+  llama_continual::warn(warnings);
   std::vector<Task> stripped;
   if (!options.strip.empty()) stripped = llama_continual::without_words(tasks, options.strip);
   const anyssr::LlamaConfig config = anyssr::read_llama_config(options.model);
@@ -221,7 +226,7 @@ void run(const Arguments& arguments) {
     throw anyssr::ArgumentError("there is nothing to learn, expected --task, or --load");
   }
   expect_files_apart(arguments);
-  const support::TextTokens tokens(options.model, support::print_warning);
+  const support::TextTokens tokens(options.model, llama_continual::warn);
   if (!tokens.is_there() && (!arguments.ask.empty() || arguments.interactive)) {
     throw anyssr::ArgumentError(tokens.reason());
   }

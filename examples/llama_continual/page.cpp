@@ -97,7 +97,7 @@ std::string figures_table(const Options& options, const Results& results) {
   if (results.stripped) {
     add("routing accuracy, words taken out", number(results.stripped->accuracy(), 4));
   }
-  add("tokens a second, read and written", number(results.tokens_per_second, 0));
+  add("tokens per second, read and written", number(results.tokens_per_second, 0));
   add("router, MB", number(static_cast<double>(results.router_bytes) / 1e6, 1));
   add("layers without adapter", std::to_string(options.shallow_layers));
   add("seconds", number(results.total_seconds, 1));

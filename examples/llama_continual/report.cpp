@@ -132,7 +132,7 @@ void print_report(const std::vector<Task>& tasks, const Results& results) {
                 static_cast<long>(results.blend->right_alone),
                 static_cast<long>(results.blend->right_blended));
   }
-  std::printf("tokens a second              %.0f   (read and written, routing included)\n",
+  std::printf("tokens per second            %.0f   (read and written, routing included)\n",
               results.tokens_per_second);
   std::printf("router                       %.1f MB\n",
               static_cast<double>(results.router_bytes) / 1e6);

@@ -22,7 +22,6 @@
 #include "support/command_line.hpp"
 #include "support/messages.hpp"
 #include "support/shown.hpp"
-#include "support/warnings.hpp"
 
 namespace llama_continual {
 
@@ -37,14 +36,11 @@ LlamaBackbone<S> read_backbone(const Options& options) {
                           {.shallow_layers = options.shallow_layers,
                            .threads = options.threads,
                            .recompute_activations = options.recompute_activations},
-                          {.warn = support::print_warning});
+                          {.warn = warn});
 }
 
-inline void warn(const std::string& what, const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) {
-    std::fprintf(stderr, "warning: %s: %s\n", support::shown(what).c_str(),
-                 support::shown(warning).c_str());
-  }
+inline void warn_of(const std::string& what, const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) warn(what + ": " + warning);
 }
 
 /// Task, confidence, scores and answer, a line each.
@@ -81,7 +77,7 @@ Answerer load_answerer(const support::TextTokens& tokens, const Options& options
   LoadReport report;
   auto learner = std::make_shared<const LlamaLearner<S>>(load<LlamaLearner<S>>(
       options.load, read_backbone<S>(options), {.threads = options.threads}, &report));
-  warn(options.load, report.warnings);
+  warn_of(options.load, report.warnings);
   for (const TaskSummary& task : options.quiet ? std::vector<TaskSummary>{} : learner->tasks()) {
     std::printf("%s %6ld prompts, adapter of %zu bytes\n",
                 support::in_columns(task.name, 16).c_str(), static_cast<long>(task.rows),
@@ -99,11 +95,8 @@ class Run {
  public:
   Run(const std::vector<Task>& tasks, const support::TextTokens& tokens, const Options& options)
       : tasks_(tasks), tokens_(tokens), options_(options) {
-    if (!options.save.empty()) {
-      writer_ = std::make_unique<CheckpointWriter>(options.save);
-      support::expect(!has_checkpoint(writer_->root()), "--save: ", options.save,
-                      " holds a checkpoint already, expected a new folder");
-    }
+    support::expect(options.save.empty() || !has_checkpoint(options.save), "--save: ", options.save,
+                    " holds a checkpoint already, expected a new folder");
     learner_ = std::make_shared<Learner>(read_backbone<S>(options), options.learner);
     for (const Task& task : tasks) {  // what cannot be learned is found before others are
       if (task.adapter.empty()) {
@@ -119,6 +112,8 @@ class Run {
         longest_answer_ = std::max(longest_answer_, needed);
       }
     }
+    // what is refused leaves no folder behind
+    if (!options.save.empty()) writer_ = std::make_unique<CheckpointWriter>(options.save);
   }
 
   Results run(const std::vector<Task>& stripped, Answerer& answer) {
@@ -126,12 +121,12 @@ class Run {
     Results results(static_cast<Index>(tasks_.size()));
     for (std::size_t t = 0; t < tasks_.size(); ++t) {
       results.tasks.push_back(learn(tasks_[t]));
-      if (writer_) warn(options_.save, writer_->save(*learner_).warnings);
+      if (writer_) warn_of(options_.save, writer_->save(*learner_).warnings);
       measure(t, results);
       if (!options_.quiet) print_row(t, results);
     }
     const std::string unsound = learner_->router().feature_condition().warning();
-    if (!unsound.empty()) warn("the router", {unsound});
+    if (!unsound.empty()) warn_of("the router", {unsound});
     measure_oracle(results);
     measure_interference(results);
     if (options_.blend_below > 0) results.blend = measure_blend();
@@ -184,8 +179,8 @@ class Run {
       figures.losses = report.training.losses;
       if (is_watched()) std::fprintf(stderr, "\r%80s\r", "");
     } else {
-      auto read = read_peft_adapter<S>(
-          task.adapter, {.sites = learner_->backbone().sites(), .warn = support::print_warning});
+      auto read =
+          read_peft_adapter<S>(task.adapter, {.sites = learner_->backbone().sites(), .warn = warn});
       learner_->adopt_task(task.name, std::move(read.adapter), prompts);
     }
     const TaskSummary summary = learner_->tasks().back();

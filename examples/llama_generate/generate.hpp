@@ -9,8 +9,12 @@
 #include <string>
 
 #include "support/text_tokens.hpp"
+#include "support/warnings.hpp"
 
 namespace llama_generate {
+
+/// Warnings of this program.
+inline constexpr support::Warner warn("llama_generate");
 
 struct Request {
   std::string model;
@@ -27,8 +31,8 @@ struct Request {
 struct Answer {
   support::Tokens ids;            ///< of the answer
   bool is_complete = false;       ///< ended by an end-of-text token, which is not among the ids
-  double prefill_per_second = 0;  ///< prompt tokens a second, up to the first token picked
-  std::optional<double> decode_per_second;  ///< tokens a second after it; none: no such tokens
+  double prefill_per_second = 0;  ///< prompt tokens per second, up to the first token picked
+  std::optional<double> decode_per_second;  ///< tokens per second after it; none: no such tokens
 };
 
 /// @throws anyssr::Error

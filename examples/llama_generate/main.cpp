@@ -17,7 +17,6 @@
 #include "support/messages.hpp"
 #include "support/output_file.hpp"
 #include "support/run_files.hpp"
-#include "support/warnings.hpp"
 
 namespace {
 
@@ -78,9 +77,9 @@ void print(const Request& request, const Answer& answer, const std::optional<std
     std::cout << "text       none: " << (reason.empty() ? "an id is no token" : reason) << "\n";
   }
   std::cout << "prefill    " << request.ids.size() << " tokens, " << answer.prefill_per_second
-            << " a second\n";
+            << " per second\n";
   if (answer.decode_per_second) {
-    std::cout << "decode     " << *answer.decode_per_second << " tokens a second\n";
+    std::cout << "decode     " << *answer.decode_per_second << " tokens per second\n";
   }
 }
 
@@ -113,7 +112,7 @@ void run(Arguments& arguments, const CLI::App& app) {
                   "there is no prompt, expected --ids or --prompt");
   const anyssr::LlamaConfig config = anyssr::read_llama_config(request.model);
   if (app.count("--k") == 0) request.shallow_layers = std::min<anyssr::Index>(4, config.layers - 1);
-  const support::TextTokens tokens(request.model, support::print_warning);
+  const support::TextTokens tokens(request.model, llama_generate::warn);
   request.ids = app.count("--ids") > 0
                     ? support::parse_ids(arguments.ids, "--ids")
                     : tokens.encode_prompt(support::with_line_breaks(arguments.prompt));

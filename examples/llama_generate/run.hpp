@@ -11,7 +11,6 @@
 
 #include "llama_generate/generate.hpp"
 #include "support/shown.hpp"
-#include "support/warnings.hpp"
 
 namespace llama_generate {
 
@@ -44,13 +43,11 @@ template <class S>
 Answer generate(const Request& request) {
   const LlamaBackbone<S> backbone(
       std::filesystem::path(request.model),
-      {.shallow_layers = request.shallow_layers, .threads = request.threads},
-      {.warn = support::print_warning});
+      {.shallow_layers = request.shallow_layers, .threads = request.threads}, {.warn = warn});
   Adapter<S> adapter;
   if (!request.adapter.empty()) {
-    adapter = read_peft_adapter<S>(request.adapter,
-                                   {.sites = backbone.sites(), .warn = support::print_warning})
-                  .adapter;
+    adapter =
+        read_peft_adapter<S>(request.adapter, {.sites = backbone.sites(), .warn = warn}).adapter;
   }
   const AdapterMix<S> mix = request.adapter.empty() ? AdapterMix<S>() : AdapterMix<S>(adapter);
   const auto forward = [&](const LlamaTrunk<S>& trunk, Index tokens) {

@@ -15,8 +15,12 @@
 #include <vector>
 
 #include "departments/questions.hpp"
+#include "support/warnings.hpp"
 
 namespace operations {
+
+/// Warnings of this program.
+inline constexpr support::Warner warn("operations");
 
 using anyssr::Index;
 

@@ -17,6 +17,7 @@
 #include "support/command_line.hpp"
 #include "support/messages.hpp"
 #include "support/run_files.hpp"
+#include "support/shown.hpp"
 
 namespace {
 
@@ -39,8 +40,9 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->excludes(const_cast<CLI::Option*>(data));
   app.add_option("--json", arguments.json, "write all figures to this file");
   app.add_option("--report", arguments.page, "write a page for a browser to this file");
-  app.add_option("--log", options.log,
-                 "folder of the audit log, which is gone on with; default: a temporary one");
+  app.add_option(
+      "--log", options.log,
+      "folder of the audit log, which is continued if it exists; default: a temporary one");
   app.add_option("--max-risk", options.max_risk,
                  "share of wrong departments among the questions that are routed without a person, "
                  "on validation questions")
@@ -56,6 +58,22 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--threads", options.threads, "0: the cores that this process may use")
       ->capture_default_str();
   app.add_flag("--quiet", options.quiet, "print no progress and no tables");
+}
+
+/// Warns of each department that the policy is fitted without.
+/// @throws anyssr::FormatError  where that is all of them
+void expect_validation(const departments::Questions& questions) {
+  support::Findings left_out;
+  for (const departments::Department& department : questions.departments) {
+    if (!department.val.texts.empty()) continue;
+    left_out.add(department.place + ": department " + support::in_quotes(department.name) +
+                 " has no question of split val, and too few of split train to keep one for "
+                 "validation: the policy is fitted without it; add rows of split val");
+  }
+  support::expect<anyssr::FormatError>(
+      left_out.count() < questions.departments.size(),
+      "no department has a question to fit the policy on, expected rows of split val");
+  operations::warn(left_out);
 }
 
 void run(const Arguments& arguments, const CLI::App& app) {
@@ -79,14 +97,13 @@ void run(const Arguments& arguments, const CLI::App& app) {
   departments::Questions questions = arguments.clinc.empty()
                                          ? departments::read_jsonl(arguments.data)
                                          : departments::read_clinc(arguments.clinc);
-  support::print_warnings("operations", questions.warnings);
+  operations::warn(questions.warnings);
   support::expect<anyssr::FormatError>(questions.departments.size() >= 2, "the questions are of ",
                                        questions.departments.size(),
                                        " department, expected at least 2");
   const anyssr::Index held_out = operations::hold_out_validation(questions);
-  departments::expect_complete(questions, options.measured == "val"
-                                              ? std::vector<std::string>{"val"}
-                                              : std::vector<std::string>{"val", "test"});
+  departments::expect_complete(questions, {options.measured});
+  expect_validation(questions);
   if (held_out > 0 && !options.quiet) {
     std::printf("no split val: %ld training questions are kept for validation\n",
                 static_cast<long>(held_out));

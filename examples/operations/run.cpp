@@ -304,7 +304,7 @@ class Run {
                              .target = validation_.labels[i]});
     }
     const anyssr::Stopwatch clock;
-    learner_.correct(corrections);
+    if (!corrections.empty()) learner_.correct(corrections);  // neither may have validation rows
     figures.seconds = clock.seconds();
     figures.corrected = static_cast<Index>(corrections.size());
     decide(measured_);
@@ -469,9 +469,7 @@ class Run {
     const AuditVerification found = verify_audit_log(log_.folder(), log_.head());
     results_.log_lines = found.lines;
     results_.log_verified = found.ok() && log_.failed_writes() == 0;
-    for (const std::string& warning : log_.warnings()) {
-      std::fprintf(stderr, "operations: warning: the audit log: %s\n", warning.c_str());
-    }
+    for (const std::string& warning : log_.warnings()) warn("the audit log: " + warning);
     if (found.first_break) results_.log_problem = found.first_break->what;
     if (log_.failed_writes() > 0) results_.log_problem = log_.last_error();
     if (!results_.log_verified && results_.log_problem.empty()) {

@@ -9,7 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "support/warnings.hpp"
+
 namespace route_features {
+
+/// Warnings of this program.
+inline constexpr support::Warner warn("route_features");
 
 struct Options {
   std::string train;                ///< safetensors: features n x D, labels n
@@ -34,7 +39,7 @@ struct Results {
   double seconds_learn = 0;   ///< expansion, sums, choice of the ridge, solve
   double seconds_route = 0;   ///< expansion, scores, choice, of all test rows
   double ridge = 0;           ///< lambda as it was solved with
-  anyssr::Index moved = 0;    ///< feature columns that stood far from zero and were moved there
+  anyssr::Index moved = 0;  ///< feature columns that were far from zero; their mean was subtracted
   std::vector<std::string> warnings;
   double balance = 1;  ///< of it: factor tasks / rows of balanced tasks
   anyssr::Index rows = 0;
@@ -47,8 +52,8 @@ struct Results {
   std::string status;                    ///< covariance form: accurate, doubtful, broken
   double condition = 0;                  ///< covariance form: upper estimate
   std::vector<std::int64_t> labels;      ///< of the tasks, ascending
-  std::vector<double> task_accuracy;     ///< one a task
-  std::vector<anyssr::Index> task_rows;  ///< one a task
+  std::vector<double> task_accuracy;     ///< one per task
+  std::vector<anyssr::Index> task_rows;  ///< one per task
 };
 
 /// Reads both files, learns, routes, and writes options.weights.

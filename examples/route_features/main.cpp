@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// Routes features that a real model has written to files: learns one task a label from a training
-/// file, in sequence, and says how well the rows of a test file are routed.
+/// Routes features that a real model has written to files: learns one task per label from a
+/// training file, in sequence, and says how well the rows of a test file are routed.
 ///
 /// Learn from it how an expansion and RecursiveLeastSquares are fed without a learner, and how
 /// tensors are read and written.
 
+#include <algorithm>
 #include <cstdio>
 
 #include "route_features/experiment.hpp"
@@ -34,8 +35,8 @@ void declare(CLI::App& app, Options& options, std::string& json) {
                  "lambda > 0, absolute; auto: by generalised cross-validation from the sums")
       ->capture_default_str();
   app.add_option("--shift", options.shift,
-                 "auto: from features whose mean is more than 128 times their spread in the first "
-                 "rows, subtract it; none: take features as they are")
+                 "auto: where the mean of a feature in the first rows is more than 128 times its "
+                 "spread, the mean is subtracted. none: features are taken as they are")
       ->capture_default_str();
   app.add_option("--form", options.form, "information or covariance")->capture_default_str();
   app.add_option("--scalar", options.scalar, "float or double")->capture_default_str();
@@ -69,7 +70,7 @@ void print_report(const Options& options, const Results& results) {
               static_cast<long long>(results.feature_dim), static_cast<long long>(results.dim));
   if (results.moved > 0) {
     std::printf(
-        "shift              %lld feature columns stood far from zero and were moved there\n",
+        "shift              %lld feature columns were far from zero; their mean was subtracted\n",
         static_cast<long long>(results.moved));
   }
   if (!results.status.empty()) {
@@ -128,9 +129,7 @@ void run(const Options& options, const std::string& json) {
   files.expect_apart();
   const Results results = options.scalar == "float" ? route_features::run_float(options)
                                                     : route_features::run_double(options);
-  for (const std::string& warning : results.warnings) {
-    std::fprintf(stderr, "warning: %s\n", warning.c_str());
-  }
+  route_features::warn(results.warnings);
   if (!options.quiet) print_report(options, results);
   if (!json.empty()) write_json(json, options, results);
 }
@@ -138,7 +137,7 @@ void run(const Options& options, const std::string& json) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Learns a router from features in files, one task a label, and measures it.",
+  CLI::App app{"Learns a router from features in files, one task per label, and measures it.",
                "route_features"};
   Options options;
   std::string json;

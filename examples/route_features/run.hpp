@@ -15,8 +15,10 @@
 #include <anyssr/subspace/any_expansion.hpp>
 #include <anyssr/subspace/feature_shift.hpp>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -24,6 +26,7 @@
 #include "support/command_line.hpp"
 #include "support/findings.hpp"
 #include "support/messages.hpp"
+#include "support/option_checks.hpp"
 
 namespace route_features {
 
@@ -34,15 +37,43 @@ struct LabelledRows {
   RowMajorMatrix<S> features;        // n x D
   std::vector<std::int64_t> labels;  // n
 
-  explicit LabelledRows(const std::string& path) {
+  /// @param faults  gets why the file cannot be read, and then there is no row; and each row that
+  /// is
+  ///                not finite
+  LabelledRows(const std::string& path, support::Findings& faults) {
+    try {
+      read(path);
+    } catch (const Error& error) {
+      faults.add(error.what());
+      features.resize(0, 0);
+      labels.clear();
+    }
+    try {
+      check_finite("features", features);
+    } catch (const NonFiniteError&) {
+      add_bad_rows(path, faults);
+    }
+  }
+  [[nodiscard]] bool is_there() const { return features.size() > 0; }
+
+ private:
+  void read(const std::string& path) {
     const SafetensorsReader reader(path);
     features = reader.matrix<S>("features");
-    support::expect<FormatError>(features.rows() > 0 && features.cols() > 0, path,
-                                 ": tensor 'features' is ", features.rows(), " x ", features.cols(),
+    support::expect<FormatError>(is_there(), path, ": tensor 'features' is ", features.rows(),
+                                 " x ", features.cols(),
                                  ", expected at least one row and one column");
     reader.expect_shape("labels", {features.rows()});
     labels = reader.integers<std::int64_t>("labels");
-    check_finite(path + ": features", features);
+  }
+  void add_bad_rows(const std::string& path, support::Findings& faults) const {
+    for (Index i = 0; i < features.rows(); ++i) {
+      Index j = 0;
+      while (j < features.cols() && std::isfinite(features(i, j))) ++j;
+      if (j == features.cols()) continue;
+      faults.add(
+          support::concat(path, ": features hold NaN or infinity at row ", i, ", column ", j));
+    }
   }
 };
 
@@ -120,13 +151,13 @@ class Run {
  public:
   explicit Run(const Options& options)
       : options_(options),
-        train_(options.train),
-        test_(options.test),
+        train_(options.train, faults_),
+        test_(options.test, faults_),
         labels_(train_.labels),
+        truth_(tasks_of_test()),
         order_(arrange()),
         shift_(fit_shift()),
         expansion_(shift_.out_dim(), expansion_options(options)),
-        truth_(tasks_of_test()),
         rls_(expansion_.out_dim(), rls_options()) {
     results_.labels = labels_.values();
   }
@@ -143,17 +174,19 @@ class Run {
 
  private:
   /// The task of each test row.
-  /// @throws FormatError  naming all in which the test file does not fit the training file
-  [[nodiscard]] std::vector<Index> tasks_of_test() const {
-    support::Findings faults;
+  /// @throws FormatError  naming all that is wrong with either file, and in which the test file
+  ///                      does not fit the training file
+  [[nodiscard]] std::vector<Index> tasks_of_test() {
+    if (!train_.is_there() || !test_.is_there()) faults_.throw_if_any();
     const Index width = train_.features.cols();
     if (test_.features.cols() != width) {
-      faults.add(options_.test + ": tensor 'features' is " + std::to_string(test_.features.rows()) +
-                 " x " + std::to_string(test_.features.cols()) + ", expected n x " +
-                 std::to_string(width) + " as in " + options_.train);
+      faults_.add(options_.test + ": tensor 'features' is " +
+                  std::to_string(test_.features.rows()) + " x " +
+                  std::to_string(test_.features.cols()) + ", expected n x " +
+                  std::to_string(width) + " as in " + options_.train);
     }
-    std::vector<Index> tasks = labels_.tasks_of(test_.labels, options_.test, faults);
-    faults.throw_if_any();
+    std::vector<Index> tasks = labels_.tasks_of(test_.labels, options_.test, faults_);
+    faults_.throw_if_any();
     return tasks;
   }
 
@@ -357,14 +390,15 @@ class Run {
 
   const Options& options_;
   Results results_;
+  support::Findings faults_;  // of both files, told together
   LabelledRows<S> train_;
   LabelledRows<S> test_;
   TaskLabels labels_;
+  std::vector<Index> truth_;  // task of each test row
   std::vector<Index> order_;  // of the training rows
   FeatureShift<S> shift_;
   AnyExpansion<S> expansion_;
   ExpansionWorkspace<S> workspace_;
-  std::vector<Index> truth_;        // task of each test row
   std::vector<Index> predictions_;  // task of each test row
   RecursiveLeastSquares<S, Form> rls_;
 };

@@ -81,8 +81,8 @@ int run_application(CLI::App& app, int argc, char** argv, const char* memory_hin
   std::signal(SIGPIPE, SIG_IGN);
   const int status = internal::guarded(app.get_name(), memory_hint, [&]() -> int {
     check_values(app);
-    if (const std::string bare = find_bare_assignment(argc, argv); !bare.empty()) {
-      throw anyssr::ArgumentError(bare + ": " + value_problem("TEXT", ""));
+    if (const std::string problem = find_lost_value(app, argc, argv); !problem.empty()) {
+      throw anyssr::ArgumentError(problem);
     }
     try {
       app.parse(argc, argv);

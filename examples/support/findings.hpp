@@ -6,7 +6,6 @@
 
 #include <anyssr/core/error.hpp>
 #include <cstddef>
-#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,14 +45,5 @@ class Findings {
   std::vector<std::string> kept_;
   std::size_t count_ = 0;
 };
-
-/// Prints warnings to standard error, a line each.
-inline void print_warnings(const char* program, const Findings& warnings) {
-  for (const std::string& warning : warnings.kept()) {
-    std::fprintf(stderr, "%s: warning: %s\n", program, warning.c_str());
-  }
-  if (warnings.count() <= Findings::most) return;
-  std::fprintf(stderr, "%s: warning: and %zu more\n", program, warnings.count() - Findings::most);
-}
 
 }  // namespace support

@@ -44,11 +44,11 @@ inline constexpr std::string_view json_blanks = " \t\r\n";
        "this is a Parquet file: pandas.read_parquet(IN).to_json(OUT, orient='records', "
        "lines=True) makes JSON lines of it"},
       {"ARROW1"sv, "this is an Arrow file: datasets' to_json makes JSON lines of it"},
-      {"\x89HDF"sv, "this is an HDF5 file, expected JSON lines"},
-      {"\x93NUMPY"sv, "this is a NumPy array, expected JSON lines"},
+      {"\x89HDF"sv, "this is an HDF5 file, expected JSON"},
+      {"\x93NUMPY"sv, "this is a NumPy array, expected JSON"},
       {"SQLite format 3\0"sv, "this is an SQLite database: sqlite3 -json exports its tables"},
       {"\xD0\xCF\x11\xE0"sv, "this is an old Office document: export the table as text"},
-      {"%PDF"sv, "this is a PDF document, expected JSON lines"},
+      {"%PDF"sv, "this is a PDF document, expected JSON"},
       {"\x80\x04\x95"sv, "this is a Python pickle: json.dumps of each record makes JSON lines"},
       {"\x80\x05\x95"sv, "this is a Python pickle: json.dumps of each record makes JSON lines"}};
   for (const Signature& signature : signatures) {
@@ -117,7 +117,7 @@ inline constexpr const char* python_meaning =
   const std::string_view first = trimmed(text.substr(0, end));
   const std::string_view rest = trimmed(text.substr(end));
   const bool is_first_whole = anyssr::Json::accept(first);
-  const std::string expected = "expected one JSON object a line, this file is ";
+  const std::string expected = "expected one JSON object per line, this file is ";
   if (is_first_whole && !rest.empty()) return "";
   if (text.front() == '[') {
     return expected + "one array: jq -c '.[]' makes lines of it";
@@ -140,7 +140,7 @@ inline constexpr const char* python_meaning =
   return "";
 }
 
-/// A table with a separator, such as CSV; "" where the first line has none.
+/// A table with a separator, such as CSV; "" where the first line has none, or JSON follows it.
 [[nodiscard]] inline std::string table_format(std::string_view text) {
   struct Separator {
     char byte;
@@ -151,11 +151,13 @@ inline constexpr const char* python_meaning =
                                       {',', "commas (CSV)", ""},
                                       {';', "semicolons (CSV)", ", delimiter=\";\""},
                                       {'|', "vertical bars", ", delimiter=\"|\""}};
-  const std::string_view first = text.substr(0, text.find('\n'));
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  const std::string_view first = text.substr(0, end);
+  if (trimmed(text.substr(end)).starts_with('{')) return "";  // JSON lines, and a bad first one
   for (const Separator& separator : separators) {
     if (first.find(separator.byte) == std::string_view::npos) continue;
     return std::string("this is a table with ") + separator.name +
-           ", expected one JSON object a line: python3 -c 'import csv, json, sys; [print("
+           ", expected one JSON object per line: python3 -c 'import csv, json, sys; [print("
            "json.dumps(row)) for row in csv.DictReader(sys.stdin" +
            separator.python +
            ")]' <IN >OUT makes lines of it where its first row names the columns";
@@ -163,10 +165,9 @@ inline constexpr const char* python_meaning =
   return "";
 }
 
-/// What a file is where it is no JSON lines at all, and what to do; "" where nothing speaks against
-/// them.
+/// What a file is where it is no JSON of any kind, and what to do; "" where it may be.
 /// @param text  without a byte order mark of UTF-8
-[[nodiscard]] inline std::string foreign_format(std::string_view text) {
+[[nodiscard]] inline std::string no_json(std::string_view text) {
   for (const std::string& meaning : {binary_format(text), wide_encoding(text)}) {
     if (!meaning.empty()) return meaning;
   }
@@ -176,19 +177,28 @@ inline constexpr const char* python_meaning =
     return "this is a pointer of git-lfs: git lfs pull brings the file";
   }
   if (body.front() == '<') {
-    return "this is a page of HTML or XML, expected JSON lines: download the file itself";
+    return "this is a page of HTML or XML, expected JSON: download the file itself";
   }
   const auto is_binary = [](char c) {
     return static_cast<unsigned char>(c) < 0x20 && json_blanks.find(c) == std::string_view::npos;
   };
   const std::string_view start = body.substr(0, 4096);
   if (std::count_if(start.begin(), start.end(), is_binary) > 8) {
-    return "this is no text, expected JSON lines";
+    return "this is no text, expected JSON";
   }
+  return is_python(body) ? python_meaning : "";
+}
+
+/// What a file is where it is no JSON lines at all, and what to do; "" where nothing speaks against
+/// them.
+/// @param text  without a byte order mark of UTF-8
+[[nodiscard]] inline std::string foreign_format(std::string_view text) {
+  if (const std::string meaning = no_json(text); !meaning.empty()) return meaning;
+  const std::string_view body = trimmed(text);
+  if (body.empty()) return "";
   if (body.find('\n') == std::string_view::npos && body.find('\r') != std::string_view::npos) {
     return "its lines end in carriage returns alone: tr '\\r' '\\n' <IN >OUT mends them";
   }
-  if (is_python(body)) return python_meaning;
   if (body.front() == '[' || body.front() == '{') return other_json(body);
   return table_format(body);
 }

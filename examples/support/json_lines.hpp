@@ -2,9 +2,9 @@
 #pragma once
 
 /// @file
-/// The one reader of JSON lines, for all programs: one object a line, in UTF-8. A byte order mark,
-/// CRLF, blank lines, blanks around an object and a last line without its end are fine. Every line
-/// is looked at, and all faults are found.
+/// The one reader of JSON lines, for all programs: one object per line, in UTF-8. A byte order
+/// mark, CRLF, blank lines, blanks around an object and a last line without its end are fine. Every
+/// line is looked at, and all faults are found.
 
 #include <algorithm>
 #include <cstdint>
@@ -28,6 +28,8 @@ inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   const std::string file = read_file(path);
   std::string_view text = file;
   if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
+  const std::string foreign = no_json(text);
+  if (!foreign.empty()) throw anyssr::FormatError(shown(path) + ": " + foreign);
   return parse_json(text, shown(path));
 }
 
@@ -47,9 +49,10 @@ inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   if (value.is_string() && !value.get_ref<const std::string&>().empty()) {
     return value.get<std::string>();
   }
-  throw anyssr::FormatError(what + " is " + outline(value) +
-                            (value.is_number_float() ? ", a number with a fraction" : "") +
-                            ", expected a string that is not empty, an integer, true or false");
+  throw anyssr::FormatError(
+      what + " is " + outline(value) +
+      (value.is_number_float() ? ", a number that is no integer of 64 bits" : "") +
+      ", expected a string that is not empty, an integer, true or false");
 }
 
 /// Whether a text holds white space alone, also that of Unicode.
@@ -78,7 +81,7 @@ inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   return is_utf8 ? "" : ": iconv -f WINDOWS-1252 -t UTF-8 makes UTF-8 of most Western texts";
 }
 
-/// Reads a file of JSON lines and calls use(object, "path:line") for each that is an object.
+/// Reads a file of JSON lines and calls use(value, "path:line") for each, an object or not.
 /// @param faults  gets what is wrong with the file, with a line, or with what `use` threw a
 ///                FormatError for
 /// @throws anyssr::FormatError  where the file cannot be read

@@ -96,15 +96,38 @@ inline void check_values(CLI::App& app) {
   for (CLI::App* command : app.get_subcommands({})) check_values(*command);
 }
 
-/// `--state=` with nothing behind it: CLI11 would take the next argument for its value.
-/// @return that option; empty: there is none
-[[nodiscard]] inline std::string find_bare_assignment(int argc, char** argv) {
+/// The option of an application, or of one of its commands, that an argument names, with or without
+/// a value: "--json", "--json=out"; null where it names none.
+[[nodiscard]] inline const CLI::Option* find_option(const CLI::App& app,
+                                                    std::string_view argument) {
+  if (!argument.starts_with('-')) return nullptr;
+  const std::string name(argument.substr(0, argument.find('=')));
+  if (const CLI::Option* option = app.get_option_no_throw(name)) return option;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (const CLI::Option* option = find_option(*command, argument)) return option;
+  }
+  return nullptr;
+}
+
+/// What CLI11 would misunderstand where a variable of a script is empty: of `--state=` it takes the
+/// next argument for the value, and of `--state --quiet` the next option.
+/// @return a message; empty: nothing
+[[nodiscard]] inline std::string find_lost_value(const CLI::App& app, int argc,
+                                                 const char* const* argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--") break;
     if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
-      return std::string(argument.substr(0, argument.size() - 1));
+      return std::string(argument.substr(0, argument.size() - 1)) + ": " +
+             value_problem("TEXT", "");
     }
+    const CLI::Option* option = find_option(app, argument);
+    const bool takes_next = option != nullptr && option->get_items_expected_max() > 0 &&
+                            argument.find('=') == std::string_view::npos;
+    if (!takes_next || ++i == argc) continue;
+    if (find_option(app, argv[i]) == nullptr) continue;
+    return std::string(argument) + ": is " + argv[i] +
+           ", another option: is a variable of a script not set?";
   }
   return {};
 }

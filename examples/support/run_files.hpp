@@ -2,8 +2,8 @@
 #pragma once
 
 /// @file
-/// The files of a run, told apart before the work begins: no output is an input, another output, or
-/// among the files that the run keeps.
+/// The files of a run, told apart before the work begins: no output is an input, another output,
+/// among the files that the run keeps, or behind a standard stream.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -88,9 +88,7 @@ class RunFiles {
       for (std::size_t k = 0; k < i; ++k) {
         if (output.place.is_same(outputs_[k].place)) refuse(output, outputs_[k]);
       }
-      if (output.place.is_same(Place(STDOUT_FILENO))) {
-        raise(output, "which is standard output, expected a file of its own");
-      }
+      expect_no_stream(output);
     }
     for (std::size_t i = 0; i < kept_.size(); ++i) {
       for (const Named& input : inputs_) {
@@ -118,6 +116,16 @@ class RunFiles {
   }
   [[noreturn]] static void refuse(const Named& file, const Named& other) {
     raise(file, "the same as " + other.option + " '" + other.path + "', expected another one");
+  }
+  /// What a shell reads from or prints to is a file of the run too: `<in >out 2>log`.
+  static void expect_no_stream(const Named& output) {
+    constexpr std::pair<int, const char*> streams[] = {{STDIN_FILENO, "standard input"},
+                                                       {STDOUT_FILENO, "standard output"},
+                                                       {STDERR_FILENO, "standard error"}};
+    for (const auto& [descriptor, name] : streams) {
+      if (!output.place.is_same(Place(descriptor))) continue;
+      raise(output, std::string("which is ") + name + ", expected a file of its own");
+    }
   }
   static void expect_outside(const Named& output, const Named& other) {
     if (output.place.is_same(other.place)) refuse(output, other);

@@ -233,6 +233,10 @@ TEST_CASE("adapter_tool inspects sites and heads", "[examples]") {
   CHECK(contains(table.output, "head score  3 x 4  30 bytes"));
   // no escape reaches the terminal, in one byte or in two
   CHECK(contains(table.output, "base model  big?[31m?31m\xC3\x9B\n"));
+  const std::string printed = run_tool("inspect " + folders.out + " --json -").output;
+  CHECK(std::all_of(printed.begin(), printed.end(),
+                    [](char c) { return c == '\n' || (c >= ' ' && c <= '~'); }));
+  CHECK(json::parse(printed) == figures);
 
   std::string config = config_of(folders.a);
   config.replace(config.rfind("layers.0.v"), 10, "layers.0.k");  // of target_modules
@@ -622,6 +626,7 @@ TEST_CASE("adapter_tool refuses wrong input with status 2", "[examples][error]")
   refused("merge" + out + a + " --rank 0", "--rank is 0, expected at least 1");
   refused("merge" + out + a + " --rank two", "--rank");
   refused("compare" + a, "there is 1 folder to compare, expected at least 2");
+  refused("compare nosuch:x" + b, "nosuch:x: is no folder");
   refused("compare" + a + b + " --json " + folders.folder.file("no/such.json"),
           "cannot be written");
 

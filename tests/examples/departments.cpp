@@ -9,6 +9,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/background_program.hpp"
@@ -176,12 +177,13 @@ TEST_CASE("departments without the complete program names what builds it", "[exa
   const std::string alone = folder.file("departments");
   std::filesystem::copy_file(departments_program, alone);
   const std::string state = folder.file("state");
-  for (const std::string& option : {std::string("--scalar double"), "--state " + state}) {
-    const ProgramResult result = run_program(alone, option);
+  for (const auto& [option, value] :
+       {std::pair<std::string, std::string>{"--scalar double", ""}, {"--state", " " + state}}) {
+    const ProgramResult result = run_program(alone, option + value);
     CAPTURE(option, result.output);
     CHECK(result.status == 2);
-    CHECK(contains(result.output, option + " takes the program departments_complete beside this"));
-    CHECK(contains(result.output, "cmake --build build --target departments_complete"));
+    CHECK(contains(result.output, option + " needs departments_complete, which is not built: "
+                                           "cmake --build build --target departments_complete"));
   }
   CHECK(!std::filesystem::exists(state));
 }
@@ -219,6 +221,10 @@ TEST_CASE("departments refuses wrong options with status 2", "[examples][error]"
   refused(data + "--learn -1", "--learn is -1, expected 0 or more");
   refused(data + "--learn 0", "--learn is 0 and no department is known yet, expected at least 1");
   refused(data + "--learn few", "--learn");
+  for (const std::string& wrong : {"--learn 0", "--ridge 0", "--rank -1", "--dim 0"}) {
+    refused(data + "--state " + folder.file("new") + " " + wrong, wrong.substr(2, 4));
+    CHECK(!std::filesystem::exists(folder.file("new")));
+  }
   refused(data + "--state " + folder.file("no/such"), "no/such: cannot be made");
   refused(data + "--json " + folder.file("no/such/out.json"), "cannot be written");
 }

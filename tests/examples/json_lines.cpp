@@ -117,10 +117,39 @@ TEST_CASE("a file that is no JSON lines is named for what it is", "[examples][er
   }
 }
 
+TEST_CASE("a file of one JSON value is read or named for what it is", "[examples][error]") {
+  const TemporaryFolder folder;
+  const auto read = [&](const std::string& text) {
+    return support::read_json_text(folder.write("domains.json", text));
+  };
+  CHECK(read("\xEF\xBB\xBF{\n\"a\": [1]\n}") == support::Json{{"a", {1}}});
+  CHECK(read("[\r1]\r").size() == 1);
+  const std::vector<std::pair<std::string, std::string>> files{
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git lfs pull"},
+      {"\x1F\x8B\x08 ...", "this is a gzip archive"},
+      {"<!DOCTYPE html>\n<html>", "this is a page of HTML or XML, expected JSON: "},
+      {utf16("{\"a\": [1]}", false, true), "this is UTF-16 text"},
+      {"{'a': 1}", "Python wrote this"},
+      {"{\"a\": ", "broken JSON"}};
+  for (const auto& [text, meaning] : files) {
+    const std::string& bytes = text;
+    const std::string message =
+        anyssr::test::message_of<anyssr::FormatError>([&] { (void)read(bytes); });
+    CAPTURE(message, meaning);
+    CHECK(contains(message, "domains.json: "));
+    CHECK(contains(message, meaning));
+  }
+}
+
 TEST_CASE("a line that is no JSON is named for what it is", "[examples][error]") {
   const std::string good = "{\"a\":1}\n";
   CHECK(contains(read_lines(good + "{'a': None}").faults, ":2: broken JSON"));
   CHECK(contains(read_lines(good + "{'a': None}").faults, "Python wrote this"));
+  for (const char* first : {"text,task", "oops; {\"a\":0}", "a|b", "a\tb"}) {  // no table
+    const LinesRead found = read_lines(std::string(first) + "\n\n" + good + good);
+    CHECK(contains(found.faults, "data.jsonl:1: broken JSON"));
+    CHECK(found.lines.size() == 2);
+  }
   CHECK(contains(read_lines("{\"a\":1},\n{\"a\":2}\n").faults, ":1: broken JSON"));
   CHECK(contains(read_lines("{\"a\":1},\n{\"a\":2}\n").faults, "a comma follows the object"));
   CHECK(
@@ -151,9 +180,10 @@ TEST_CASE("integers and booleans are names and other values are not", "[examples
     return anyssr::test::message_of<anyssr::FormatError>([&] { (void)name(json); });
   };
   CHECK(refused("1.0") ==
-        "a:1: \"label\" is 1.0, a number with a fraction, expected a string that is not empty, an "
-        "integer, true or false");
-  CHECK(contains(refused("1e3"), "a number with a fraction"));
+        "a:1: \"label\" is 1.0, a number that is no integer of 64 bits, expected a string that is "
+        "not empty, an integer, true or false");
+  CHECK(contains(refused("1e3"), "a number that is no integer of 64 bits"));
+  CHECK(contains(refused("18446744073709551616"), "a number that is no integer of 64 bits"));
   CHECK(contains(refused("\"\""), "\"label\" is \"\", expected a string that is not empty"));
   CHECK(contains(refused("[1]"), "is an array"));
   CHECK(contains(refused("{}"), "is an object"));

@@ -341,8 +341,9 @@ TEST_CASE("llama_continual names file and line of what it cannot read", "[exampl
                  "bad.jsonl:2: \"prompt\" is empty"));
   CHECK(contains(refused(good + R"({"prompt": [1.5], "answer": [1]})"),
                  "bad.jsonl:2: \"prompt\" has 1.5, expected token ids"));
-  CHECK(contains(refused(good + R"({"prompt": [1], "answer": 1.5})"),
-                 "bad.jsonl:2: \"answer\" is 1.5, a number with a fraction, expected a text"));
+  CHECK(
+      contains(refused(good + R"({"prompt": [1], "answer": 1.5})"),
+               "bad.jsonl:2: \"answer\" is 1.5, a number that is no integer of 64 bits, expected"));
   CHECK(contains(refused(good + R"({"prompt": [1], "answer": [2], "label": 1})"),
                  "bad.jsonl:2: unknown field \"label\""));
   CHECK(contains(refused(good + good + R"({"prompt": [1], "answer": [11]})"),
@@ -394,7 +395,16 @@ TEST_CASE("llama_continual says which option is wrong", "[examples][error]") {
   CHECK(contains(refused(tasks + "--schedule steep"), "--schedule is 'steep'"));
   CHECK(contains(refused(tasks + "--sites q"), "site 'q' is unknown"));
   CHECK(contains(refused(tasks + "--route-strip a"), "the prompt is a list of token ids"));
-  CHECK(contains(refused(tasks + "--rate 0"), "rate is 0"));
+  CHECK(contains(refused(tasks + "--limit-train -5"), "--limit-train is -5, expected 0 or more"));
+  CHECK(contains(refused(tasks + "--limit-test -1"), "--limit-test is -1, expected 0 or more"));
+  CHECK(contains(refused(" --task name=a,"), "--task is 'name=a,', expected NAME=train.jsonl"));
+  CHECK(contains(refused(" --task name=,a"), "--task is 'name=,a', expected NAME=train.jsonl"));
+  const std::string save = " --save " + llama.file("new") + " ";
+  CHECK(contains(refused(tasks + save + "--rate 0"), "rate is 0"));
+  CHECK(contains(refused(tasks + save + "--batch 0"), "batch is 0"));
+  CHECK(contains(refused(tasks + save + "--warmup 5"), "warmup is 5"));
+  CHECK(contains(refused(tasks + save + "--sites q"), "site 'q' is unknown"));
+  CHECK_FALSE(std::filesystem::exists(llama.file("new")));
   CHECK(contains(refused(tasks + "--report /nowhere/page"), "/nowhere/page"));
   CHECK(contains(refused(tasks + "--colour red"), "--colour"));
   CHECK(

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -129,6 +130,26 @@ TEST_CASE("no option of any application takes an empty value", "[examples][error
   CHECK(checked > 60);
 }
 
+TEST_CASE("no option of any application is taken for the value of another", "[examples][error]") {
+  for (const Application& application : applications()) {
+    for (const std::string& command : application.commands) {
+      const std::string help = run_program(application.program, command + " --help").output;
+      for (const NamedOption& option : options_in(help)) {
+        for (const std::string& next : {"--help", "--json", "--json=x"}) {
+          check_refused(
+              application, command + " " + option.name + " " + next,
+              option.name + ": is " + next + ", another option: is a variable of a script");
+        }
+      }
+    }
+  }
+  const std::string run = "--data " + ManyNames().folder.file("gone") + " --ask ";
+  for (const std::string& text : {"--x=", "--x", "-", "--", "--quiet please"}) {
+    check_refused(applications()[1], run + "\"" + text + "\"", "gone: cannot be opened");
+  }
+  check_refused(applications()[1], "--quiet --ask=--quiet --data /nowhere/a", "/nowhere/a: cannot");
+}
+
 TEST_CASE("no number of any application is taken for another", "[examples][error]") {
   std::size_t checked = 0;
   for (const Application& application : applications()) {
@@ -165,6 +186,10 @@ TEST_CASE("an output that is an input is refused by whatever name", "[examples][
                   "the same as --task");
     CHECK(file_bytes(input.file) == two_departments());
   }
+  const std::string comma = input.folder.write("b,c.jsonl", "{}");
+  check_refused(applications()[2], "model --task a=x," + comma + " --json " + comma,
+                "the same as --task");
+  CHECK(file_bytes(comma) == "{}");
   const std::string model = input.folder.file("sub");
   const std::string config = input.folder.write("sub/config.json", "{}");
   check_refused(applications()[3], model + " --ids 1 --logits " + config, "inside MODEL_DIR");
@@ -187,12 +212,21 @@ TEST_CASE("two outputs that are one file are refused by whatever name", "[exampl
     check_refused(applications()[2], "model --task a=x " + outputs, "the same as --json");
     CHECK_FALSE(fs::exists(target));
   }
-  const std::string printed = input.folder.file("printed");
-  const ProgramResult result =
-      run_shell(departments_program + " --data " + input.file + " --json " + printed + " > " +
-                printed + "; echo status $?");
-  CHECK(contains(result.output, "which is standard output"));
+}
+
+TEST_CASE("an output is not the file behind a standard stream", "[examples][error]") {
+  const ManyNames input;
+  const std::string stream = input.folder.write("stream", "questions\n");
+  const auto [to, name] = GENERATE(std::pair<std::string, std::string>{" <", "standard input"},
+                                   std::pair<std::string, std::string>{" >>", "standard output"},
+                                   std::pair<std::string, std::string>{" 2>>", "standard error"});
+  const ProgramResult result = run_shell(departments_program + " --data " + input.file +
+                                         " --json " + stream + to + stream + "; echo status $?");
+  CAPTURE(name, result.output);
+  CHECK(contains(result.output + file_bytes(stream),
+                 "which is " + name + ", expected a file of its own"));
   CHECK(contains(result.output, "status 2"));
+  CHECK(file_bytes(stream).starts_with("questions\n"));
 }
 
 TEST_CASE("an output is no folder and stands in none that the run keeps", "[examples][error]") {

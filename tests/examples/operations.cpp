@@ -75,7 +75,7 @@ TEST_CASE("operations runs the bundled questions and reports every figure", "[ex
   CHECK(html.find("src=") == std::string::npos);  // all of it stands in the one file
   CHECK(html.find("@import") == std::string::npos);
 
-  // the log of one run is gone on with by the next
+  // the log of one run is continued by the next
   REQUIRE(run_program(operations_program, arguments + " --quiet").status == 0);
   const json again = read_figures(out);
   CHECK(again["log_verified"] == true);

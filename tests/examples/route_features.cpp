@@ -353,4 +353,18 @@ TEST_CASE("route_features refuses wrong options and files with status 2", "[exam
   refused(all, "is 120 x 5, expected n x 12");
   refused(all, "holds 77 at row 4, expected a label of the training file\n");
   refused(all, "holds -8 at row 6");
+  // both files, whatever is wrong with each
+  bad(9, 1) = bad(9, 2) = std::numeric_limits<double>::quiet_NaN();
+  const std::string both = "--train " + write(files.folder, "both", bad, labels) + " " + all;
+  refused(both, "5 faults:\n");
+  refused(both, "both: features hold NaN or infinity at row 7, column 3\n");
+  refused(both, "both: features hold NaN or infinity at row 9, column 1\n");
+  refused(both, "is 120 x 5, expected n x 12");
+  const std::string gone =
+      "--train " + files.folder.file("missing") + " --test " + files.folder.write("text2", "abc");
+  refused(gone, "2 faults:\n");
+  refused(gone, "missing");
+  refused(gone, "text2");
+  bad.setConstant(std::numeric_limits<double>::infinity());
+  refused("--train " + write(files.folder, "endless", bad, labels), "more");
 }

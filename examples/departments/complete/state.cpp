@@ -56,9 +56,15 @@ void expect_same_options(const std::filesystem::path& path, const Options& optio
   }
 }
 
+/// The folder, where a run on it has anything to do: one that has not leaves none behind.
+std::filesystem::path checked_folder(const Options& options) {
+  expect_any(options.learn != 0 || has_checkpoint(options.state), options);
+  return options.state;
+}
+
 }  // namespace
 
-StateFolder::StateFolder(const Options& options) : writer_(options.state) {
+StateFolder::StateFolder(const Options& options) : writer_(checked_folder(options)) {
   const std::filesystem::path path = writer_.root() / "departments.json";
   has_checkpoint_ = has_checkpoint(writer_.root());
   if (has_checkpoint_) {
@@ -91,12 +97,6 @@ void StateFolder::expect_same_questions(const std::vector<TaskSummary>& tasks,
     }
   }
   faults.throw_if_any<ArgumentError>();
-}
-
-void StateFolder::warn(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) {
-    std::fprintf(stderr, "departments: warning: %s\n", support::shown(warning).c_str());
-  }
 }
 
 }  // namespace departments

@@ -6,7 +6,6 @@
 /// learned with, so that a later run goes on with the same ones.
 
 #include <anyssr/store.hpp>
-#include <cstdio>
 #include <optional>
 #include <string>
 #include <utility>
@@ -36,8 +35,8 @@ class StateFolder {
     warn(report.warnings);
     is_recovered_ = !report.damage.empty();
     if (is_recovered_) {
-      warn({report.damage,
-            "going on from generation " + std::to_string(report.generation) + " instead"});
+      warn(report.damage);
+      warn("going on from generation " + std::to_string(report.generation) + " instead");
     }
     return learner;
   }
@@ -56,8 +55,6 @@ class StateFolder {
                              const Questions& questions) const;
 
  private:
-  static void warn(const std::vector<std::string>& warnings);
-
   anyssr::CheckpointWriter writer_;
   bool has_checkpoint_ = false;
   bool is_recovered_ = false;  // the newest state is damaged, and the learner is of an older one

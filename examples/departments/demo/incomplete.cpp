@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// What stands for the parts of the program that the demo is built without: they would take two
-/// minutes to compile.
+/// Stubs for the parts that the demo leaves out, which take two minutes to compile.
 
 #include <unistd.h>
 
@@ -19,13 +18,12 @@ namespace {
 constexpr const char* complete = "departments_complete";
 
 [[noreturn]] void refuse(const std::string& option) {
-  throw anyssr::ArgumentError(option + " takes the program " + complete +
-                              " beside this one: cmake --build build --target " + complete +
-                              " makes it");
+  throw anyssr::ArgumentError(option + " needs " + complete +
+                              ", which is not built: cmake --build build --target " + complete);
 }
 
 [[nodiscard]] std::string incomplete_option(const Options& options) {
-  if (!options.state.empty()) return "--state " + options.state;
+  if (!options.state.empty()) return "--state";
   return options.scalar == "float" ? "" : "--scalar " + options.scalar;
 }
 
@@ -34,9 +32,10 @@ constexpr const char* complete = "departments_complete";
 void go_on_where_complete(const Options& options, char** argv) {
   const std::string option = incomplete_option(options);
   if (option.empty()) return;
-  std::error_code ignored;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  execv((self.parent_path() / complete).c_str(), argv);
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  // without the path of this program the name would mean one in the current folder
+  if (!error && self.has_parent_path()) execv((self.parent_path() / complete).c_str(), argv);
   refuse(option);
 }
 
