@@ -605,7 +605,8 @@ TEST_CASE("adapter_tool refuses wrong input with status 2", "[examples][error]")
   refused("verify " + folders.folder.file("empty"), "holds no checkpoint");
   folders.folder.write("empty/adapter_config.json", config_of(folders.a));
   folders.folder.write("empty/adapter_model.bin", "PK");
-  refused("inspect " + folders.folder.file("empty"), "no pickle is read here, since it can run code");
+  refused("inspect " + folders.folder.file("empty"),
+          "no pickle is read here, since it can run code");
   refused("merge" + out + a + " " + folders.folder.file("empty"), "is a pickle");
 
   refused("convert" + a + out, "--dtype is required");
