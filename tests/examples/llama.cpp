@@ -154,7 +154,7 @@ TEST_CASE("llama_generate says what is wrong", "[examples][error]") {
   CHECK(contains(refused(llama.model() + " --ids 1,x"), "--ids has 'x', expected token ids"));
   CHECK(contains(refused(llama.model() + " --ids 1,-3"), "--ids has '-3'"));
   CHECK(contains(refused(llama.model() + " --ids ''"), "--ids"));
-  CHECK(contains(refused(llama.model() + " --prompt ''"), "the prompt is empty"));
+  CHECK(contains(refused(llama.model() + " --prompt ''"), "--prompt: is empty, expected"));
   CHECK(contains(refused(llama.model() + " --ids 1 --prompt a"), "--prompt"));
   CHECK(contains(refused(llama.model() + " --ids 1 --k 2"), "shallow_layers is 2, expected 1..1"));
   CHECK(contains(refused(llama.model() + " --ids 1 --tokens -1"), "max_tokens is -1"));
