@@ -40,7 +40,7 @@ const std::vector<Application>& applications() {
   return all;
 }
 
-const std::string departments_program = ANYSSR_DEPARTMENTS;
+const std::string departments_path = ANYSSR_DEPARTMENTS;
 
 /// Runs a line of a shell.
 ProgramResult run_shell(const std::string& line) {
@@ -220,7 +220,7 @@ TEST_CASE("an output is not the file behind a standard stream", "[examples][erro
   const auto [to, name] = GENERATE(std::pair<std::string, std::string>{" <", "standard input"},
                                    std::pair<std::string, std::string>{" >>", "standard output"},
                                    std::pair<std::string, std::string>{" 2>>", "standard error"});
-  const ProgramResult result = run_shell(departments_program + " --data " + input.file +
+  const ProgramResult result = run_shell(departments_path + " --data " + input.file +
                                          " --json " + stream + to + stream + "; echo status $?");
   CAPTURE(name, result.output);
   CHECK(contains(result.output + file_bytes(stream),
@@ -263,7 +263,7 @@ TEST_CASE("what cannot be printed is an error of every application", "[examples]
   }
   const TemporaryFolder folder;
   const std::string out = folder.file("out.json");
-  const std::string run = departments_program + " --data " +
+  const std::string run = departments_path + " --data " +
                           folder.write("a.jsonl", two_departments()) +
                           " --dim 64 --rank 0 --json " + out;
   const ProgramResult pipe = run_shell("{ " + run + "; echo status $? >&2; } | true");
@@ -280,7 +280,7 @@ TEST_CASE("a run with closed descriptors keeps its files clean", "[examples]") {
   const std::string state = folder.file("state");
   const std::string log = folder.file("log");
   const std::string closed = " <&- >&- 2>&-";
-  (void)run_shell(departments_program + " --data " + data + " --dim 64 --rank 0 --state " + state +
+  (void)run_shell(departments_path + " --data " + data + " --dim 64 --rank 0 --state " + state +
                   closed);
   CHECK(file_bytes(state + "/LOCK").starts_with("process "));
   CHECK(file_bytes(state + "/LOCK").find('\n') == file_bytes(state + "/LOCK").size() - 1);
@@ -307,7 +307,7 @@ TEST_CASE("data that cannot be read is an error and no crash", "[examples][error
 TEST_CASE("a program leaves no temporary file and keeps the mode of what it replaces",
           "[examples]") {
   const TemporaryFolder folder;
-  const std::string run = departments_program + " --data " +
+  const std::string run = departments_path + " --data " +
                           folder.write("a.jsonl", two_departments()) + " --dim 64 --rank 0 --quiet";
   const std::string out = folder.write("out.json", "old");
   fs::permissions(out, fs::perms::owner_read | fs::perms::owner_write);
