@@ -553,7 +553,7 @@ TEST_CASE("adapter_tool says where an audit log was altered", "[examples]") {
   CHECK(contains(cut.output, "cut    " + folder.file() + ":4: the log ends with "));
   lines.erase(lines.begin() + 1);
   folder.write_lines(lines);
-  const std::string figures_path = folder.path() + "/figures.json";
+  const std::string figures_path = folder.path() + ".figures.json";  // not among the logs
   const ProgramResult removed = run_tool("verify-log " + folder.path() + " --json " + figures_path);
   CAPTURE(removed.output);
   CHECK(removed.status == 1);

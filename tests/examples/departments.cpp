@@ -248,7 +248,7 @@ TEST_CASE("departments names the line of a bad question", "[examples][error]") {
   refused(R"({"text":"  ","task":"a","label":"b","split":"test"})", "\"text\" is empty");
   refused(R"({"text":7,"task":"a","label":"b","split":"test"})", "\"text\" is not a string");
   refused(R"({"text":"x","task":3.5,"label":"b","split":"test"})",
-          "\"task\" is 3.5, a number with a fraction, expected a string");
+          "\"task\" is 3.5, a number that is no integer of 64 bits, expected a string");
   refused(R"({"text":"x","task":null,"label":"b","split":"test"})",
           "\"task\" and \"label\" are null together");
   refused(R"({"text":"x","text":"y","task":"a","label":"b","split":"test"})",

@@ -250,7 +250,7 @@ TEST_CASE("long and foreign text is refused", "[io][error]") {
     CHECK(contains(site_message(key, std::string(513, 'a')),
                    "has 513 characters, expected at most 512 where patterns are matched"));
     CHECK(site_message(key, "a\x7F") ==
-          "site \"a\x7F\" has byte 0x7F at character 2, expected printable ASCII");
+          "site \"a\\x7F\" has byte 0x7F at character 2, expected printable ASCII");
   }
 }
 
