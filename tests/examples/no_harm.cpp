@@ -220,8 +220,8 @@ TEST_CASE("an output is not the file behind a standard stream", "[examples][erro
   const auto [to, name] = GENERATE(std::pair<std::string, std::string>{" <", "standard input"},
                                    std::pair<std::string, std::string>{" >>", "standard output"},
                                    std::pair<std::string, std::string>{" 2>>", "standard error"});
-  const ProgramResult result = run_shell(departments_path + " --data " + input.file +
-                                         " --json " + stream + to + stream + "; echo status $?");
+  const ProgramResult result = run_shell(departments_path + " --data " + input.file + " --json " +
+                                         stream + to + stream + "; echo status $?");
   CAPTURE(name, result.output);
   CHECK(contains(result.output + file_bytes(stream),
                  "which is " + name + ", expected a file of its own"));
