@@ -29,6 +29,7 @@
 #include <type_traits>
 
 #include "anyssr/core/audit_event.hpp"
+#include "anyssr/core/finite.hpp"
 #include "anyssr/io/sha256.hpp"
 #include "anyssr/io/utf8.hpp"
 
