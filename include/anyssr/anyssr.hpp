@@ -45,6 +45,7 @@
 #include "anyssr/linalg/factor_update.hpp"
 #include "anyssr/linalg/gram_factor.hpp"
 #include "anyssr/linalg/orthonormal.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/second_moment.hpp"
 #include "anyssr/linalg/symmetric_product.hpp"
 #include "anyssr/linalg/temperature.hpp"

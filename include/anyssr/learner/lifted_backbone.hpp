@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "anyssr/core/rows.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/subspace/dense_expansion.hpp"
 #include "anyssr/train/constant_head.hpp"
@@ -149,7 +150,7 @@ class LiftedBackbone {
 
   [[nodiscard]] Trunk trunk(std::span<const Input> inputs) const {
     Trunk result{features(inputs), {}};
-    result.projected.noalias() = result.features * lift_.projection();
+    detail::set_product(result.projected, result.features, lift_.projection());
     return result;
   }
 
@@ -201,12 +202,13 @@ class LiftedBackbone {
     const double loss = objective(scores, targets, d_scores);
     const auto d_head = gradient.heads.find(std::string(trained_head));
     if (d_head != gradient.heads.end()) {  // a constant head has no gradient
-      d_head->second.weights.noalias() = h.transpose() * d_scores;
+      detail::set_product(d_head->second.weights, h.transpose(), d_scores);
       d_head->second.bias = d_scores.colwise().sum();
     }
     const auto module = adapter.modules.find(std::string(site_name));
     if (module == adapter.modules.end()) return loss;
-    RowMajorMatrix<Scalar> d_z = scale() * (d_scores * head.weights.transpose());
+    auto d_z = detail::product_of<RowMajorMatrix<Scalar>>(d_scores, head.weights.transpose());
+    d_z *= scale();
     for (Index i = 0; i < d_z.size(); ++i) {
       d_z.data()[i] *= activation_derivative(options_.activation, z.data()[i]);
     }

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "anyssr/learner/continual_learner.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/lora/adapter_pairs.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -58,7 +59,7 @@ template <RealScalar S>
       c.col(t).setZero();
     }
   }
-  return c.transpose() * w;
+  return detail::product_of<Matrix<double>>(c.transpose(), w);
 }
 
 /// Two tasks by their places.

@@ -19,6 +19,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/blas.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/second_moment.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -65,10 +66,10 @@ void solve_tile(const Matrix<S>& tile, Rows& rows) {
     const Index from = forward ? 0 : begin + count;
     auto part = rows.middleRows(begin, count);
     right = part;
-    right.noalias() -= tile.block(begin, from, count, done) * rows.middleRows(from, done);
+    subtract_product(right, tile.block(begin, from, count, done), rows.middleRows(from, done));
     Matrix<S> inverse = Matrix<S>::Identity(count, count);
     tile.block(begin, begin, count, count).template triangularView<Mode>().solveInPlace(inverse);
-    part.noalias() = inverse * right;
+    set_product(part, inverse, right);
   }
 }
 
@@ -123,8 +124,8 @@ class InPlaceCholesky {
         const Index size = std::min(cholesky_block, begin + head - k);
         auto rows = square_.block(k, j, size, cols);
         if (fresh) rows = square_.block(j, k, cols, size).transpose();
-        rows.noalias() -= square_.block(begin, k, k - begin, size).transpose() *
-                          square_.block(begin, j, k - begin, cols);
+        subtract_product(rows, square_.block(begin, k, k - begin, size).transpose(),
+                         square_.block(begin, j, k - begin, cols));
         lower_tiles_.block(0, k, size, size)
             .template triangularView<Eigen::Lower>()
             .solveInPlace(rows);
@@ -146,10 +147,10 @@ class InPlaceCholesky {
           auto tile = square_.block(corner + i, corner + j, rows, cols);
           if (i == j) {
             if (fresh) mirror_diagonal(corner + i, rows);
-            tile.template triangularView<Eigen::Upper>() -= left * right;
+            add_triangle_of_product<Eigen::Upper>(tile, left, right, S(-1));
           } else {
             if (fresh) tile = square_.block(corner + j, corner + i, cols, rows).transpose();
-            tile.noalias() -= left * right;
+            subtract_product(tile, left, right);
           }
         });
   }
@@ -235,7 +236,8 @@ void solve_forward_from(const Matrix<S>& square, const Vector<S>& diagonal, Inde
   for (Index k = begin; k < d; k += cholesky_block) {
     const Index size = std::min(cholesky_block, d - k);
     auto rows = part.middleRows(k - begin, size);
-    rows.noalias() -= square.block(begin, k, k - begin, size).transpose() * part.topRows(k - begin);
+    subtract_product(rows, square.block(begin, k, k - begin, size).transpose(),
+                     part.topRows(k - begin));
     solve_tile<Eigen::Lower>(diagonal_tile(square, diagonal, k, size, true), rows);
   }
 }
@@ -269,7 +271,7 @@ void solve_backward(const Matrix<S>& square, const Vector<S>& diagonal, Matrix<S
       auto rows = part.middleRows(k, size);
       detail::solve_tile<Eigen::Upper>(detail::diagonal_tile(square, diagonal, k, size, false),
                                        rows);
-      part.topRows(k).noalias() -= square.block(0, k, k, size) * rows;
+      detail::subtract_product(part.topRows(k), square.block(0, k, k, size), rows);
     }
   });
 }

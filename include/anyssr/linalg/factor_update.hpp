@@ -21,6 +21,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/blas.hpp"
+#include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -74,6 +75,7 @@ class FactorUpdate {
     auto t = t_.block(0, at, size, size);
     v = rows_.middleCols(k, size);
     t.setZero();
+    Vector<S> inner;
     for (Index j = 0; j < size; ++j) {
       const S u = diagonal_(k + j);
       const S square_sum = v.col(j).squaredNorm();
@@ -94,8 +96,10 @@ class FactorUpdate {
         v.col(c) -= moved * v.col(j);
       }
       t(j, j) = tau;
-      const Vector<S> inner = -tau * (v.leftCols(j).transpose() * v.col(j));
-      t.col(j).head(j) = t.topLeftCorner(j, j).template triangularView<Eigen::Upper>() * inner;
+      set_product(inner, v.leftCols(j).transpose(), v.col(j));
+      for (Index i = 0; i < j; ++i) {  // T inner, by the columns of the triangle
+        t.col(j).head(i + 1) -= tau * inner(i) * t.col(i).head(i + 1);
+      }
     }
   }
 
@@ -106,10 +110,10 @@ class FactorUpdate {
     auto u = square_.block(k, begin, size, count);
     auto x = rows_.middleCols(begin, count);
     Matrix<S> w = u;
-    w.noalias() += v.transpose() * x;
+    add_product(w, v.transpose(), x);
     w = t_.block(0, at, size, size).template triangularView<Eigen::Upper>().transpose() * w;
     u -= w;
-    x.noalias() -= v * w;
+    subtract_product(x, v, w);
   }
 
   Matrix<S>& square_;

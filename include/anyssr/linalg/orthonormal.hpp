@@ -14,10 +14,12 @@
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <limits>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -56,9 +58,10 @@ struct GramSpectrum {
 };
 
 /// @param gram  lower triangle
-[[nodiscard]] inline GramSpectrum gram_spectrum(const Matrix<double>& gram) {
+template <std::same_as<double> R = double>
+[[nodiscard]] GramSpectrum gram_spectrum(const Matrix<double>& gram) {
   if (gram.rows() == 0) return {};
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> solver(gram);
+  const Eigen::SelfAdjointEigenSolver<Matrix<R>> solver(gram);
   expect<NumericalError>(solver.info() == Eigen::Success, "the eigenvalues of a ", gram.rows(),
                          " x ", gram.rows(), " Gram did not converge");
   return {solver.eigenvalues().reverse().cwiseMax(0.0).cwiseSqrt(),
@@ -82,11 +85,12 @@ template <class Q>
 [[nodiscard]] bool cholesky_orthonormalise(Eigen::PlainObjectBase<Q>& q, double most_spread) {
   using Scalar = typename Q::Scalar;
   if (q.cols() == 0) return true;
-  const Eigen::LLT<Matrix<double>> factor(gram_in_double(q));
+  Matrix<double> gram = gram_in_double(q);
+  const Eigen::LLT<Eigen::Ref<Matrix<double>>> factor(gram);  // in place: L over the Gram
   if (factor.info() != Eigen::Success) return false;
-  const Vector<double> pivots = factor.matrixLLT().diagonal();
+  const Vector<double> pivots = gram.diagonal();
   if (!is_finite(pivots) || pivots.maxCoeff() > most_spread * pivots.minCoeff()) return false;
-  const Matrix<Scalar> upper = factor.matrixLLT().transpose().template cast<Scalar>();
+  const Matrix<Scalar> upper = gram.transpose().template cast<Scalar>();
   upper.template triangularView<Eigen::Upper>().template solveInPlace<Eigen::OnTheRight>(
       q.derived());
   return true;
@@ -116,7 +120,7 @@ template <class Y>
   for (Index i = 0; i < y.rows(); i += cast_block) {
     const Index rows = std::min(cast_block, y.rows() - i);
     block = y.derived().middleRows(i, rows).template cast<double>();
-    product.noalias() = block * coefficients;
+    set_product(product, block, coefficients);
     q.middleRows(i, rows) = product.template cast<Scalar>();
   }
   const double spread = kept(0) / kept(count - 1);

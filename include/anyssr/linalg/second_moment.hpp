@@ -16,6 +16,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/blas.hpp"
+#include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -79,9 +80,9 @@ void accumulate_second_moment(const Eigen::MatrixBase<X>& x, Matrix<S>& second_m
         const auto right = x.derived().middleCols(j, cols);
         auto tile = second_moment.block(i, j, rows, cols);
         if (i == j) {
-          tile.template triangularView<Eigen::Lower>() += factor * left * right;
+          detail::add_triangle_of_product<Eigen::Lower>(tile, left, right, factor);
         } else {
-          tile.noalias() += factor * left * right;
+          detail::add_scaled_product(tile, left, right, factor);
         }
       });
 }

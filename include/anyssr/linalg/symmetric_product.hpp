@@ -13,6 +13,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/blas.hpp"
+#include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -37,10 +38,10 @@ void multiply_symmetric(const Matrix<S>& square, const Matrix<S>& columns, Matri
     auto part = product.middleRows(begin, size);
     const Matrix<S> middle =
         square.block(begin, begin, size, size).template selfadjointView<Eigen::Lower>();
-    part.noalias() = middle * columns.middleRows(begin, size);
-    part.noalias() += square.block(begin, 0, size, begin) * columns.topRows(begin);
-    part.noalias() +=
-        square.block(begin + size, begin, below, size).transpose() * columns.bottomRows(below);
+    detail::set_product(part, middle, columns.middleRows(begin, size));
+    detail::add_product(part, square.block(begin, 0, size, begin), columns.topRows(begin));
+    detail::add_product(part, square.block(begin + size, begin, below, size).transpose(),
+                        columns.bottomRows(below));
   });
 }
 

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <span>
 #include <type_traits>
 
@@ -39,9 +40,9 @@ struct LogLossSlope {
 };
 
 /// @param shifted  c x n: one column a row of scores, its largest 0
-[[nodiscard]] inline LogLossSlope log_loss_slope(const Eigen::MatrixXd& shifted, double target_mean,
-                                                 double b) {
-  Eigen::ArrayXd odds(shifted.rows());
+template <std::same_as<double> R>
+[[nodiscard]] LogLossSlope log_loss_slope(const Matrix<R>& shifted, double target_mean, double b) {
+  Eigen::Array<R, Eigen::Dynamic, 1> odds(shifted.rows());
   LogLossSlope sum;
   for (Index i = 0; i < shifted.cols(); ++i) {
     const auto score = shifted.col(i).array();

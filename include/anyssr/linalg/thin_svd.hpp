@@ -6,8 +6,12 @@
 /// run time, Eigen 5 in the type.
 ///
 ///   X = U diag(values) V^T
+///
+/// These functions are templates of a type that is always double, as is what else in the library
+/// decomposes a matrix: a compiler then reads Eigen's decompositions only where one is used.
 
 #include <Eigen/SVD>
+#include <concepts>
 
 #include "anyssr/core/types.hpp"
 
@@ -19,13 +23,20 @@ struct ThinSvd {
   Matrix<double> v;       // cols x k
 };
 
-[[nodiscard]] inline ThinSvd thin_svd(const Matrix<double>& x) {
+template <std::same_as<double> R = double>
+[[nodiscard]] ThinSvd thin_svd(const Matrix<double>& x) {
 #if EIGEN_VERSION_AT_LEAST(3, 4, 90)
-  const Eigen::BDCSVD<Matrix<double>, Eigen::ComputeThinU | Eigen::ComputeThinV> svd(x);
+  const Eigen::BDCSVD<Matrix<R>, Eigen::ComputeThinU | Eigen::ComputeThinV> svd(x);
 #else
-  const Eigen::BDCSVD<Matrix<double>> svd(x, Eigen::ComputeThinU | Eigen::ComputeThinV);
+  const Eigen::BDCSVD<Matrix<R>> svd(x, Eigen::ComputeThinU | Eigen::ComputeThinV);
 #endif
   return {svd.matrixU(), svd.singularValues(), svd.matrixV()};
+}
+
+/// The values alone, descending.
+template <std::same_as<double> R = double>
+[[nodiscard]] Vector<double> singular_values(const Matrix<double>& x) {
+  return Eigen::BDCSVD<Matrix<R>>(x).singularValues();
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -18,6 +18,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/lora/lora_module.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -54,12 +55,13 @@ struct Head {
     RowMajorMatrix<S> scores = bias.replicate(first.rows(), 1);
     Index row = 0;
     const auto add = [&](const auto& x) {
-      scores += x * weights.middleRows(row, x.cols());
+      detail::add_product(scores, x, weights.middleRows(row, x.cols()));
       row += x.cols();
     };
     add(first);
     (add(rest), ...);
-    return static_cast<S>(temperature) * scores;
+    scores *= static_cast<S>(temperature);
+    return scores;
   }
 
   [[nodiscard]] Index parameter_count() const noexcept { return weights.size() + bias.size(); }

@@ -15,6 +15,7 @@
 #include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <map>
 #include <span>
 #include <string>
@@ -23,6 +24,7 @@
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/thin_svd.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter.hpp"
@@ -35,32 +37,51 @@ template <RealScalar S>
 [[nodiscard]] std::pair<Matrix<double>, Matrix<double>> factors_in_double(
     const LoraModule<S>& module) {
   Matrix<double> a = module.a().template cast<double>();
-  if (module.is_confined()) a = a * module.basis().template cast<double>().transpose();
+  if (module.is_confined()) {
+    const Matrix<double> basis = module.basis().template cast<double>();
+    a = product_of<Matrix<double>>(a, basis.transpose());
+  }
   return {module.scale() * module.b().template cast<double>(), std::move(a)};
 }
 
 /// Q (m x k) and R (k x n) of a matrix m x n, k = min(m, n).
-struct ThinQr {
-  explicit ThinQr(const Matrix<double>& x) : qr(x), k(std::min(x.rows(), x.cols())) {}
+class ThinQr {
+ public:
+  template <std::same_as<double> R = double>
+  explicit ThinQr(const Matrix<double>& x) : k_(std::min(x.rows(), x.cols())) {
+    const Eigen::HouseholderQR<Matrix<R>> qr(x);
+    reflectors_ = qr.matrixQR();
+    factors_ = qr.hCoeffs();
+  }
 
   [[nodiscard]] Matrix<double> r() const {
-    return qr.matrixQR().topRows(k).template triangularView<Eigen::Upper>();
+    Matrix<double> upper = Matrix<double>::Zero(k_, reflectors_.cols());
+    for (Index j = 0; j < upper.cols(); ++j) {
+      const Index count = std::min(j + 1, k_);
+      upper.col(j).head(count) = reflectors_.col(j).head(count);
+    }
+    return upper;
   }
   /// Q x, with x of k rows.
+  template <std::same_as<double> R = double>
   [[nodiscard]] Matrix<double> q_times(const Matrix<double>& x) const {
-    Matrix<double> padded = Matrix<double>::Zero(qr.rows(), x.cols());
-    padded.topRows(k) = x;
-    padded.applyOnTheLeft(qr.householderQ());
+    Matrix<R> padded = Matrix<R>::Zero(reflectors_.rows(), x.cols());
+    padded.topRows(k_) = x;
+    padded.applyOnTheLeft(Eigen::HouseholderSequence<Matrix<R>, Vector<R>>(reflectors_, factors_));
     return padded;
   }
 
-  Eigen::HouseholderQR<Matrix<double>> qr;
-  Index k;
+ private:
+  Matrix<double> reflectors_;  // as LAPACK packs them: R in the upper triangle
+  Vector<double> factors_;
+  Index k_;
 };
 
 /// |B A|_F.
-[[nodiscard]] inline double product_norm(const Matrix<double>& b, const Matrix<double>& a) {
-  const Matrix<double> core = ThinQr(b).r() * ThinQr(a.transpose()).r().transpose();
+template <std::same_as<double> R = double>
+[[nodiscard]] double product_norm(const Matrix<double>& b, const Matrix<double>& a) {
+  const auto core =
+      product_of<Matrix<double>>(ThinQr(b).r(), ThinQr(a.transpose()).r().transpose());
   return core.stableNorm();
 }
 
@@ -78,8 +99,8 @@ template <RealScalar S>
 [[nodiscard]] double change_product(const LoraModule<S>& left, const LoraModule<S>& right) {
   const auto [b, a] = factors_in_double(left);
   const auto [d, c] = factors_in_double(right);
-  const Matrix<double> outer = b.transpose() * d;
-  const Matrix<double> inner = a * c.transpose();
+  const auto outer = product_of<Matrix<double>>(b.transpose(), d);
+  const auto inner = product_of<Matrix<double>>(a, c.transpose());
   return outer.cwiseProduct(inner).sum();
 }
 
@@ -254,7 +275,7 @@ template <RealScalar S>
   const Matrix<double> stored = module.a().template cast<double>();
   const detail::ThinQr left(module.b().template cast<double>());
   const detail::ThinQr right(stored.transpose());
-  const Matrix<double> core = left.r() * right.r().transpose();
+  const auto core = detail::product_of<Matrix<double>>(left.r(), right.r().transpose());
   const detail::ThinSvd svd = detail::thin_svd(core);
   const Index kept = std::min(rank, svd.values.size());
   const Vector<double> roots = svd.values.head(kept).cwiseSqrt();

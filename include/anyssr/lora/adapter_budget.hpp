@@ -13,7 +13,6 @@
 /// order of energy a byte. Where all ranks cost the same no choice is better; else none is for a
 /// budget that is smaller by one step (a rank, or several that pay for a basis together).
 
-#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -24,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/linalg/product.hpp"
+#include "anyssr/linalg/thin_svd.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -81,8 +82,8 @@ template <RealScalar S>
   const Matrix<double> stored = module.a().template cast<double>();
   const detail::ThinQr left(module.b().template cast<double>());
   const detail::ThinQr right(stored.transpose());
-  const Matrix<double> core = left.r() * right.r().transpose();
-  return module.scale() * Eigen::BDCSVD<Matrix<double>>(core).singularValues();
+  const auto core = detail::product_of<Matrix<double>>(left.r(), right.r().transpose());
+  return module.scale() * detail::singular_values(core);
 }
 
 namespace detail {

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "anyssr/core/threads.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/second_moment.hpp"
 #include "anyssr/linalg/thin_svd.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
@@ -53,7 +54,7 @@ struct ChangeFactors {
     const auto [b, a] = factors_in_double(module);
     const ThinQr left(b);
     const ThinQr right(a.transpose());
-    const Matrix<double> core = left.r() * right.r().transpose();
+    const auto core = product_of<Matrix<double>>(left.r(), right.r().transpose());
     const ThinSvd svd = thin_svd(core);
     values = svd.values;
     u = left.q_times(svd.u);

@@ -18,6 +18,7 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <map>
 #include <optional>
 #include <span>
@@ -25,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/thin_svd.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 #include "anyssr/lora/site_moments.hpp"
@@ -87,7 +89,7 @@ void expect_term(const DataMergeTerm<S>& term, const LoraModule<S>* first) {
 template <RealScalar S>
 [[nodiscard]] Matrix<double> inside(const Matrix<double>& a, const SiteMoment<S>& site) {
   if (site.is_whole()) return a;
-  return a * site.basis.template cast<double>();
+  return product_of<Matrix<double>>(a, Matrix<double>(site.basis.template cast<double>()));
 }
 
 /// |X (B A)^T| for factors whose A is given inside the moment. B is reduced first: what cancels
@@ -95,8 +97,9 @@ template <RealScalar S>
 template <RealScalar S>
 [[nodiscard]] double data_norm(const Matrix<double>& b, const Matrix<double>& a,
                                const SiteMoment<S>& site) {
-  const Matrix<double> reduced = ThinQr(b).r() * a;
-  const Matrix<double> weighted = reduced * site.moment.template selfadjointView<Eigen::Lower>();
+  const auto reduced = product_of<Matrix<double>>(ThinQr(b).r(), a);
+  const Matrix<double> moment = site.moment.template selfadjointView<Eigen::Lower>();
+  const auto weighted = product_of<Matrix<double>>(reduced, moment);
   return std::sqrt(std::max(0.0, weighted.cwiseProduct(reduced).sum()));
 }
 
@@ -136,7 +139,8 @@ class MergeSpace {
   }
 
   /// K x r as in x r.
-  [[nodiscard]] Matrix<double> lift(const Matrix<double>& x) const {
+  template <std::same_as<double> R>
+  [[nodiscard]] Matrix<R> lift(const Matrix<R>& x) const {
     return qr_ ? qr_->q_times(x) : x;
   }
 
@@ -172,15 +176,15 @@ template <RealScalar S>
     const auto [b, a] = factors_in_double(*term.module);
     const Matrix<double> moment =
         term.weight * Matrix<double>(site.moment.template selfadjointView<Eigen::Lower>());
-    const Matrix<double> product = moment * inside(a, site).transpose();
+    const auto product = product_of<Matrix<double>>(moment, inside(a, site).transpose());
     sums.b.middleCols(at, b.cols()) = b;
     if (site.is_whole()) {
       sums.gram += moment;
       sums.right.middleCols(at, b.cols()) = product;
     } else {
       const Matrix<double> basis = space.basis_of(site, begin);
-      sums.gram += basis * moment * basis.transpose();
-      sums.right.middleCols(at, b.cols()) = basis * product;
+      add_product(sums.gram, product_of<Matrix<double>>(basis, moment), basis.transpose());
+      set_product(sums.right.middleCols(at, b.cols()), basis, product);
     }
     at += b.cols();
     begin += site.basis.cols();
@@ -202,7 +206,7 @@ template <RealScalar S>
   factor.matrixL().solveInPlace(sums.right);
   const ThinQr left(sums.b);
   const ThinQr right(sums.right);
-  const Matrix<double> core = left.r() * right.r().transpose();
+  const auto core = product_of<Matrix<double>>(left.r(), right.r().transpose());
   const ThinSvd svd = thin_svd(core);
   const Index asked = options.rank == 0 ? sums.most_rank : options.rank;
   const Index rank = std::min(asked, svd.values.size());

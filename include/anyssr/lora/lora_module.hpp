@@ -22,6 +22,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/random.hpp"
+#include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -119,12 +120,14 @@ class LoraModule {
 
   /// A as r x in: Q U^T where confined.
   [[nodiscard]] Matrix<S> effective_a() const {
-    if (is_confined()) return a_ * basis_.transpose();
+    if (is_confined()) return detail::product_of<Matrix<S>>(a_, basis_.transpose());
     return a_;
   }
 
   /// c B A, out x in: for merging only.  Cost: out * r * in.
-  [[nodiscard]] Matrix<S> delta() const { return static_cast<S>(scale()) * (b_ * effective_a()); }
+  [[nodiscard]] Matrix<S> delta() const {
+    return static_cast<S>(scale()) * detail::product_of<Matrix<S>>(b_, effective_a());
+  }
 
   /// From now on A = Q U^T. Q starts as the first r rows of the identity, so A starts at the r
   /// leading directions of U; the A of before is dropped, B stays.
@@ -204,10 +207,10 @@ class LoraModule {
   template <class Z, class DY>
   void add_factor_gradients(const Z& z, const DY& dy, const RowMajorMatrix<S>& dp,
                             LoraGradient<S>& gradient) const {
-    RowMajorMatrix<S> projected = z * a_.transpose();
+    auto projected = detail::product_of<RowMajorMatrix<S>>(z, a_.transpose());
     projected *= static_cast<S>(scale());
-    gradient.b.noalias() += dy.transpose() * projected;
-    gradient.a.noalias() += dp.transpose() * z;
+    detail::add_product(gradient.b, dy.transpose(), projected);
+    detail::add_product(gradient.a, dp.transpose(), z);
   }
 
   Matrix<S> a_;              // r x in, or Q (r x k) where confined
@@ -276,7 +279,7 @@ void LoraModule<S>::expect_orthonormal(const RowMajorMatrix<S>& basis, Index in,
                              " x ", basis.cols(), ", expected from rank = ", rank, " to ", in,
                              " columns");
   detail::expect_finite("basis", basis);
-  const Matrix<S> gram = basis.transpose() * basis;
+  const auto gram = detail::product_of<Matrix<S>>(basis.transpose(), basis);
   const auto error = static_cast<double>(
       (gram - Matrix<S>::Identity(gram.rows(), gram.cols())).cwiseAbs().maxCoeff());
   const double tolerance = std::sqrt(static_cast<double>(std::numeric_limits<S>::epsilon()));
@@ -301,16 +304,16 @@ void LoraModule<S>::add_forward(const X& x, Y&& y, double weight) const {
   detail::expect_rows("y", y, x.rows());
   RowMajorMatrix<S> projected(x.rows(), rank());
   if (!is_confined()) {
-    projected.noalias() = x * a_.transpose();
+    detail::set_product(projected, x, a_.transpose());
   } else if (is_basis_first(x)) {
-    const RowMajorMatrix<S> inside = x * basis_;
-    projected.noalias() = inside * a_.transpose();
+    const auto inside = detail::product_of<RowMajorMatrix<S>>(x, basis_);
+    detail::set_product(projected, inside, a_.transpose());
   } else {
     const Matrix<S> a = effective_a();
-    projected.noalias() = x * a.transpose();
+    detail::set_product(projected, x, a.transpose());
   }
   projected *= static_cast<S>(weight * scale());
-  y.noalias() += projected * b_.transpose();
+  detail::add_product(y, projected, b_.transpose());
 }
 
 template <RealScalar S>
@@ -328,27 +331,27 @@ void LoraModule<S>::backward(const X& x, const DY& dy, LoraGradient<S>& gradient
     detail::expect_rows("dx", *dx, x.rows());
     detail::expect_cols("dx", *dx, in_dim());
   }
-  RowMajorMatrix<S> dp = dy * b_;  // the loss's gradient by x A^T
+  auto dp = detail::product_of<RowMajorMatrix<S>>(dy, b_);  // the loss's gradient by x A^T
   dp *= static_cast<S>(scale());
   if (!is_confined()) {
     add_factor_gradients(x, dy, dp, gradient);
   } else if (is_basis_first(x)) {
-    const RowMajorMatrix<S> inside = x * basis_;
+    const auto inside = detail::product_of<RowMajorMatrix<S>>(x, basis_);
     add_factor_gradients(inside, dy, dp, gradient);
   } else {
     const Matrix<S> a = effective_a();
-    RowMajorMatrix<S> projected = x * a.transpose();
+    auto projected = detail::product_of<RowMajorMatrix<S>>(x, a.transpose());
     projected *= static_cast<S>(scale());
-    const Matrix<S> da = dp.transpose() * x;
-    gradient.b.noalias() += dy.transpose() * projected;
-    gradient.a.noalias() += da * basis_;
+    const auto da = detail::product_of<Matrix<S>>(dp.transpose(), x);
+    detail::add_product(gradient.b, dy.transpose(), projected);
+    detail::add_product(gradient.a, da, basis_);
   }
   if (dx == nullptr) return;
   if (is_confined()) {
-    const RowMajorMatrix<S> inside = dp * a_;
-    dx->noalias() += inside * basis_.transpose();
+    const auto inside = detail::product_of<RowMajorMatrix<S>>(dp, a_);
+    detail::add_product(*dx, inside, basis_.transpose());
   } else {
-    dx->noalias() += dp * a_;
+    detail::add_product(*dx, dp, a_);
   }
 }
 

@@ -19,6 +19,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/random.hpp"
+#include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -173,7 +174,7 @@ class FeatureSketch {
         for (Index i = 0; i < width; ++i) {
           for_each_sign(begin + i, [&](Index j, double sign) { signs(i, j) = sign; });
         }
-        z.leftCols(kept_).noalias() += part * signs;
+        detail::add_product(z.leftCols(kept_), part, signs);
       }
     }
     z.col(kept_) = z.col(kept_).cwiseSqrt();

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "anyssr/core/threads.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/symmetric_product.hpp"
 #include "anyssr/rls/covariance_probe.hpp"
 #include "anyssr/rls/information_form.hpp"
@@ -126,7 +127,7 @@ class RecursiveLeastSquares<S, Covariance> {
   [[nodiscard]] Matrix<S> predict(const X& x) const {
     detail::expect_cols("features", x, dim());
     const detail::SerialEigen serial;
-    return x * weights_;
+    return detail::product_of<Matrix<S>>(x, weights_);
   }
 
   /// h_i R h_i^T, one number a row.  Cost: 2 n d^2 flops, in chunks of 256 rows.
@@ -266,8 +267,8 @@ class RecursiveLeastSquares<S, Covariance> {
     multiply_symmetric(inverse_gram_, z, product, options_.threads);
     if (waiting_count_ > 0) {
       const auto waiting = waiting_.leftCols(waiting_count_);
-      const Matrix<S> inner = waiting.transpose() * z;
-      product.noalias() -= waiting * inner;
+      detail::subtract_product(product, waiting,
+                               detail::product_of<Matrix<S>>(waiting.transpose(), z));
     }
     return product;
   }
@@ -358,18 +359,18 @@ class RecursiveLeastSquares<S, Covariance> {
     const auto factor = static_cast<S>(sign);
     Matrix<S> k = times_inverse_gram(h);  // P^T, then K^T
     Matrix<S> m = Matrix<S>::Identity(n, n);
-    m.template triangularView<Eigen::Lower>() += factor * h.transpose() * k;
+    detail::add_triangle_of_product<Eigen::Lower>(m, h.transpose(), k, factor);
     const Eigen::LLT<Eigen::Ref<Matrix<S>>> llt(m);
     const bool holds = llt.info() == Eigen::Success && detail::is_finite(m.diagonal());
     if (!holds) raise_indefinite(sign);
     const auto lower = m.template triangularView<Eigen::Lower>();
     solve_rows(m, k);
     Matrix<S> innovation = targets;
-    innovation.leftCols(this->targets()).noalias() -= h.transpose() * weights_;
+    detail::subtract_product(innovation.leftCols(this->targets()), h.transpose(), weights_);
     lower.solveInPlace(innovation);
     reserve_targets(targets.cols());
     make_room(n);
-    weights_.noalias() += factor * k * innovation;
+    detail::add_scaled_product(weights_, k, innovation, factor);
     if (sign == Sign::add && n <= most_waiting) {
       waiting_.middleCols(waiting_count_, n) = k;
       waiting_count_ += n;

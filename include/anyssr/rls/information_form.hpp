@@ -23,6 +23,7 @@
 #include "anyssr/linalg/cholesky.hpp"
 #include "anyssr/linalg/factor_update.hpp"
 #include "anyssr/linalg/gram_factor.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/rls/regression_sums.hpp"
 #include "anyssr/rls/ridge_search.hpp"
 
@@ -194,7 +195,7 @@ class RecursiveLeastSquares<S, Information> {
   [[nodiscard]] Matrix<S> predict(const X& x) const {
     detail::expect_cols("features", x, dim());
     const detail::SerialEigen serial;
-    return x * weights();
+    return detail::product_of<Matrix<S>>(x, weights());
   }
 
   /// h_i (S + lambda I)^-1 h_i^T, one number a row: large where a row is unlike all rows seen.

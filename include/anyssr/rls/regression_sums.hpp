@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "anyssr/linalg/cholesky.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/second_moment.hpp"
 #include "anyssr/rls/regression_state.hpp"
 #include "anyssr/rls/row_buffer.hpp"
@@ -268,7 +269,7 @@ class RegressionSums {
     parallel_for(team_for(flops, threads_), (dim() + tile - 1) / tile, [&](Index t) {
       const Index begin = t * tile;
       const Index count = std::min(tile, dim() - begin);
-      const Matrix<S> products = x.middleCols(begin, count).transpose() * y;
+      const auto products = product_of<Matrix<S>>(x.middleCols(begin, count).transpose(), y);
       for (Index j = 0; j < y.cols(); ++j) {
         cross_correlation_.col(column(j)).segment(begin, count) +=
             static_cast<S>(sign) * products.col(j);

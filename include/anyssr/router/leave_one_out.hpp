@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <limits>
 #include <span>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "anyssr/core/rows.hpp"
 #include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/blas.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/temperature.hpp"
 #include "anyssr/rls/recursive_least_squares.hpp"
 #include "anyssr/router/routing_table.hpp"
@@ -73,13 +75,13 @@ template <RealScalar S, class H>
   const bool serial = SparseFeatures<H> || weights.cols() < 2 * tile;
   if (serial) {
     const SerialEigen one_thread;
-    product.noalias() = rows * weights;
+    set_product(product, rows, weights);
     return product;
   }
   parallel_for(team_for(flops, threads), (weights.cols() + tile - 1) / tile, [&](Index t) {
     const Index begin = t * tile;
     const Index count = std::min(tile, weights.cols() - begin);
-    product.middleCols(begin, count).noalias() = rows * weights.middleCols(begin, count);
+    set_product(product.middleCols(begin, count), rows, weights.middleCols(begin, count));
   });
   return product;
 }
@@ -136,13 +138,16 @@ namespace detail {
 
 /// d^2 L / d(log b)^2 of the log loss at its minimum b, summed over the rows: how much they say.
 /// @param scores  T x n
-[[nodiscard]] inline double temperature_information(Eigen::MatrixXd scores, double b) {
+template <std::same_as<double> R>
+[[nodiscard]] double temperature_information(Matrix<R> scores, double b) {
   scores.rowwise() -= scores.colwise().maxCoeff().eval();
   return static_cast<double>(scores.cols()) * b * b * log_loss_slope(scores, 0, b).curvature;
 }
 
-[[nodiscard]] inline std::vector<TaskCalibration> calibrations_of(
-    const HeldOutScores& scores, std::span<const Index> task_of_row, double label_weight) {
+template <std::same_as<double> R = double>
+[[nodiscard]] std::vector<TaskCalibration> calibrations_of(const HeldOutScores& scores,
+                                                           std::span<const Index> task_of_row,
+                                                           double label_weight) {
   const Index tasks = scores.own.rows();
   const Index rows = scores.own.cols();
   std::vector<TaskCalibration> result(static_cast<std::size_t>(tasks));
@@ -155,7 +160,7 @@ namespace detail {
   double temperature = 1;
   double information = 0;
   if (tasks > 1) {
-    const Eigen::MatrixXd totals = scores.at(label_weight);
+    const Matrix<R> totals = scores.at(label_weight);
     temperature = fit_temperature(totals.transpose(), task_of_row);
     information = temperature_information(totals, temperature);
   }

@@ -24,6 +24,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/threads.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/router/novelty.hpp"
 #include "anyssr/router/routed_task.hpp"
 #include "anyssr/router/routing_decision.hpp"
@@ -190,10 +191,8 @@ class RoutingTable {
           raw.row(i) += it.value() * weights_.row(it.index());
         }
       }
-    } else if (expanded.rows() == 1) {
-      raw.row(0).noalias() = expanded.row(0) * weights_;
     } else {
-      raw.noalias() = expanded * weights_;
+      detail::set_product(raw, expanded, weights_);
     }
   }
 

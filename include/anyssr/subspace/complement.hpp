@@ -17,6 +17,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/subspace/subspace_projector.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -32,8 +33,7 @@ void remove_span(const U& u, M& m, int passes = 2) {
   using Scalar = typename M::Scalar;
   if (u.cols() == 0 || m.cols() == 0) return;
   for (int pass = 0; pass < passes; ++pass) {
-    const RowMajorMatrix<Scalar> inside = u.transpose() * m;
-    m.noalias() -= u * inside;
+    subtract_product(m, u, product_of<RowMajorMatrix<Scalar>>(u.transpose(), m));
   }
 }
 
@@ -48,18 +48,18 @@ class DeflatedRows {
   [[nodiscard]] Index cols() const { return x_.cols(); }
   [[nodiscard]] RowMajorMatrix<Scalar> times(RowMajorMatrix<Scalar> m) const {
     remove_span(u_, m);
-    return x_ * m;
+    return product_of<RowMajorMatrix<Scalar>>(x_, m);
   }
   [[nodiscard]] RowMajorMatrix<Scalar> transpose_times(const RowMajorMatrix<Scalar>& m) const {
-    RowMajorMatrix<Scalar> product = x_.transpose() * m;
+    auto product = product_of<RowMajorMatrix<Scalar>>(x_.transpose(), m);
     remove_span(u_, product);
     return product;
   }
   /// One pass: this only steers a sketch, whose round-off the last transpose_times removes.
   [[nodiscard]] RowMajorMatrix<Scalar> row_gram_times(const RowMajorMatrix<Scalar>& m) const {
-    RowMajorMatrix<Scalar> product = x_.transpose() * m;
+    auto product = product_of<RowMajorMatrix<Scalar>>(x_.transpose(), m);
     remove_span(u_, product, 1);
-    return x_ * product;
+    return product_of<RowMajorMatrix<Scalar>>(x_, product);
   }
 
  private:

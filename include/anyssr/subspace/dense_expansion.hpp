@@ -12,6 +12,7 @@
 #include <array>
 
 #include "anyssr/core/threads.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/subspace/expansion.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -76,7 +77,7 @@ class DenseExpansion {
       }
     } else {
       const detail::SerialEigen serial;
-      out.noalias() = features * projection_;
+      detail::set_product(out, features, projection_);
     }
     stage_.apply(out);
   }

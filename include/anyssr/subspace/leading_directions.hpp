@@ -21,6 +21,7 @@
 #include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/random.hpp"
 #include "anyssr/linalg/orthonormal.hpp"
+#include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -116,14 +117,14 @@ class PlainRows {
   [[nodiscard]] Index rows() const { return x_.rows(); }
   [[nodiscard]] Index cols() const { return x_.cols(); }
   [[nodiscard]] RowMajorMatrix<Scalar> times(const RowMajorMatrix<Scalar>& m) const {
-    return x_ * m;
+    return product_of<RowMajorMatrix<Scalar>>(x_, m);
   }
   [[nodiscard]] RowMajorMatrix<Scalar> transpose_times(const RowMajorMatrix<Scalar>& m) const {
-    return x_.transpose() * m;
+    return product_of<RowMajorMatrix<Scalar>>(x_.transpose(), m);
   }
   /// A A^T m.
   [[nodiscard]] RowMajorMatrix<Scalar> row_gram_times(const RowMajorMatrix<Scalar>& m) const {
-    return x_ * transpose_times(m);
+    return product_of<RowMajorMatrix<Scalar>>(x_, transpose_times(m));
   }
   /// A A^T, lower triangle.
   [[nodiscard]] Matrix<double> gram_of_rows() const {
@@ -245,7 +246,8 @@ template <class A>
   if (wide) {
     result.basis = left_singular_vectors(b, spectrum, count);
   } else {
-    result.basis = z * spectrum.vectors.leftCols(count).template cast<Scalar>();
+    const Matrix<Scalar> vectors = spectrum.vectors.leftCols(count).template cast<Scalar>();
+    set_product(result.basis, z, vectors);
   }
   return result;
 }

@@ -10,8 +10,8 @@
 /// Cosines are used above pi/4 and sines below, since either is flat at one end.
 /// Source: Bjorck and Golub, Numerical methods for computing angles between linear subspaces, 1973.
 
-#include <Eigen/SVD>
-
+#include "anyssr/linalg/product.hpp"
+#include "anyssr/linalg/thin_svd.hpp"
 #include "anyssr/subspace/subspace_projector.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -41,10 +41,11 @@ template <class U, class V>
   if (v.cols() == 0) return Vector<double>(0);
   const Matrix<double> left = u.template cast<double>();
   const Matrix<double> right = v.template cast<double>();
-  const Matrix<double> core = left.transpose() * right;
-  const Matrix<double> rest = right - left * core;
-  const Vector<double> cosines = Eigen::BDCSVD<Matrix<double>>(core).singularValues();
-  const Vector<double> sines = Eigen::BDCSVD<Matrix<double>>(rest).singularValues().reverse();
+  const auto core = detail::product_of<Matrix<double>>(left.transpose(), right);
+  Matrix<double> rest = right;
+  detail::subtract_product(rest, left, core);
+  const Vector<double> cosines = detail::singular_values(core);
+  const Vector<double> sines = detail::singular_values(rest).reverse();
   Vector<double> angles(v.cols());
   for (Index i = 0; i < angles.size(); ++i) {
     angles(i) =
@@ -63,7 +64,8 @@ template <class U, class V>
   detail::expect_two_bases(u, v);
   const Index fewer = std::min(u.cols(), v.cols());
   if (fewer == 0) return 0;
-  const Matrix<typename U::Scalar> core = u.transpose() * v;
+  const auto core =
+      detail::product_of<Matrix<typename U::Scalar>>(u.derived().transpose(), v.derived());
   return std::min(1.0, core.template cast<double>().squaredNorm() / static_cast<double>(fewer));
 }
 

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <utility>
 
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/subspace/leading_directions.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -34,8 +35,9 @@ void expect_orthonormal(std::string_view name, const Eigen::MatrixBase<U>& u) {
   RandomStream random(0, sketch_stream);
   Vector<Scalar> v(u.cols());
   for (Scalar& sign : v) sign = static_cast<Scalar>(random.sign());
-  const Vector<Scalar> lifted = u * v;
-  const double error = static_cast<double>((u.transpose() * lifted - v).norm() / v.norm());
+  const auto lifted = product_of<Vector<Scalar>>(u.derived(), v);
+  const auto back = product_of<Vector<Scalar>>(u.derived().transpose(), lifted);
+  const double error = static_cast<double>((back - v).norm() / v.norm());
   const double most = std::sqrt(static_cast<double>(std::numeric_limits<Scalar>::epsilon()));
   expect(is_within(error, 0.0, most), name, " is off by ", error, ", expected orthonormal columns");
 }
@@ -55,10 +57,10 @@ template <class X, class U>
   if constexpr (SparseFeatures<X> && !bool(U::IsRowMajor)) {
     if (x.rows() >= 64) {
       const RowMajorMatrix<Scalar> by_rows = u;
-      return x * by_rows;
+      return product_of<RowMajorMatrix<Scalar>>(x, by_rows);
     }
   }
-  return x * u;
+  return product_of<RowMajorMatrix<Scalar>>(x, u);
 }
 
 }  // namespace detail
@@ -138,7 +140,7 @@ class SubspaceProjector {
   [[nodiscard]] RowMajorMatrix<S> reconstruct(const X& features) const {
     const RowMajorMatrix<S> inside = project(features);
     if (rank() == 0) return RowMajorMatrix<S>::Zero(features.rows(), dim());
-    return inside * basis_.transpose();
+    return detail::product_of<RowMajorMatrix<S>>(inside, basis_.transpose());
   }
 
   /// X - X U U^T, n x dim(), dense: what the subspace cannot say.

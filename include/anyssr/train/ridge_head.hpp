@@ -17,11 +17,13 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <limits>
 #include <span>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/temperature.hpp"
 #include "anyssr/lora/adapter.hpp"
 
@@ -100,13 +102,13 @@ template <class X>
 void multiply_transposed(const X& x, const Eigen::MatrixXd& a, Eigen::Ref<Eigen::MatrixXd> result) {
   if constexpr (SparseFeatures<X>) {
     const RowMajorMatrix<double> rows = a;
-    const RowMajorMatrix<double> product = x.transpose() * rows;
+    const auto product = product_of<RowMajorMatrix<double>>(x.transpose(), rows);
     result = product;
   } else {
     for (Index c = 0; c < x.cols(); c += ridge_chunk) {
       const Index width = std::min(ridge_chunk, x.cols() - c);
       const Eigen::MatrixXd chunk = x.middleCols(c, width).template cast<double>();
-      result.middleRows(c, width).noalias() = chunk.transpose() * a;
+      set_product(result.middleRows(c, width), chunk.transpose(), a);
     }
   }
 }
@@ -136,77 +138,80 @@ void for_each_feature_block(const F& f, const Blocks&... blocks) {
   (visit(blocks), ...);
 }
 
-inline void expect_factored(const Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>>& factor, double ridge) {
+template <class Factor>
+void expect_factored(const Factor& factor, double ridge) {
   expect<NumericalError>(factor.info() == Eigen::Success,
                          "the Gram matrix is not positive definite at lambda = ", ridge,
                          ", expected a larger ridge");
 }
 
 /// Diagonal of (L L^T)^-1: squared norms of the columns of L^-1, which start at the diagonal.
-[[nodiscard]] inline Eigen::VectorXd inverse_diagonal(const Eigen::MatrixXd& lower) {
+template <std::same_as<double> R>
+[[nodiscard]] Vector<R> inverse_diagonal(const Matrix<R>& lower) {
   const Index n = lower.rows();
-  Eigen::VectorXd diagonal(n);
+  Vector<R> diagonal(n);
   for (Index c = 0; c < n; c += ridge_chunk) {
     const Index width = std::min(ridge_chunk, n - c);
-    Eigen::MatrixXd columns = Eigen::MatrixXd::Identity(n - c, width);
-    lower.bottomRightCorner(n - c, n - c).triangularView<Eigen::Lower>().solveInPlace(columns);
+    Matrix<R> columns = Matrix<R>::Identity(n - c, width);
+    lower.bottomRightCorner(n - c, n - c)
+        .template triangularView<Eigen::Lower>()
+        .solveInPlace(columns);
     diagonal.segment(c, width) = columns.colwise().squaredNorm();
   }
   return diagonal;
 }
 
-template <class... Blocks>
-void fit_dual(const Eigen::MatrixXd& y, bool wants_held_out, RidgeFit& fit,
-              const Blocks&... blocks) {
+template <std::same_as<double> R, class... Blocks>
+void fit_dual(const Matrix<R>& y, bool wants_held_out, RidgeFit& fit, const Blocks&... blocks) {
   const Index n = y.rows();
-  Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(n, n);
+  Matrix<R> gram = Matrix<R>::Zero(n, n);
   (add_row_products(blocks, gram), ...);
   gram.diagonal().array() += fit.ridge;
-  const Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>> factor(gram);  // in place: L over K
+  const Eigen::LLT<Eigen::Ref<Matrix<R>>> factor(gram);  // in place: L over K
   expect_factored(factor, fit.ridge);
-  const Eigen::MatrixXd dual = factor.solve(y);
+  const Matrix<R> dual = factor.solve(y);
   for_each_feature_block(
       [&](const auto& x, Index begin) {
         multiply_transposed(x, dual, fit.weights.middleRows(begin, x.cols()));
       },
       blocks...);
   if (!wants_held_out) return;
-  const Eigen::VectorXd scale = inverse_diagonal(gram).cwiseInverse();
+  const Vector<R> scale = inverse_diagonal(gram).cwiseInverse();
   fit.held_out = y - scale.asDiagonal() * dual;
 }
 
-template <class... Blocks>
-void fit_primal(const Eigen::MatrixXd& y, bool wants_held_out, RidgeFit& fit,
-                const Blocks&... blocks) {
+template <std::same_as<double> R, class... Blocks>
+void fit_primal(const Matrix<R>& y, bool wants_held_out, RidgeFit& fit, const Blocks&... blocks) {
   const Index d = fit.weights.rows();
   const auto for_each_chunk = [&](const auto& body) {
     for (Index begin = 0; begin < y.rows(); begin += ridge_chunk) {
-      Eigen::MatrixXd rows = Eigen::MatrixXd::Zero(std::min(ridge_chunk, y.rows() - begin), d);
+      Matrix<R> rows = Matrix<R>::Zero(std::min(ridge_chunk, y.rows() - begin), d);
       for_each_feature_block(
           [&](const auto& x, Index col) { copy_rows(x, begin, rows.middleCols(col, x.cols())); },
           blocks...);
       body(begin, rows);
     }
   };
-  Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(d, d);
-  Eigen::MatrixXd right = Eigen::MatrixXd::Zero(d, y.cols());
-  for_each_chunk([&](Index begin, const Eigen::MatrixXd& rows) {
-    gram.selfadjointView<Eigen::Lower>().rankUpdate(rows.transpose());
-    right.noalias() += rows.transpose() * y.middleRows(begin, rows.rows());
+  Matrix<R> gram = Matrix<R>::Zero(d, d);
+  Matrix<R> right = Matrix<R>::Zero(d, y.cols());
+  for_each_chunk([&](Index begin, const Matrix<R>& rows) {
+    gram.template selfadjointView<Eigen::Lower>().rankUpdate(rows.transpose());
+    add_product(right, rows.transpose(), y.middleRows(begin, rows.rows()));
   });
   gram.diagonal().array() += fit.ridge;
-  const Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>> factor(gram);  // in place: L over the Gram
+  const Eigen::LLT<Eigen::Ref<Matrix<R>>> factor(gram);  // in place: L over the Gram
   expect_factored(factor, fit.ridge);
   fit.weights = factor.solve(right);
   if (!wants_held_out) return;
   fit.held_out.resize(y.rows(), y.cols());
-  for_each_chunk([&](Index begin, const Eigen::MatrixXd& rows) {
-    const Eigen::MatrixXd targets = y.middleRows(begin, rows.rows());
-    const Eigen::MatrixXd half = gram.triangularView<Eigen::Lower>().solve(rows.transpose());
+  for_each_chunk([&](Index begin, const Matrix<R>& rows) {
+    const Matrix<R> targets = y.middleRows(begin, rows.rows());
+    const Matrix<R> half = gram.template triangularView<Eigen::Lower>().solve(rows.transpose());
     // A leverage is below 1 by the ridge; rounding may take the last bit of that.
-    const Eigen::VectorXd kept = (1 - half.colwise().squaredNorm().transpose().array())
-                                     .max(std::numeric_limits<double>::epsilon());
-    const Eigen::MatrixXd residual = targets - rows * fit.weights;
+    const Vector<R> kept = (1 - half.colwise().squaredNorm().transpose().array())
+                               .max(std::numeric_limits<double>::epsilon());
+    Matrix<R> residual = targets;
+    subtract_product(residual, rows, fit.weights);
     fit.held_out.middleRows(begin, rows.rows()) =
         targets - kept.cwiseInverse().asDiagonal() * residual;
   });

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "anyssr/backbone/llama/llama_kernels.hpp"
+#include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
@@ -75,8 +76,8 @@ void attention_weights(const AttentionShape& shape, const AttentionSpan<S>& span
                        RowMajorMatrix<S>& weights) {
   const Index h = shape.head_dim;
   weights.resize(block.count, block.keys());
-  weights.noalias() = q.block(span.begin + block.begin, head * h, block.count, h) *
-                      head_rows(shape, block, head / shape.group(), span.keys).transpose();
+  set_product(weights, q.block(span.begin + block.begin, head * h, block.count, h),
+              head_rows(shape, block, head / shape.group(), span.keys).transpose());
   const S scale = S{1} / std::sqrt(static_cast<S>(h));
   for (Index i = 0; i < block.count; ++i) {
     const Index own = span.position + block.begin + i;  // the query's own key
@@ -120,8 +121,8 @@ void attend(const AttentionShape& shape, std::span<const AttentionSpan<S>> spans
     const Index head = i % shape.heads;
     RowMajorMatrix<S> weights;
     attention_weights(shape, *span, block, head, q, weights);
-    out.block(span->begin + block.begin, head * h, block.count, h).noalias() =
-        weights * head_rows(shape, block, head / shape.group(), span->values);
+    set_product(out.block(span->begin + block.begin, head * h, block.count, h), weights,
+                head_rows(shape, block, head / shape.group(), span->values));
   });
 }
 
@@ -140,16 +141,16 @@ void attend_backward(const AttentionShape& shape, std::span<const AttentionSpan<
     attention_weights(shape, span, block, head, q, weights);
     const auto d_rows = d_out.block(row, head * h, block.count, h);
     RowMajorMatrix<S> d_scores(block.count, block.keys());
-    d_scores.noalias() = d_rows * head_rows(shape, block, kv, span.values).transpose();
-    dv.block(key, kv * h, block.keys(), h).noalias() += weights.transpose() * d_rows;
+    set_product(d_scores, d_rows, head_rows(shape, block, kv, span.values).transpose());
+    add_product(dv.block(key, kv * h, block.keys(), h), weights.transpose(), d_rows);
     for (Index i = 0; i < block.count; ++i) {
       const S along = d_scores.row(i).dot(weights.row(i));
       d_scores.row(i).array() = scale * weights.row(i).array() * (d_scores.row(i).array() - along);
     }
-    dq.block(row, head * h, block.count, h).noalias() =
-        d_scores * head_rows(shape, block, kv, span.keys);
-    dk.block(key, kv * h, block.keys(), h).noalias() +=
-        d_scores.transpose() * q.block(row, head * h, block.count, h);
+    set_product(dq.block(row, head * h, block.count, h), d_scores,
+                head_rows(shape, block, kv, span.keys));
+    add_product(dk.block(key, kv * h, block.keys(), h), d_scores.transpose(),
+                q.block(row, head * h, block.count, h));
   };
   dk.setZero();
   dv.setZero();

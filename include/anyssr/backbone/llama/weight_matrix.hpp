@@ -33,6 +33,7 @@
 #include "anyssr/io/byte_order.hpp"
 #include "anyssr/io/dtype.hpp"
 #include "anyssr/io/half.hpp"
+#include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 /// A frozen matrix of F64, F32, F16 or BF16. Copies share the numbers.
@@ -322,9 +323,9 @@ void multiply_many(const Eigen::Ref<const RowMajorMatrix<S>>& x,
         to.data + tile.begin, x.rows(), tile.rows, Eigen::OuterStride<>(to.stride));
     with_panel<S>(weight, tile.begin, tile.rows, 0, weight.cols(), buffer, [&](const auto& panel) {
       if (add) {
-        y.noalias() += x * panel.transpose();
+        add_product(y, x, panel.transpose());
       } else {
-        y.noalias() = x * panel.transpose();
+        set_product(y, x, panel.transpose());
       }
     });
   });
@@ -368,7 +369,7 @@ void add_back(const Eigen::Ref<const RowMajorMatrix<S>>& dy, const WeightMatrix&
     for (Index i = 0; i < w.rows(); i += height) {
       const Index rows = std::min(height, w.rows() - i);
       with_panel<S>(w, i, rows, column, cols, buffer, [&](const auto& panel) {
-        dx.middleCols(column, cols).noalias() += dy.middleCols(i, rows) * panel;
+        add_product(dx.middleCols(column, cols), dy.middleCols(i, rows), panel);
       });
     }
   });

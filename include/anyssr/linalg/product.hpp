@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Products of matrices that stand in memory:
+///
+///   C = A B        C += A B        C -= A B
+///
+/// Eigen compiles a product anew for each pair of operand types, and a block, a transpose, a map
+/// and a reference are different types though they mean the same numbers. Here each operand becomes
+/// one of two maps, column- or row-major, and a row-major C is computed as its transpose, so a
+/// program has four dense products per scalar. A compiler's time grows with the square of the
+/// number of types. Operands that do not stand in memory (sparse ones, expressions) go to Eigen as
+/// they are.
+
+#include <concepts>
+#include <type_traits>
+
+#include "anyssr/core/concepts.hpp"
+
+namespace anyssr::inline ANYSSR_ABI::detail {
+
+/// Dense numbers in memory, without gaps along one dimension: what a product kernel wants.
+template <class X>
+concept MatrixInMemory = DenseFeatures<X> &&
+                             (std::remove_cvref_t<X>::Flags& Eigen::DirectAccessBit) != 0 &&
+                         std::remove_cvref_t<X>::InnerStrideAtCompileTime == 1;
+
+template <RealScalar S, int Order>
+using ConstMatrixMap = Eigen::Map<const Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic, Order>, 0,
+                                  Eigen::OuterStride<>>;
+template <RealScalar S, int Order = Eigen::ColMajor>
+using MatrixMap =
+    Eigen::Map<Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic, Order>, 0, Eigen::OuterStride<>>;
+
+template <class X>
+inline constexpr int order_of = bool(X::IsRowMajor) ? Eigen::RowMajor : Eigen::ColMajor;
+template <class X>
+inline constexpr int order_of_transpose = bool(X::IsRowMajor) ? Eigen::ColMajor : Eigen::RowMajor;
+
+/// X as one of two types per scalar; anything that does not stand in memory is itself.
+template <MatrixInMemory X>
+[[nodiscard]] auto as_map(const X& x) {
+  return ConstMatrixMap<typename X::Scalar, order_of<X>>(x.derived().data(), x.rows(), x.cols(),
+                                                         Eigen::OuterStride<>(x.outerStride()));
+}
+template <class X>
+[[nodiscard]] const X& as_map(const X& x) {
+  return x;
+}
+template <MatrixInMemory X>
+[[nodiscard]] auto as_transposed_map(const X& x) {
+  return ConstMatrixMap<typename X::Scalar, order_of_transpose<X>>(
+      x.derived().data(), x.cols(), x.rows(), Eigen::OuterStride<>(x.outerStride()));
+}
+
+/// C += factor A B.
+template <RealScalar S, class A, class B>
+void add_mapped_product(MatrixMap<S> c, const A& a, const B& b, S factor) {
+  c.noalias() += factor * a * b;
+}
+
+/// Calls f(C, A, B) with maps of all three, or f(C^T, B^T, A^T) where C is row-major.
+template <MatrixInMemory C, MatrixInMemory A, MatrixInMemory B, class F>
+void with_maps(C& c, const A& a, const B& b, const F& f) {
+  using S = typename C::Scalar;
+  const Eigen::OuterStride<> stride(c.outerStride());
+  if constexpr (bool(C::IsRowMajor)) {
+    f(MatrixMap<S>(c.data(), c.cols(), c.rows(), stride), as_transposed_map(b),
+      as_transposed_map(a));
+  } else {
+    f(MatrixMap<S>(c.data(), c.rows(), c.cols(), stride), as_map(a), as_map(b));
+  }
+}
+
+/// c += factor a b for matrices in memory.
+template <MatrixInMemory C, MatrixInMemory A, MatrixInMemory B>
+void add_scaled_product(C&& c, const A& a, const B& b, typename A::Scalar factor) {
+  with_maps(c, a, b, [factor](auto to, const auto& left, const auto& right) {
+    add_mapped_product(to, left, right, factor);
+  });
+}
+
+template <class C, class A, class B>
+concept ProductInMemory = MatrixInMemory<C> && MatrixInMemory<A> && MatrixInMemory<B>;
+
+/// c = a b, for a c that shares no number with a and b; a matrix gets the size of the product.
+template <class C, class A, class B>
+void set_product(C&& c, const A& a, const B& b) {
+  if constexpr (ProductInMemory<C, A, B>) {
+    c.resize(a.rows(), b.cols());  // a view checks its size instead
+    c.setZero();
+    add_scaled_product(c, a, b, 1);
+  } else {
+    c.noalias() = as_map(a) * as_map(b);
+  }
+}
+
+/// c += a b, for a c that shares no number with a and b.
+template <class C, class A, class B>
+void add_product(C&& c, const A& a, const B& b) {
+  if constexpr (ProductInMemory<C, A, B>) {
+    add_scaled_product(c, a, b, 1);
+  } else {
+    c.noalias() += as_map(a) * as_map(b);
+  }
+}
+
+/// c -= a b, for a c that shares no number with a and b.
+template <class C, class A, class B>
+void subtract_product(C&& c, const A& a, const B& b) {
+  if constexpr (ProductInMemory<C, A, B>) {
+    add_scaled_product(c, a, b, -1);
+  } else {
+    c.noalias() -= as_map(a) * as_map(b);
+  }
+}
+
+/// a b.
+template <class Result, class A, class B>
+[[nodiscard]] Result product_of(const A& a, const B& b) {
+  Result c;
+  set_product(c, a, b);
+  return c;
+}
+
+/// One triangle, Eigen::Lower or Eigen::Upper, of c += factor a b; the other half of a column-major
+/// c is neither read nor written.
+template <unsigned Triangle, MatrixInMemory C, MatrixInMemory A, MatrixInMemory B>
+void add_triangle_of_product(C&& c, const A& a, const B& b, typename A::Scalar factor) {
+  static_assert(!bool(std::remove_cvref_t<C>::IsRowMajor));
+  MatrixMap<typename A::Scalar> to(c.data(), c.rows(), c.cols(),
+                                   Eigen::OuterStride<>(c.outerStride()));
+  to.template triangularView<Triangle>() += factor * as_map(a) * as_map(b);
+}
+
+}  // namespace anyssr::inline ANYSSR_ABI::detail
