@@ -81,6 +81,8 @@ class Run {
     if (known > 0) measure_known(known, all, results);
     for (Index t = known; t < count(); ++t) learn(t, all, results);
     measure_at_the_end(results);
+    const std::string unsound = learner_->router().feature_condition().warning();
+    if (!unsound.empty()) warn("the router: " + unsound);
     compare_with_joint(results);
     measure_ablation(results);
     const StorageReport storage = learner_->storage();

@@ -80,6 +80,8 @@ class Run {
   Results run() {
     const anyssr::Stopwatch clock;
     for (Index t = 0; t < count(); ++t) learn(t);
+    const std::string unsound = learner_.router().feature_condition().warning();
+    if (!unsound.empty()) warn("the router: " + unsound);
     measure();
     fit_policy();
     try_blend();

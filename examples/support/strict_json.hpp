@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace support {
@@ -17,8 +18,12 @@ namespace support {
 using anyssr::Json;
 using anyssr::parse_json;
 
+/// What files of text hold at most: a device that never ends is then found out before memory is.
+inline constexpr std::size_t most_file_bytes = std::size_t{4} << 30;
+inline constexpr std::size_t most_line_bytes = std::size_t{256} << 20;
+
 /// The whole file.
-/// @throws anyssr::FormatError  where it cannot be read
+/// @throws anyssr::FormatError  where it cannot be read or holds more than a file of text
 inline std::string read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file)
@@ -29,9 +34,19 @@ inline std::string read_file(const std::string& path) {
   }
   std::string text;
   std::array<char, 1 << 16> piece;
+  std::size_t line = 0;  // where the last one begins
   do {  // read() notes an error of the system in the stream; an iterator would let it escape
     file.read(piece.data(), piece.size());
-    text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
+    const std::string_view fresh(piece.data(), static_cast<std::size_t>(file.gcount()));
+    const std::size_t end = fresh.rfind('\n');
+    if (end != fresh.npos) line = text.size() + end + 1;
+    text += fresh;
+    if (text.size() - line > most_line_bytes) {
+      throw anyssr::FormatError(path + ": a line is longer than 256 MiB, expected lines of text");
+    }
+    if (text.size() > most_file_bytes) {
+      throw anyssr::FormatError(path + ": holds more than 4 GiB, expected at most that");
+    }
   } while (file);
   if (file.bad()) throw anyssr::FormatError(path + ": reading failed; is it a regular file?");
   return text;

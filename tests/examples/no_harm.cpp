@@ -296,7 +296,8 @@ TEST_CASE("a run with closed descriptors keeps its files clean", "[examples]") {
 
 TEST_CASE("data that cannot be read is an error and no crash", "[examples][error]") {
   const TemporaryFolder folder;
-  for (const std::string& data : {std::string("/proc/self/mem"), folder.file(".")}) {
+  for (const std::string& data :
+       {std::string("/proc/self/mem"), std::string("/dev/zero"), folder.file(".")}) {
     check_refused(applications()[1], "--data " + data, data);
     check_refused(applications()[4], "--data " + data, data);
     check_refused(applications()[5], "--train " + data + " --test " + data, data);

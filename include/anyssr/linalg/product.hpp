@@ -11,20 +11,24 @@
 /// one of two maps, column- or row-major, and a row-major C is computed as its transpose, so a
 /// program has four dense products per scalar. A compiler's time grows with the square of the
 /// number of types. Operands that do not stand in memory (sparse ones, expressions) go to Eigen as
-/// they are.
+/// they are. A product runs on the calling thread, in programs compiled with OpenMP too.
 
 #include <concepts>
 #include <type_traits>
 
 #include "anyssr/core/concepts.hpp"
+#include "anyssr/core/threads.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
-/// Dense numbers in memory, without gaps along one dimension: what a product kernel wants.
 template <class X>
-concept MatrixInMemory = DenseFeatures<X> &&
-                             (std::remove_cvref_t<X>::Flags& Eigen::DirectAccessBit) != 0 &&
-                         std::remove_cvref_t<X>::InnerStrideAtCompileTime == 1;
+inline constexpr bool has_direct_access =
+    (X::Flags & Eigen::DirectAccessBit) != 0 && X::InnerStrideAtCompileTime == 1;
+
+/// Dense numbers in memory, without gaps along one dimension: what the kernels of products and a
+/// BLAS want.
+template <class X>
+concept MatrixInMemory = DenseFeatures<X> && has_direct_access<std::remove_cvref_t<X>>;
 
 template <RealScalar S, int Order>
 using ConstMatrixMap = Eigen::Map<const Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic, Order>, 0,
@@ -57,6 +61,7 @@ template <MatrixInMemory X>
 /// C += factor A B.
 template <RealScalar S, class A, class B>
 void add_mapped_product(MatrixMap<S> c, const A& a, const B& b, S factor) {
+  const SerialEigen serial;
   c.noalias() += factor * a * b;
 }
 

@@ -48,11 +48,6 @@ void for_each_lower_tile(int threads, Index dim, const Body& body) {
   });
 }
 
-/// Whether the entries stand in memory as BLAS wants them: one storage dimension without gaps.
-template <class X>
-inline constexpr bool has_blas_storage =
-    (X::Flags & Eigen::DirectAccessBit) != 0 && X::InnerStrideAtCompileTime == 1;
-
 }  // namespace detail
 
 /// second_moment.lower += sign X^T X; the strict upper triangle is neither read nor written.
@@ -65,7 +60,7 @@ void accumulate_second_moment(const Eigen::MatrixBase<X>& x, Matrix<S>& second_m
   const auto factor = static_cast<S>(sign);
   const double flops = static_cast<double>(x.rows()) * static_cast<double>(x.cols() * x.cols());
 #ifdef ANYSSR_HAS_BLAS
-  if constexpr (detail::has_blas_storage<X>) {
+  if constexpr (detail::MatrixInMemory<X>) {
     if (detail::goes_to_blas(flops)) {
       detail::blas_syrk(false, !bool(X::IsRowMajor), x.cols(), x.rows(), factor, x.derived().data(),
                         x.derived().outerStride(), second_moment.data(), second_moment.rows(),

@@ -19,7 +19,6 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/random.hpp"
-#include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -174,7 +173,7 @@ class FeatureSketch {
         for (Index i = 0; i < width; ++i) {
           for_each_sign(begin + i, [&](Index j, double sign) { signs(i, j) = sign; });
         }
-        detail::add_product(z.leftCols(kept_), part, signs);
+        z.leftCols(kept_).noalias() += part * signs;
       }
     }
     z.col(kept_) = z.col(kept_).cwiseSqrt();
