@@ -2,11 +2,19 @@
 #pragma once
 
 /// @file
-/// The factorisation behind the router in float, compiled in linear_algebra.cpp: templates that
-/// take long to compile have files of their own here, so that several compilers share the work.
+/// Products, and the factorisation behind the router in float, compiled in linear_algebra.cpp:
+/// templates that take long to compile have files of their own here, so that several compilers
+/// share the work.
 
 #include <anyssr/linalg/cholesky.hpp>
 #include <anyssr/linalg/factor_update.hpp>
+
+#define ANYSSR_INSTANTIATION extern template
+#define ANYSSR_SCALAR float
+#include <anyssr/instantiate/products.hpp>
+#define ANYSSR_INSTANTIATION extern template
+#define ANYSSR_SCALAR double
+#include <anyssr/instantiate/products.hpp>
 
 extern template bool anyssr::factor_shifted(anyssr::Matrix<float>&, float, anyssr::Vector<float>&,
                                             int);

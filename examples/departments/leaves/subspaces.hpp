@@ -7,6 +7,8 @@
 #include <anyssr/subspace/complement.hpp>
 #include <anyssr/subspace/subspace_projector.hpp>
 
+#include "departments/leaves/linear_algebra.hpp"
+
 extern template anyssr::SubspaceProjector<float> anyssr::SubspaceProjector<float>::fit(
     const anyssr::SparseRows<float>&, const anyssr::SubspaceOptions&);
 extern template anyssr::ComplementBasis<float> anyssr::complement_basis(

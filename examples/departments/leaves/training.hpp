@@ -10,6 +10,8 @@
 #include <anyssr/train/train_adapter.hpp>
 #include <span>
 
+#include "departments/leaves/linear_algebra.hpp"
+
 namespace departments {
 
 using FloatBackbone = anyssr::LiftedBackbone<anyssr::TextHashingBackbone<float>>;
