@@ -8,10 +8,11 @@
 
 #include <anyssr/core/error.hpp>
 #include <anyssr/subspace/expansion.hpp>
+#include <cstdint>
 #include <optional>
 #include <string>
 
-#include "support/option_checks.hpp"
+#include "support/numbers.hpp"
 
 namespace support {
 

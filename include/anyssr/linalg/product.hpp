@@ -65,6 +65,12 @@ void add_mapped_product(MatrixMap<S> c, const A& a, const B& b, S factor) {
   c.noalias() += factor * a * b;
 }
 
+/// A triangle of C += factor A B.
+template <unsigned Triangle, RealScalar S, class A, class B>
+void add_mapped_triangle(MatrixMap<S> c, const A& a, const B& b, S factor) {
+  c.template triangularView<Triangle>() += factor * a * b;
+}
+
 /// Calls f(C, A, B) with maps of all three, or f(C^T, B^T, A^T) where C is row-major.
 template <MatrixInMemory C, MatrixInMemory A, MatrixInMemory B, class F>
 void with_maps(C& c, const A& a, const B& b, const F& f) {
@@ -129,14 +135,14 @@ template <class Result, class A, class B>
   return c;
 }
 
-/// One triangle, Eigen::Lower or Eigen::Upper, of c += factor a b; the other half of a column-major
-/// c is neither read nor written.
+/// One triangle of a column-major c += factor a b; the rest of c is neither read nor written.
+/// @tparam Triangle  Eigen::Lower or Eigen::Upper, the diagonal included
 template <unsigned Triangle, MatrixInMemory C, MatrixInMemory A, MatrixInMemory B>
 void add_triangle_of_product(C&& c, const A& a, const B& b, typename A::Scalar factor) {
   static_assert(!bool(std::remove_cvref_t<C>::IsRowMajor));
-  MatrixMap<typename A::Scalar> to(c.data(), c.rows(), c.cols(),
-                                   Eigen::OuterStride<>(c.outerStride()));
-  to.template triangularView<Triangle>() += factor * as_map(a) * as_map(b);
+  const Eigen::OuterStride<> stride(c.outerStride());
+  add_mapped_triangle<Triangle>(MatrixMap<typename A::Scalar>(c.data(), c.rows(), c.cols(), stride),
+                                as_map(a), as_map(b), factor);
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI::detail
