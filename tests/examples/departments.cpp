@@ -221,7 +221,7 @@ TEST_CASE("departments refuses wrong options with status 2", "[examples][error]"
   refused(data + "--learn -1", "--learn is -1, expected 0 or more");
   refused(data + "--learn 0", "--learn is 0 and no department is known yet, expected at least 1");
   refused(data + "--learn few", "--learn");
-  for (const std::string& wrong : {"--learn 0", "--ridge 0", "--rank -1", "--dim 0"}) {
+  for (const std::string wrong : {"--learn 0", "--ridge 0", "--rank -1", "--dim 0"}) {
     refused(data + "--state " + folder.file("new") + " " + wrong, wrong.substr(2, 4));
     CHECK(!std::filesystem::exists(folder.file("new")));
   }

@@ -167,8 +167,8 @@ TEST_CASE("a file that cannot be read is refused", "[examples][error]") {
 }
 
 TEST_CASE("integers and booleans are names and other values are not", "[examples]") {
-  const auto name = [](const std::string& json) {
-    return support::name_of(support::parse_json(json, ""), "a:1: \"label\"");
+  const auto name = [](const std::string& text) {
+    return support::name_of(support::parse_json(text, ""), "a:1: \"label\"");
   };
   CHECK(name("\"refund\"") == "refund");
   CHECK(name("1") == "1");
@@ -176,8 +176,8 @@ TEST_CASE("integers and booleans are names and other values are not", "[examples
   CHECK(name("18446744073709551615") == "18446744073709551615");
   CHECK(name("true") == "true");
   CHECK(name("false") == "false");
-  const auto refused = [&](const std::string& json) {
-    return anyssr::test::message_of<anyssr::FormatError>([&] { (void)name(json); });
+  const auto refused = [&](const std::string& text) {
+    return anyssr::test::message_of<anyssr::FormatError>([&] { (void)name(text); });
   };
   CHECK(refused("1.0") ==
         "a:1: \"label\" is 1.0, a number that is no integer of 64 bits, expected a string that is "

@@ -135,7 +135,7 @@ TEST_CASE("no option of any application is taken for the value of another", "[ex
     for (const std::string& command : application.commands) {
       const std::string help = run_program(application.program, command + " --help").output;
       for (const NamedOption& option : options_in(help)) {
-        for (const std::string& next : {"--help", "--json", "--json=x"}) {
+        for (const std::string next : {"--help", "--json", "--json=x"}) {
           check_refused(
               application, command + " " + option.name + " " + next,
               option.name + ": is " + next + ", another option: is a variable of a script");
@@ -144,7 +144,7 @@ TEST_CASE("no option of any application is taken for the value of another", "[ex
     }
   }
   const std::string run = "--data " + ManyNames().folder.file("gone") + " --ask ";
-  for (const std::string& text : {"--x=", "--x", "-", "--", "--quiet please"}) {
+  for (const std::string text : {"--x=", "--x", "-", "--", "--quiet please"}) {
     check_refused(applications()[1], run + "\"" + text + "\"", "gone: cannot be opened");
   }
   check_refused(applications()[1], "--quiet --ask=--quiet --data /nowhere/a", "/nowhere/a: cannot");
@@ -253,7 +253,7 @@ TEST_CASE("an output is no folder and stands in none that the run keeps", "[exam
 
 TEST_CASE("what cannot be printed is an error of every application", "[examples][error]") {
   for (const Application& application : applications()) {
-    for (const std::string& to : {">/dev/full", ">&-"}) {
+    for (const std::string to : {">/dev/full", ">&-"}) {
       const ProgramResult result =
           run_shell(application.program + " --help " + to + "; echo status $?");
       CAPTURE(application.name, to, result.output);
