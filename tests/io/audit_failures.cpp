@@ -205,9 +205,9 @@ TEST_CASE("a lock that the system refuses is an error of its own", "[io][error]"
   if (!calls_can_fail) return;
   const AuditFolder folder;
   folder.append(1);
-  const ArmedCalls calls({.position = 1, .error = ENOLCK});
+  const ArmedCalls calls({.position = 1, .error = EIO});
   CHECK(message_of<FileError>([&] { (void)folder.open(); }) ==
-        folder.file("audit.lock") + ": cannot be locked: No locks available");
+        folder.file("audit.lock") + ": cannot be locked: Input/output error");
 }
 
 TEST_CASE("a log on a disk that takes no more goes on when there is room again", "[io][error]") {

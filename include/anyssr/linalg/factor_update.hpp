@@ -75,7 +75,7 @@ class FactorUpdate {
     auto t = t_.block(0, at, size, size);
     v = rows_.middleCols(k, size);
     t.setZero();
-    Vector<S> inner;
+    Vector<S> products(size);
     for (Index j = 0; j < size; ++j) {
       const S u = diagonal_(k + j);
       const S square_sum = v.col(j).squaredNorm();
@@ -96,6 +96,7 @@ class FactorUpdate {
         v.col(c) -= moved * v.col(j);
       }
       t(j, j) = tau;
+      auto inner = products.head(j);
       set_product(inner, v.leftCols(j).transpose(), v.col(j));
       for (Index i = 0; i < j; ++i) {  // T inner, by the columns of the triangle
         t.col(j).head(i + 1) -= tau * inner(i) * t.col(i).head(i + 1);

@@ -95,11 +95,22 @@ void add_scaled_product(C&& c, const A& a, const B& b, typename A::Scalar factor
 template <class C, class A, class B>
 concept ProductInMemory = MatrixInMemory<C> && MatrixInMemory<A> && MatrixInMemory<B>;
 
+/// Makes c rows x cols, what it holds left to chance; a view must have that shape.
+template <class C>
+void give_shape(C& c, Index rows, Index cols) {
+  if constexpr (std::derived_from<C, Eigen::PlainObjectBase<C>>) {
+    // not by resize: where no memory is left it throws with a pointer to what it has freed
+    if (c.rows() != rows || c.cols() != cols) c = C(rows, cols);
+  } else {
+    c.resize(rows, cols);  // of a view: an assertion
+  }
+}
+
 /// c = a b, for a c that shares no number with a and b; a matrix gets the size of the product.
 template <class C, class A, class B>
 void set_product(C&& c, const A& a, const B& b) {
   if constexpr (ProductInMemory<C, A, B>) {
-    c.resize(a.rows(), b.cols());  // a view checks its size instead
+    give_shape(c, a.rows(), b.cols());
     c.setZero();
     add_scaled_product(c, a, b, 1);
   } else {
