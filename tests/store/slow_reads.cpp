@@ -54,20 +54,21 @@ TEST_CASE("a slow look at a checkpoint finds it whole while another process save
   SlowFolder state;
   SavingProcess writer(state.known, state.root);
   std::uint64_t before = 0;
-  for (int look = 0; look < 6; ++look) {
+  for (int later = 0; later < 6;) {  // looks that found a save since the one before
     std::uint64_t generation = 0;
     std::vector<FileReport> reports;
     {
       const ArmedCalls armed(slow_disk);
       reports = verify_checkpoint(state.root, &generation);
     }
-    CAPTURE(look, generation);
-    CHECK(damage_of(reports) == std::vector<std::string>{});
-    CHECK(reports.size() > 5);
-    CHECK(generation > before);
+    CAPTURE(later, generation);
+    REQUIRE(damage_of(reports) == std::vector<std::string>{});
+    REQUIRE(reports.size() > 5);
+    REQUIRE(generation >= before);
+    later += generation > before ? 1 : 0;
     before = generation;
   }
-  CHECK(writer.kill().saved > 20);
+  CHECK(writer.kill().saved >= 5);
 }
 
 TEST_CASE("a slow load gets a whole state while another process saves", "[store]") {
@@ -76,6 +77,7 @@ TEST_CASE("a slow load gets a whole state while another process saves", "[store]
   PointLearner<float>& known = state.known;
   SavingProcess writer(known, state.root);
   for (int load = 0; load < 6; ++load) {
+    writer.wait_for_report();
     const bool recover = load % 2 == 1;
     LoadReport report;
     const PointLearner<float> loaded = [&] {
@@ -89,7 +91,7 @@ TEST_CASE("a slow load gets a whole state while another process saves", "[store]
     while (known.snapshot().generation() < changes) change_learner(known);
     CHECK((Learned<float>(loaded) == Learned<float>(known)));
   }
-  CHECK(writer.kill().saved > 20);
+  CHECK(writer.kill().saved >= 3);
 }
 
 TEST_CASE("what is really damaged is found although another process saves on", "[store][error]") {
