@@ -154,7 +154,7 @@ TEST_CASE("a line that fsync fails for is counted and stays in the log", "[io][e
   const AuditFolder folder;
   const AuditLog log = folder.open({.fsync_every_line = true});
   {
-    const ArmedCalls calls({.position = 1, .error = EIO});
+    const ArmedCalls calls({.error = EIO, .lacking = "flock"});
     CHECK_FALSE(log.append(sample_route(1)));
   }
   CHECK(log.failed_writes() == 1);
@@ -205,7 +205,7 @@ TEST_CASE("a lock that the system refuses is an error of its own", "[io][error]"
   if (!calls_can_fail) return;
   const AuditFolder folder;
   folder.append(1);
-  const ArmedCalls calls({.position = 1, .error = EIO});
+  const ArmedCalls calls({.error = EIO, .lacking = "flock"});
   CHECK(message_of<FileError>([&] { (void)folder.open(); }) ==
         folder.file("audit.lock") + ": cannot be locked: Input/output error");
 }
