@@ -71,25 +71,17 @@ void add_mapped_triangle(MatrixMap<S> c, const A& a, const B& b, S factor) {
   c.template triangularView<Triangle>() += factor * a * b;
 }
 
-/// Calls f(C, A, B) with maps of all three, or f(C^T, B^T, A^T) where C is row-major.
-template <MatrixInMemory C, MatrixInMemory A, MatrixInMemory B, class F>
-void with_maps(C& c, const A& a, const B& b, const F& f) {
-  using S = typename C::Scalar;
-  const Eigen::OuterStride<> stride(c.outerStride());
-  if constexpr (bool(C::IsRowMajor)) {
-    f(MatrixMap<S>(c.data(), c.cols(), c.rows(), stride), as_transposed_map(b),
-      as_transposed_map(a));
-  } else {
-    f(MatrixMap<S>(c.data(), c.rows(), c.cols(), stride), as_map(a), as_map(b));
-  }
-}
-
 /// c += factor a b for matrices in memory.
 template <MatrixInMemory C, MatrixInMemory A, MatrixInMemory B>
 void add_scaled_product(C&& c, const A& a, const B& b, typename A::Scalar factor) {
-  with_maps(c, a, b, [factor](auto to, const auto& left, const auto& right) {
-    add_mapped_product(to, left, right, factor);
-  });
+  using Mapped = MatrixMap<typename A::Scalar>;
+  const Eigen::OuterStride<> stride(c.outerStride());
+  if constexpr (bool(std::remove_cvref_t<C>::IsRowMajor)) {
+    add_mapped_product(Mapped(c.data(), c.cols(), c.rows(), stride), as_transposed_map(b),
+                       as_transposed_map(a), factor);
+  } else {
+    add_mapped_product(Mapped(c.data(), c.rows(), c.cols(), stride), as_map(a), as_map(b), factor);
+  }
 }
 
 template <class C, class A, class B>
