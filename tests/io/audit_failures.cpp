@@ -154,7 +154,7 @@ TEST_CASE("a line that fsync fails for is counted and stays in the log", "[io][e
   const AuditFolder folder;
   const AuditLog log = folder.open({.fsync_every_line = true});
   {
-    const ArmedCalls calls({.error = EIO, .lacking = "flock"});
+    const ArmedCalls calls({.error = EIO, .lacking = "fsync"});
     CHECK_FALSE(log.append(sample_route(1)));
   }
   CHECK(log.failed_writes() == 1);
