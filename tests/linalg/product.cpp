@@ -3,6 +3,7 @@
 
 #include <tuple>
 
+#include "anyssr/linalg/shared_product.hpp"
 #include "support/catch.hpp"
 #include "support/numeric.hpp"
 
@@ -137,4 +138,32 @@ TEMPLATE_TEST_CASE("a triangle of a product leaves the other half alone", "[lina
   c = before;
   detail::add_triangle_of_product<Eigen::Upper>(c, a, b, S(-2));
   CHECK(error_of(c, upper) <= 1e-3);
+}
+
+TEMPLATE_TEST_CASE("a product in tiles is right and the same for any number of threads", "[linalg]",
+                   float, double) {
+  using S = TestType;
+  for (const auto& [rows, depth, cols] :
+       {std::tuple{150, 700, 600}, {2, 51000, 520}, {260, 800, 250}, {1, 100, 90}, {40, 30, 20}}) {
+    CAPTURE(rows, depth, cols);
+    const RowMajorMatrix<S> a = RowMajorMatrix<S>::Random(rows, depth);
+    const RowMajorMatrix<S> b = RowMajorMatrix<S>::Random(depth, cols);
+    RowMajorMatrix<S> alone;
+    detail::set_shared_product(alone, a, b, 1);
+    const Matrix<double> expected = sum_by_loops(a, b, RowMajorMatrix<S>::Zero(rows, cols), 1);
+    CHECK(error_of(alone, expected) <= (sizeof(S) == 4 ? 1e-5 : 1e-13) * depth);
+    for (const int threads : {2, 3, 8}) {
+      Matrix<S> shared(1, 1);
+      detail::set_shared_product(shared, a, Matrix<S>(b), threads);
+      CHECK(error_of(shared, expected) <= (sizeof(S) == 4 ? 1e-5 : 1e-13) * depth);
+      RowMajorMatrix<S> same;
+      detail::set_shared_product(same, a, b, threads);
+      CHECK((same == alone));
+    }
+  }
+  const SparseRows<S> sparse = Matrix<S>::Identity(300, 900).sparseView();
+  const Matrix<S> b = Matrix<S>::Random(900, 400);
+  RowMajorMatrix<S> top;
+  detail::set_shared_product(top, sparse, b, 2);
+  CHECK((top == b.topRows(300)));
 }

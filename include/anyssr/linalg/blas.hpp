@@ -44,9 +44,14 @@ extern "C" {
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
-/// Threads for a loop that does `flops`, at some 5e10 a second and thread.
+/// Whether a loop that does `flops`, at some 5e10 a second and thread, is worth sharing out.
+[[nodiscard]] inline bool is_worth_sharing(double flops) noexcept {
+  return flops >= least_shared_seconds * 5e10;
+}
+
+/// Threads for such a loop.
 [[nodiscard]] inline int team_for(double flops, int threads) noexcept {
-  return flops < least_shared_seconds * 5e10 ? 1 : threads;
+  return is_worth_sharing(flops) ? threads : 1;
 }
 
 #ifdef ANYSSR_HAS_BLAS

@@ -18,8 +18,7 @@
 
 #include "anyssr/core/rows.hpp"
 #include "anyssr/core/threads.hpp"
-#include "anyssr/linalg/blas.hpp"
-#include "anyssr/linalg/product.hpp"
+#include "anyssr/linalg/shared_product.hpp"
 #include "anyssr/linalg/temperature.hpp"
 #include "anyssr/rls/recursive_least_squares.hpp"
 #include "anyssr/router/routing_table.hpp"
@@ -64,30 +63,6 @@ struct HeldOutScores {
   }
 };
 
-namespace detail {
-
-/// H W, n x T, shared out over columns of W.
-template <RealScalar S, class H>
-[[nodiscard]] RowMajorMatrix<S> multiply(const H& rows, const Matrix<S>& weights, int threads) {
-  RowMajorMatrix<S> product(rows.rows(), weights.cols());
-  constexpr Index tile = 256;
-  const double flops = 2 * static_cast<double>(rows.rows()) * static_cast<double>(weights.size());
-  const bool serial = SparseFeatures<H> || weights.cols() < 2 * tile;
-  if (serial) {
-    const SerialEigen one_thread;
-    set_product(product, rows, weights);
-    return product;
-  }
-  parallel_for(team_for(flops, threads), (weights.cols() + tile - 1) / tile, [&](Index t) {
-    const Index begin = t * tile;
-    const Index count = std::min(tile, weights.cols() - begin);
-    set_product(product.middleCols(begin, count), rows, weights.middleCols(begin, count));
-  });
-  return product;
-}
-
-}  // namespace detail
-
 /// @param rows     n x d, learned by the regression
 /// @param targets  n x T, as they were learned
 /// @param task_of_row  one a row
@@ -100,8 +75,8 @@ template <RealScalar S, FeatureMatrix<S> H>
                                             std::span<const Index> task_of_row,
                                             std::span<const double> weights) {
   const Vector<S> leverage = regression.leverage(rows);
-  RowMajorMatrix<S> raw =
-      detail::multiply<S>(rows, regression.weights(), regression.options().threads);
+  RowMajorMatrix<S> raw;
+  detail::set_shared_product(raw, rows, regression.weights(), regression.options().threads);
   const auto count = static_cast<Index>(tasks.size());
   HeldOutScores scores{.own = Eigen::MatrixXd(count, rows.rows()),
                        .best_label = Eigen::MatrixXd(count, rows.rows()),

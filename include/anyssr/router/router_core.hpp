@@ -234,7 +234,8 @@ class RouterCore {
         .label_weight = options_.label_weight,
         .temperature =
             pooled_temperature(calibrations, tasks.empty() ? default_temperature : temperature_),
-        .residuals = ResidualQuantiles(calibrations, mean_scores, options_.label_weight, rows)};
+        .residuals = ResidualQuantiles(calibrations, mean_scores, options_.label_weight, rows),
+        .threads = rls_.options().threads};
     table_ = std::make_shared<const RoutingTable<S>>(expansion_, rls_.weights(), std::move(tasks),
                                                      parameters, make_meter());
     temperature_ = parameters.temperature;

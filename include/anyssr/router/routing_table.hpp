@@ -24,7 +24,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/threads.hpp"
-#include "anyssr/linalg/product.hpp"
+#include "anyssr/linalg/shared_product.hpp"
 #include "anyssr/router/novelty.hpp"
 #include "anyssr/router/routed_task.hpp"
 #include "anyssr/router/routing_decision.hpp"
@@ -79,11 +79,12 @@ template <RealScalar S>
 
 }  // namespace detail
 
-/// What turns scores into confidence and candidates.
+/// What turns scores into confidence and candidates, and who computes them.
 struct RoutingParameters {
   double label_weight = 1;      ///< w
   double temperature = 10;      ///< b of softmax(b * scores)
   ResidualQuantiles residuals;  ///< of all tasks
+  int threads = 1;              ///< of batches that take milliseconds
 };
 
 template <RealScalar S>
@@ -192,7 +193,7 @@ class RoutingTable {
         }
       }
     } else {
-      detail::set_product(raw, expanded, weights_);
+      detail::set_shared_product(raw, expanded, weights_, parameters_.threads);
     }
   }
 
