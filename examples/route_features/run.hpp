@@ -129,13 +129,15 @@ class ProgressBar {
 };
 
 /// What a choice of the ridge that cannot be trusted means; empty for one that can.
-inline std::string ridge_warning(RidgeEnd end) {
+inline std::string ridge_warning(RidgeEnd end, bool in_float) {
   switch (end) {
     case RidgeEnd::none:
       return {};
     case RidgeEnd::lowest:
-      return "--ridge auto chose the smallest ridge that can be judged: learn more rows, bring "
-             "feature columns to one scale, or compare the results of a few values of --ridge";
+      return std::string("--ridge auto chose the smallest ridge that can be judged") +
+             (in_float ? " in float: try --scalar double" : ": learn more rows") +
+             ", bring feature columns to one scale, or compare the results of a few values of "
+             "--ridge";
     case RidgeEnd::highest:
       return "--ridge auto chose the largest ridge that changes anything: the features hardly tell "
              "the tasks apart";
@@ -305,7 +307,7 @@ class Run {
   void choose_ridge() {
     const RidgeSelection selection = rls_.select_ridge();
     rls_.set_ridge(selection.ridge);
-    const std::string warning = ridge_warning(selection.end);
+    const std::string warning = ridge_warning(selection.end, sizeof(S) == 4);
     if (labels_.count() > 1 && !warning.empty()) results_.warnings.push_back(warning);
   }
 

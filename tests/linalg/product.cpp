@@ -125,18 +125,18 @@ TEMPLATE_TEST_CASE("a triangle of a product leaves the other half alone", "[lina
   const Matrix<S> a = Matrix<S>::Random(70, 45);
   const RowMajorMatrix<S> b = RowMajorMatrix<S>::Random(45, 70);
   const Matrix<S> before = Matrix<S>::Random(70, 70);
-  const Matrix<double> sum = sum_by_loops(a, b, before, -2);
+  const Matrix<double> sum = sum_by_loops(a, b, before, -1);
   Matrix<double> lower = before.template cast<double>();
   lower.triangularView<Eigen::Lower>() = sum;
   Matrix<double> upper = before.template cast<double>();
   upper.triangularView<Eigen::Upper>() = sum;
   Matrix<S> c = before;
-  detail::add_triangle_of_product<Eigen::Lower>(c, a, b, S(-2));
+  detail::add_triangle_of_product<Eigen::Lower>(c, a, b, Sign::subtract);
   CHECK(error_of(c, lower) <= 1e-3);
   CHECK((c.template triangularView<Eigen::StrictlyUpper>().toDenseMatrix() ==
          before.template triangularView<Eigen::StrictlyUpper>().toDenseMatrix()));
   c = before;
-  detail::add_triangle_of_product<Eigen::Upper>(c, a, b, S(-2));
+  detail::add_triangle_of_product<Eigen::Upper>(c, a, b, Sign::subtract);
   CHECK(error_of(c, upper) <= 1e-3);
 }
 

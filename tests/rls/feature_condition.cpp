@@ -116,6 +116,40 @@ TEMPLATE_TEST_CASE("columns that explain each other to round-off are told", "[rl
   CHECK(contains(condition.warning(), "raise the ridge"));
 }
 
+TEMPLATE_TEST_CASE("what varies within tasks is told where the ridge hides it and it is needed",
+                   "[rls][regression]", float, double) {
+  using S = TestType;
+  Matrix<S> x = plain_features<S>();
+  Matrix<S> apart = x.leftCols(4);
+  for (Index i = 0; i < x.rows(); ++i) {
+    x.row(i).array() += static_cast<S>((i % 4) * 1e5);  // all tasks stand in one direction
+    apart.row(i) *= S(1e-5);
+    apart(i, i % 4) += S(1);  // one direction per task: what varies within is not needed
+  }
+  const FeatureCondition hidden = condition_of<S>(x, relative(1e-5));
+  CHECK(hidden.hidden_within == 16);
+  CHECK(hidden.unexplained > 0.3);
+  CHECK(contains(hidden.warning(), "hides what varies within tasks in 16 of 16"));
+  const FeatureCondition clear = condition_of<S>(apart, relative(0.01));
+  CHECK(clear.unexplained < 0.1);
+  CHECK(clear.is_sound());
+  CHECK(condition_of<double>(x.template cast<double>(), relative(1e-12)).hidden_within == 0);
+}
+
+TEMPLATE_TEST_CASE("what the fit leaves over is what its residuals say", "[rls][property]", float,
+                   double) {
+  using S = TestType;
+  Matrix<S> x = plain_features<S>();
+  for (Index i = 0; i < x.rows(); ++i) x(i, i % 4) += S(2);
+  const FeatureCondition condition = condition_of<S>(x, relative(1e-4));
+  Eigen::MatrixXd y = Eigen::MatrixXd::Zero(x.rows(), 4);
+  for (Index i = 0; i < x.rows(); ++i) y(i, i % 4) = 1;
+  const Eigen::MatrixXd wide = x.template cast<double>();
+  const Eigen::MatrixXd fit = wide * wide.colPivHouseholderQr().solve(y);
+  const double expected = (y - fit).squaredNorm() / (y.squaredNorm() * 0.75);
+  CHECK(std::abs(condition.unexplained - expected) < 1e-3);
+}
+
 TEST_CASE("a column that is not there is refused", "[rls][error]") {
   InformationDouble rls(4, absolute(1));
   update(rls, random_rows<double>(20, 4, 2, 1));

@@ -17,31 +17,31 @@
 ANYSSR_INSTANTIATION void anyssr::detail::add_mapped_product(
     anyssr::detail::MatrixMap<ANYSSR_SCALAR>,
     const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::ColMajor>&,
-    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::ColMajor>&, ANYSSR_SCALAR);
+    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::ColMajor>&, anyssr::Sign);
 ANYSSR_INSTANTIATION void anyssr::detail::add_mapped_product(
     anyssr::detail::MatrixMap<ANYSSR_SCALAR>,
     const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::ColMajor>&,
-    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::RowMajor>&, ANYSSR_SCALAR);
+    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::RowMajor>&, anyssr::Sign);
 ANYSSR_INSTANTIATION void anyssr::detail::add_mapped_product(
     anyssr::detail::MatrixMap<ANYSSR_SCALAR>,
     const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::RowMajor>&,
-    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::ColMajor>&, ANYSSR_SCALAR);
+    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::ColMajor>&, anyssr::Sign);
 ANYSSR_INSTANTIATION void anyssr::detail::add_mapped_product(
     anyssr::detail::MatrixMap<ANYSSR_SCALAR>,
     const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::RowMajor>&,
-    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::RowMajor>&, ANYSSR_SCALAR);
+    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::RowMajor>&, anyssr::Sign);
 ANYSSR_INSTANTIATION void anyssr::detail::add_mapped_triangle<Eigen::Lower>(
     anyssr::detail::MatrixMap<ANYSSR_SCALAR>,
     const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::RowMajor>&,
-    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::ColMajor>&, ANYSSR_SCALAR);
+    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::ColMajor>&, anyssr::Sign);
 ANYSSR_INSTANTIATION void anyssr::detail::add_mapped_triangle<Eigen::Lower>(
     anyssr::detail::MatrixMap<ANYSSR_SCALAR>,
     const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::ColMajor>&,
-    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::RowMajor>&, ANYSSR_SCALAR);
+    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::RowMajor>&, anyssr::Sign);
 ANYSSR_INSTANTIATION void anyssr::detail::add_mapped_triangle<Eigen::Upper>(
     anyssr::detail::MatrixMap<ANYSSR_SCALAR>,
     const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::RowMajor>&,
-    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::ColMajor>&, ANYSSR_SCALAR);
+    const anyssr::detail::ConstMatrixMap<ANYSSR_SCALAR, Eigen::ColMajor>&, anyssr::Sign);
 
 #undef ANYSSR_INSTANTIATION
 #undef ANYSSR_SCALAR

@@ -147,7 +147,7 @@ class InPlaceCholesky {
           auto tile = square_.block(corner + i, corner + j, rows, cols);
           if (i == j) {
             if (fresh) mirror_diagonal(corner + i, rows);
-            add_triangle_of_product<Eigen::Upper>(tile, left, right, S(-1));
+            add_triangle_of_product<Eigen::Upper>(tile, left, right, Sign::subtract);
           } else {
             if (fresh) tile = square_.block(corner + j, corner + i, cols, rows).transpose();
             subtract_product(tile, left, right);

@@ -14,12 +14,23 @@
 /// they are. A product runs on the calling thread, in programs compiled with OpenMP too.
 
 #include <concepts>
+#include <cstdint>
+#include <string_view>
 #include <type_traits>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/threads.hpp"
 
-namespace anyssr::inline ANYSSR_ABI::detail {
+namespace anyssr::inline ANYSSR_ABI {
+
+/// Whether rows enter a sum or leave it.
+enum class Sign : std::int8_t { add = 1, subtract = -1 };
+
+[[nodiscard]] constexpr std::string_view to_string(Sign sign) noexcept {
+  return sign == Sign::add ? "add" : "subtract";
+}
+
+namespace detail {
 
 template <class X>
 inline constexpr bool has_direct_access =
@@ -58,29 +69,37 @@ template <MatrixInMemory X>
       x.derived().data(), x.cols(), x.rows(), Eigen::OuterStride<>(x.outerStride()));
 }
 
-/// C += factor A B.
+/// C += A B or C -= A B.
 template <RealScalar S, class A, class B>
-void add_mapped_product(MatrixMap<S> c, const A& a, const B& b, S factor) {
+void add_mapped_product(MatrixMap<S> c, const A& a, const B& b, Sign sign) {
   const SerialEigen serial;
-  c.noalias() += factor * a * b;
+  if (sign == Sign::add) {
+    c.noalias() += a * b;
+  } else {
+    c.noalias() -= a * b;
+  }
 }
 
-/// A triangle of C += factor A B.
+/// The same of one triangle of C.
 template <unsigned Triangle, RealScalar S, class A, class B>
-void add_mapped_triangle(MatrixMap<S> c, const A& a, const B& b, S factor) {
-  c.template triangularView<Triangle>() += factor * a * b;
+void add_mapped_triangle(MatrixMap<S> c, const A& a, const B& b, Sign sign) {
+  if (sign == Sign::add) {
+    c.template triangularView<Triangle>() += a * b;
+  } else {
+    c.template triangularView<Triangle>() -= a * b;
+  }
 }
 
-/// c += factor a b for matrices in memory.
+/// c += a b or c -= a b for matrices in memory.
 template <MatrixInMemory C, MatrixInMemory A, MatrixInMemory B>
-void add_scaled_product(C&& c, const A& a, const B& b, typename A::Scalar factor) {
+void add_signed_product(C&& c, const A& a, const B& b, Sign sign) {
   using Mapped = MatrixMap<typename A::Scalar>;
   const Eigen::OuterStride<> stride(c.outerStride());
   if constexpr (bool(std::remove_cvref_t<C>::IsRowMajor)) {
     add_mapped_product(Mapped(c.data(), c.cols(), c.rows(), stride), as_transposed_map(b),
-                       as_transposed_map(a), factor);
+                       as_transposed_map(a), sign);
   } else {
-    add_mapped_product(Mapped(c.data(), c.rows(), c.cols(), stride), as_map(a), as_map(b), factor);
+    add_mapped_product(Mapped(c.data(), c.rows(), c.cols(), stride), as_map(a), as_map(b), sign);
   }
 }
 
@@ -104,7 +123,7 @@ void set_product(C&& c, const A& a, const B& b) {
   if constexpr (ProductInMemory<C, A, B>) {
     give_shape(c, a.rows(), b.cols());
     c.setZero();
-    add_scaled_product(c, a, b, 1);
+    add_signed_product(c, a, b, Sign::add);
   } else {
     c.noalias() = as_map(a) * as_map(b);
   }
@@ -114,7 +133,7 @@ void set_product(C&& c, const A& a, const B& b) {
 template <class C, class A, class B>
 void add_product(C&& c, const A& a, const B& b) {
   if constexpr (ProductInMemory<C, A, B>) {
-    add_scaled_product(c, a, b, 1);
+    add_signed_product(c, a, b, Sign::add);
   } else {
     c.noalias() += as_map(a) * as_map(b);
   }
@@ -124,7 +143,7 @@ void add_product(C&& c, const A& a, const B& b) {
 template <class C, class A, class B>
 void subtract_product(C&& c, const A& a, const B& b) {
   if constexpr (ProductInMemory<C, A, B>) {
-    add_scaled_product(c, a, b, -1);
+    add_signed_product(c, a, b, Sign::subtract);
   } else {
     c.noalias() -= as_map(a) * as_map(b);
   }
@@ -138,14 +157,15 @@ template <class Result, class A, class B>
   return c;
 }
 
-/// One triangle of a column-major c += factor a b; the rest of c is neither read nor written.
+/// One triangle of a column-major c += a b or c -= a b; the rest of c is neither read nor written.
 /// @tparam Triangle  Eigen::Lower or Eigen::Upper, the diagonal included
 template <unsigned Triangle, MatrixInMemory C, MatrixInMemory A, MatrixInMemory B>
-void add_triangle_of_product(C&& c, const A& a, const B& b, typename A::Scalar factor) {
+void add_triangle_of_product(C&& c, const A& a, const B& b, Sign sign) {
   static_assert(!bool(std::remove_cvref_t<C>::IsRowMajor));
   const Eigen::OuterStride<> stride(c.outerStride());
   add_mapped_triangle<Triangle>(MatrixMap<typename A::Scalar>(c.data(), c.rows(), c.cols(), stride),
-                                as_map(a), as_map(b), factor);
+                                as_map(a), as_map(b), sign);
 }
 
-}  // namespace anyssr::inline ANYSSR_ABI::detail
+}  // namespace detail
+}  // namespace anyssr::inline ANYSSR_ABI

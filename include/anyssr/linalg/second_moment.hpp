@@ -11,7 +11,6 @@
 /// gives the same bits (not where a BLAS takes the large ones).
 
 #include <algorithm>
-#include <string_view>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/threads.hpp"
@@ -19,13 +18,6 @@
 #include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
-
-/// Whether rows enter a sum or leave it.
-enum class Sign : std::int8_t { add = 1, subtract = -1 };
-
-[[nodiscard]] constexpr std::string_view to_string(Sign sign) noexcept {
-  return sign == Sign::add ? "add" : "subtract";
-}
 
 namespace detail {
 
@@ -57,14 +49,13 @@ template <class X, RealScalar S>
 void accumulate_second_moment(const Eigen::MatrixBase<X>& x, Matrix<S>& second_moment, int threads,
                               Sign sign = Sign::add) {
   if (x.rows() == 0) return;
-  const auto factor = static_cast<S>(sign);
   const double flops = static_cast<double>(x.rows()) * static_cast<double>(x.cols() * x.cols());
 #ifdef ANYSSR_HAS_BLAS
   if constexpr (detail::MatrixInMemory<X>) {
     if (detail::goes_to_blas(flops)) {
-      detail::blas_syrk(false, !bool(X::IsRowMajor), x.cols(), x.rows(), factor, x.derived().data(),
-                        x.derived().outerStride(), second_moment.data(), second_moment.rows(),
-                        threads);
+      detail::blas_syrk(false, !bool(X::IsRowMajor), x.cols(), x.rows(), static_cast<S>(sign),
+                        x.derived().data(), x.derived().outerStride(), second_moment.data(),
+                        second_moment.rows(), threads);
       return;
     }
   }
@@ -75,9 +66,9 @@ void accumulate_second_moment(const Eigen::MatrixBase<X>& x, Matrix<S>& second_m
         const auto right = x.derived().middleCols(j, cols);
         auto tile = second_moment.block(i, j, rows, cols);
         if (i == j) {
-          detail::add_triangle_of_product<Eigen::Lower>(tile, left, right, factor);
+          detail::add_triangle_of_product<Eigen::Lower>(tile, left, right, sign);
         } else {
-          detail::add_scaled_product(tile, left, right, factor);
+          detail::add_signed_product(tile, left, right, sign);
         }
       });
 }

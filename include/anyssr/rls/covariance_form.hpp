@@ -356,10 +356,9 @@ class RecursiveLeastSquares<S, Covariance> {
   /// @param targets  n x T, T at least as it is now
   void step(const Matrix<S>& h, const Matrix<S>& targets, Sign sign) {
     const Index n = h.cols();
-    const auto factor = static_cast<S>(sign);
     Matrix<S> k = times_inverse_gram(h);  // P^T, then K^T
     Matrix<S> m = Matrix<S>::Identity(n, n);
-    detail::add_triangle_of_product<Eigen::Lower>(m, h.transpose(), k, factor);
+    detail::add_triangle_of_product<Eigen::Lower>(m, h.transpose(), k, sign);
     const Eigen::LLT<Eigen::Ref<Matrix<S>>> llt(m);
     const bool holds = llt.info() == Eigen::Success && detail::is_finite(m.diagonal());
     if (!holds) raise_indefinite(sign);
@@ -370,7 +369,7 @@ class RecursiveLeastSquares<S, Covariance> {
     lower.solveInPlace(innovation);
     reserve_targets(targets.cols());
     make_room(n);
-    detail::add_scaled_product(weights_, k, innovation, factor);
+    detail::add_signed_product(weights_, k, innovation, sign);
     if (sign == Sign::add && n <= most_waiting) {
       waiting_.middleCols(waiting_count_, n) = k;
       waiting_count_ += n;

@@ -8,10 +8,12 @@
 ///   n                        sum of their energies
 ///   v_j = S_jj - m_j^2 / n   energy of column j around its mean
 ///
-/// Four things go wrong without an error: rows that are all zero or all the same; a mean so far
+///   w_j = S_jj - sum_t m_tj^2 / n_t   energy of column j around the means of the tasks
+///
+/// Five things go wrong without an error: rows that are all zero or all the same; a mean so far
 /// from zero that float keeps no digit of what varies; a ridge, relative to tr(S) / d, that suits
-/// the mean or the largest columns and hides what varies; columns that explain each other to
-/// round-off.
+/// the mean or the largest columns and hides what varies, or hides what varies within tasks where
+/// their means do not tell them apart; columns that explain each other to round-off.
 
 #include <algorithm>
 #include <cmath>
@@ -27,6 +29,8 @@ struct FeatureCondition {
   Index columns = 0;           ///< d
   Index constant_columns = 0;  ///< v_j is round-off: the column is zero, constant, or lost
   Index hidden_columns = 0;    ///< varies, but v_j is below a thousandth of lambda: hardly counts
+  Index hidden_within = 0;     ///< w_j is below a thousandth of lambda, or round-off
+  double unexplained = 0;      ///< share of the tasks' targets that the fit leaves over, 0..1
   double offset_share = 0;     ///< |m|^2 / (n tr(S)), 0..1: share of the mean in the energy
   double trace = 0;            ///< tr(S)
   double ridge = 0;            ///< lambda
@@ -59,6 +63,15 @@ struct FeatureCondition {
       text << "the ridge, " << ridge << ", hides " << hidden_columns << " of " << columns
            << " feature columns, which are much smaller than the others: choose it by "
               "select_ridge(), or scale the columns alike";
+    } else if (2 * hidden_within > columns - constant_columns && unexplained > 0.1) {
+      text << "the ridge, " << ridge << ", hides what varies within tasks in " << hidden_within
+           << " of " << columns
+           << " feature columns, which is tiny beside what lies between tasks, "
+           << "and the fit leaves " << std::round(100 * unexplained)
+           << " % of the targets unexplained: bring the tasks to one offset and scale, or choose "
+              "the "
+              "ridge by select_ridge()"
+           << (in_float ? " in double" : "");
     } else if (smallest_pivot < pivot_limit) {
       text << "feature columns explain each other but for " << smallest_pivot
            << " of their energy, "
@@ -69,22 +82,49 @@ struct FeatureCondition {
   }
 };
 
+namespace detail {
+
+/// 1 - R^2 of the columns `ones` of the targets, from the sums; 0 where they do not vary.
+/// @param count  sum of their energies
+template <RealScalar S>
+[[nodiscard]] double unexplained_share(const RecursiveLeastSquares<S>& regression,
+                                       std::span<const Index> ones, double count) {
+  double left = 0;
+  double varying = 0;
+  for (const Index column : ones) {
+    const double energy = regression.target_energy()(column);
+    const auto explained = regression.weights().col(column).template cast<double>().dot(
+        regression.cross_correlation().col(column).template cast<double>());
+    left += energy - explained;
+    varying += energy - energy * energy / count;
+  }
+  return varying <= 0 ? 0 : std::clamp(left / varying, 0.0, 1.0);
+}
+
+}  // namespace detail
+
 /// @param ones  columns of the targets of which every row has a 1 in exactly one, others 0: the
 ///              tasks' own. Where rows belong to none, offsets look smaller than they are.
 /// @throws ArgumentError  a column out of range;  NumericalError  as factor()
-/// Cost: O(d T), and what factor() costs where the solve has not been done.
+/// Cost: O(d T), and what factor() and weights() cost where the solve has not been done.
 template <RealScalar S>
 [[nodiscard]] FeatureCondition feature_condition(const RecursiveLeastSquares<S>& regression,
                                                  std::span<const Index> ones) {
   const Matrix<S>& moments = regression.lower_second_moment();
   const Matrix<S>& cross = regression.cross_correlation();
   Eigen::VectorXd sum = Eigen::VectorXd::Zero(regression.dim());
+  Eigen::VectorXd of_tasks = sum;  // energy of the tasks' means
   double count = 0;
   for (const Index column : ones) {
     detail::expect(column >= 0 && column < cross.cols(), "columns hold ", column, ", expected 0..",
                    cross.cols() - 1);
-    sum += cross.col(column).template cast<double>();
-    count += regression.target_energy()(column);
+    const double rows = regression.target_energy()(column);
+    count += rows;
+    for (Index j = 0; j < regression.dim(); ++j) {
+      const auto of_task = static_cast<double>(cross(j, column));
+      sum(j) += of_task;
+      if (rows > 0) of_tasks(j) += of_task * of_task / rows;
+    }
   }
   FeatureCondition result{.columns = regression.dim(),
                           .ridge = regression.ridge(),
@@ -101,9 +141,14 @@ template <RealScalar S>
       ++result.constant_columns;
     } else if (energy - of_mean < 1e-3 * result.ridge) {
       ++result.hidden_columns;
+    } else if (energy - of_tasks(j) < std::max(1e-3 * result.ridge, pivot_limit<S> * energy)) {
+      ++result.hidden_within;
     }
   }
   if (result.trace > 0) result.offset_share = offset / result.trace;
+  if (result.trace > 0 && count > 0) {
+    result.unexplained = detail::unexplained_share(regression, ones, count);
+  }
   return result;
 }
 
