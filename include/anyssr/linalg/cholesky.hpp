@@ -11,7 +11,6 @@
 /// of the d^3 / 3 flops are wide matrix products. They are shared out over threads by tiles with
 /// one owner each (same bits for any number of threads), or go to the BLAS as trsm and syrk.
 
-#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -19,6 +18,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/blas.hpp"
+#include "anyssr/linalg/lower_cholesky.hpp"
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/second_moment.hpp"
 
@@ -52,7 +52,7 @@ template <unsigned Mode, RealScalar S, class Rows>
 void solve_tile(const Matrix<S>& tile, Rows& rows) {
   constexpr Index leaf = 32;
   if (rows.cols() < leaf) {
-    tile.template triangularView<Mode>().solveInPlace(rows);
+    solve_triangle<Mode>(tile, rows);
     return;
   }
   constexpr bool forward = Mode == Eigen::Lower;
@@ -68,7 +68,7 @@ void solve_tile(const Matrix<S>& tile, Rows& rows) {
     right = part;
     subtract_product(right, tile.block(begin, from, count, done), rows.middleRows(from, done));
     Matrix<S> inverse = Matrix<S>::Identity(count, count);
-    tile.block(begin, begin, count, count).template triangularView<Mode>().solveInPlace(inverse);
+    solve_triangle<Mode>(tile.block(begin, begin, count, count), inverse);
     set_product(part, inverse, right);
   }
 }
@@ -96,17 +96,17 @@ class InPlaceCholesky {
  private:
   /// In a compact tile of its own: the square's long columns would share few cache sets.
   bool factor_leaf(Index begin, Index size, bool fresh) {
-    auto place = square_.block(begin, begin, size, size);
-    Eigen::Ref<Matrix<S>> tile = lower_tiles_.block(0, begin, size, size);
-    if (fresh) {
-      tile = place;
-    } else {
-      tile = place.transpose();
+    MatrixMap<S> tile(&lower_tiles_(0, begin), size, size,
+                      Eigen::OuterStride<>(lower_tiles_.outerStride()));
+    for (Index j = 0; j < size; ++j) {
+      for (Index i = j; i < size; ++i) {
+        tile(i, j) = fresh ? square_(begin + i, begin + j) : square_(begin + j, begin + i);
+      }
     }
-    if (!is_finite(tile.diagonal())) return false;
-    const Eigen::LLT<Eigen::Ref<Matrix<S>>> llt(tile);
-    if (llt.info() != Eigen::Success || !is_finite(tile.diagonal())) return false;
-    for (Index j = 0; j < size; ++j) place.col(j).head(j + 1) = tile.row(j).head(j + 1).transpose();
+    if (!factor_lower(tile)) return false;
+    for (Index j = 0; j < size; ++j) {
+      for (Index i = 0; i <= j; ++i) square_(begin + i, begin + j) = tile(j, i);
+    }
     return true;
   }
 
@@ -126,9 +126,7 @@ class InPlaceCholesky {
         if (fresh) rows = square_.block(j, k, cols, size).transpose();
         subtract_product(rows, square_.block(begin, k, k - begin, size).transpose(),
                          square_.block(begin, j, k - begin, cols));
-        lower_tiles_.block(0, k, size, size)
-            .template triangularView<Eigen::Lower>()
-            .solveInPlace(rows);
+        solve_triangle<Eigen::Lower>(lower_tiles_.block(0, k, size, size), rows);
       }
     });
   }

@@ -22,6 +22,7 @@
 #include "anyssr/core/threads.hpp"
 #include "anyssr/linalg/blas.hpp"
 #include "anyssr/linalg/product.hpp"
+#include "anyssr/linalg/vectors.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -71,35 +72,35 @@ class FactorUpdate {
 
   /// Reflections of columns k..k+size-1; V at column `at` of v_, T at column `at` of t_.
   void reflect(Index k, Index size, Index at) {
-    auto v = v_.middleCols(at, size);
-    auto t = t_.block(0, at, size, size);
-    v = rows_.middleCols(k, size);
-    t.setZero();
-    Vector<S> products(size);
+    const Index n = v_.rows();
+    v_.middleCols(at, size) = rows_.middleCols(k, size);
     for (Index j = 0; j < size; ++j) {
+      S* const v = &v_(0, at + j);
+      S* const t = &t_(0, at + j);
+      std::fill_n(t, size, S(0));
       const S u = diagonal_(k + j);
-      const S square_sum = v.col(j).squaredNorm();
+      const S square_sum = dot<S>(v, v, n);
       // Nothing to empty, up to round-off: to be divided by it, v would overflow.
       if (square_sum <= eps * u * (eps * u)) {
-        v.col(j).setZero();
+        std::fill_n(v, n, S(0));
         continue;
       }
       const S length = std::sqrt(u * u + square_sum);
       const S sum = u + length;
       const S tau = 2 * square_sum / (sum * sum + square_sum);
       diagonal_(k + j) = length;
-      v.col(j) *= -sum / square_sum;  // 1 / (u - length) without cancellation
+      scale(-sum / square_sum, v, n);  // 1 / (u - length) without cancellation
       for (Index c = j + 1; c < size; ++c) {
         S& entry = square_(k + j, k + c);
-        const S moved = tau * (entry + v.col(j).dot(v.col(c)));
+        S* const other = &v_(0, at + c);
+        const S moved = tau * (entry + dot<S>(v, other, n));
         entry -= moved;
-        v.col(c) -= moved * v.col(j);
+        add_multiple<S>(-moved, v, other, n);
       }
-      t(j, j) = tau;
-      auto inner = products.head(j);
-      set_product(inner, v.leftCols(j).transpose(), v.col(j));
-      for (Index i = 0; i < j; ++i) {  // T inner, by the columns of the triangle
-        t.col(j).head(i + 1) -= tau * inner(i) * t.col(i).head(i + 1);
+      t[j] = tau;
+      for (Index i = 0; i < j; ++i) {  // -tau T V^T v, by the columns of the triangle T
+        const S inner = dot<S>(&v_(0, at + i), v, n);
+        add_multiple<S>(-tau * inner, &t_(0, at + i), t, i + 1);
       }
     }
   }
@@ -110,9 +111,9 @@ class FactorUpdate {
     const auto v = v_.middleCols(at, size);
     auto u = square_.block(k, begin, size, count);
     auto x = rows_.middleCols(begin, count);
-    Matrix<S> w = u;
-    add_product(w, v.transpose(), x);
-    w = t_.block(0, at, size, size).template triangularView<Eigen::Upper>().transpose() * w;
+    Matrix<S> sum = u;
+    add_product(sum, v.transpose(), x);
+    const auto w = product_of<Matrix<S>>(t_.block(0, at, size, size).transpose(), sum);
     u -= w;
     subtract_product(x, v, w);
   }

@@ -19,6 +19,7 @@
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/linalg/lower_cholesky.hpp"
 #include "anyssr/linalg/product.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -86,10 +87,9 @@ template <class Q>
   using Scalar = typename Q::Scalar;
   if (q.cols() == 0) return true;
   Matrix<double> gram = gram_in_double(q);
-  const Eigen::LLT<Eigen::Ref<Matrix<double>>> factor(gram);  // in place: L over the Gram
-  if (factor.info() != Eigen::Success) return false;
+  if (!factor_lower(gram)) return false;
   const Vector<double> pivots = gram.diagonal();
-  if (!is_finite(pivots) || pivots.maxCoeff() > most_spread * pivots.minCoeff()) return false;
+  if (pivots.maxCoeff() > most_spread * pivots.minCoeff()) return false;
   const Matrix<Scalar> upper = gram.transpose().template cast<Scalar>();
   upper.template triangularView<Eigen::Upper>().template solveInPlace<Eigen::OnTheRight>(
       q.derived());

@@ -12,7 +12,6 @@
 ///
 /// Everything but the first line is computed in double.
 
-#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
 #include <concepts>
@@ -25,6 +24,7 @@
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/linalg/product.hpp"
+#include "anyssr/linalg/thin_qr.hpp"
 #include "anyssr/linalg/thin_svd.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter.hpp"
@@ -43,39 +43,6 @@ template <RealScalar S>
   }
   return {module.scale() * module.b().template cast<double>(), std::move(a)};
 }
-
-/// Q (m x k) and R (k x n) of a matrix m x n, k = min(m, n).
-class ThinQr {
- public:
-  template <std::same_as<double> R = double>
-  explicit ThinQr(const Matrix<double>& x) : k_(std::min(x.rows(), x.cols())) {
-    const Eigen::HouseholderQR<Matrix<R>> qr(x);
-    reflectors_ = qr.matrixQR();
-    factors_ = qr.hCoeffs();
-  }
-
-  [[nodiscard]] Matrix<double> r() const {
-    Matrix<double> upper = Matrix<double>::Zero(k_, reflectors_.cols());
-    for (Index j = 0; j < upper.cols(); ++j) {
-      const Index count = std::min(j + 1, k_);
-      upper.col(j).head(count) = reflectors_.col(j).head(count);
-    }
-    return upper;
-  }
-  /// Q x, with x of k rows.
-  template <std::same_as<double> R = double>
-  [[nodiscard]] Matrix<double> q_times(const Matrix<double>& x) const {
-    Matrix<R> padded = Matrix<R>::Zero(reflectors_.rows(), x.cols());
-    padded.topRows(k_) = x;
-    padded.applyOnTheLeft(Eigen::HouseholderSequence<Matrix<R>, Vector<R>>(reflectors_, factors_));
-    return padded;
-  }
-
- private:
-  Matrix<double> reflectors_;  // as LAPACK packs them: R in the upper triangle
-  Vector<double> factors_;
-  Index k_;
-};
 
 /// |B A|_F.
 template <std::same_as<double> R = double>

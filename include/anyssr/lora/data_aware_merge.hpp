@@ -15,7 +15,6 @@
 /// so no out x in matrix is formed; moments in subspaces are solved within the sum of these.
 /// Source: RegMean, arXiv 2212.09849, for dW; the cut is that of reduced-rank regression.
 
-#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <concepts>
@@ -26,7 +25,9 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/linalg/lower_cholesky.hpp"
 #include "anyssr/linalg/product.hpp"
+#include "anyssr/linalg/thin_qr.hpp"
 #include "anyssr/linalg/thin_svd.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 #include "anyssr/lora/site_moments.hpp"
@@ -199,11 +200,10 @@ template <RealScalar S>
   const double trace = sums.gram.trace();
   expect(trace > 0, "the moments are zero, expected inputs to merge by");
   sums.gram.diagonal().array() += options.ridge * trace / static_cast<double>(in);
-  const Eigen::LLT<Eigen::Ref<Matrix<double>>> factor(sums.gram);
-  expect(factor.info() == Eigen::Success,
+  expect(factor_lower(sums.gram),
          "the moments have a negative eigenvalue, expected second moments of rows: at ridge ",
          options.ridge, " their sum is not positive definite");
-  factor.matrixL().solveInPlace(sums.right);
+  solve_triangle<Eigen::Lower>(sums.gram, sums.right);
   const ThinQr left(sums.b);
   const ThinQr right(sums.right);
   const auto core = product_of<Matrix<double>>(left.r(), right.r().transpose());
@@ -212,7 +212,7 @@ template <RealScalar S>
   const Index rank = std::min(asked, svd.values.size());
   Matrix<double> b = left.q_times(svd.u.leftCols(rank));
   Matrix<double> a = right.q_times(svd.v.leftCols(rank) * svd.values.head(rank).asDiagonal());
-  factor.matrixU().solveInPlace(a);
+  solve_triangle<Eigen::Upper>(sums.gram.transpose(), a);
   a = space.lift(a);
   const double size = a.stableNorm();
   if (size > 0) {  // both factors of one norm

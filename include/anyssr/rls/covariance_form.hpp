@@ -16,7 +16,6 @@
 /// Source: Any-SSR, arXiv 2503.13575 and ACIL, arXiv 2205.14922 evaluate the same update in another
 /// order; the block form is the matrix inversion lemma.
 
-#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -27,6 +26,7 @@
 #include <vector>
 
 #include "anyssr/core/threads.hpp"
+#include "anyssr/linalg/lower_cholesky.hpp"
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/symmetric_product.hpp"
 #include "anyssr/rls/covariance_probe.hpp"
@@ -359,14 +359,11 @@ class RecursiveLeastSquares<S, Covariance> {
     Matrix<S> k = times_inverse_gram(h);  // P^T, then K^T
     Matrix<S> m = Matrix<S>::Identity(n, n);
     detail::add_triangle_of_product<Eigen::Lower>(m, h.transpose(), k, sign);
-    const Eigen::LLT<Eigen::Ref<Matrix<S>>> llt(m);
-    const bool holds = llt.info() == Eigen::Success && detail::is_finite(m.diagonal());
-    if (!holds) raise_indefinite(sign);
-    const auto lower = m.template triangularView<Eigen::Lower>();
+    if (!detail::factor_lower(m)) raise_indefinite(sign);
     solve_rows(m, k);
     Matrix<S> innovation = targets;
     detail::subtract_product(innovation.leftCols(this->targets()), h.transpose(), weights_);
-    lower.solveInPlace(innovation);
+    detail::solve_triangle<Eigen::Lower>(m, innovation);
     reserve_targets(targets.cols());
     make_room(n);
     detail::add_signed_product(weights_, k, innovation, sign);

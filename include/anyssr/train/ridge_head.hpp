@@ -14,7 +14,6 @@
 /// closed form. All arithmetic is in double. Both Grams add up over blocks, and K of sparse rows
 /// costs only the pairs of rows that share a column.
 
-#include <Eigen/Cholesky>
 #include <algorithm>
 #include <cmath>
 #include <concepts>
@@ -23,6 +22,7 @@
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/linalg/lower_cholesky.hpp"
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/temperature.hpp"
 #include "anyssr/lora/adapter.hpp"
@@ -138,9 +138,10 @@ void for_each_feature_block(const F& f, const Blocks&... blocks) {
   (visit(blocks), ...);
 }
 
-template <class Factor>
-void expect_factored(const Factor& factor, double ridge) {
-  expect<NumericalError>(factor.info() == Eigen::Success,
+/// Gram <- L of its factorisation L L^T.
+template <std::same_as<double> R>
+void factor_gram(Matrix<R>& gram, double ridge) {
+  expect<NumericalError>(factor_lower(gram),
                          "the Gram matrix is not positive definite at lambda = ", ridge,
                          ", expected a larger ridge");
 }
@@ -153,9 +154,7 @@ template <std::same_as<double> R>
   for (Index c = 0; c < n; c += ridge_chunk) {
     const Index width = std::min(ridge_chunk, n - c);
     Matrix<R> columns = Matrix<R>::Identity(n - c, width);
-    lower.bottomRightCorner(n - c, n - c)
-        .template triangularView<Eigen::Lower>()
-        .solveInPlace(columns);
+    solve_triangle<Eigen::Lower>(lower.bottomRightCorner(n - c, n - c), columns);
     diagonal.segment(c, width) = columns.colwise().squaredNorm();
   }
   return diagonal;
@@ -167,9 +166,9 @@ void fit_dual(const Matrix<R>& y, bool wants_held_out, RidgeFit& fit, const Bloc
   Matrix<R> gram = Matrix<R>::Zero(n, n);
   (add_row_products(blocks, gram), ...);
   gram.diagonal().array() += fit.ridge;
-  const Eigen::LLT<Eigen::Ref<Matrix<R>>> factor(gram);  // in place: L over K
-  expect_factored(factor, fit.ridge);
-  const Matrix<R> dual = factor.solve(y);
+  factor_gram(gram, fit.ridge);
+  Matrix<R> dual = y;
+  solve_by_lower(gram, dual);
   for_each_feature_block(
       [&](const auto& x, Index begin) {
         multiply_transposed(x, dual, fit.weights.middleRows(begin, x.cols()));
@@ -199,14 +198,15 @@ void fit_primal(const Matrix<R>& y, bool wants_held_out, RidgeFit& fit, const Bl
     add_product(right, rows.transpose(), y.middleRows(begin, rows.rows()));
   });
   gram.diagonal().array() += fit.ridge;
-  const Eigen::LLT<Eigen::Ref<Matrix<R>>> factor(gram);  // in place: L over the Gram
-  expect_factored(factor, fit.ridge);
-  fit.weights = factor.solve(right);
+  factor_gram(gram, fit.ridge);
+  solve_by_lower(gram, right);
+  fit.weights = right;
   if (!wants_held_out) return;
   fit.held_out.resize(y.rows(), y.cols());
   for_each_chunk([&](Index begin, const Matrix<R>& rows) {
     const Matrix<R> targets = y.middleRows(begin, rows.rows());
-    const Matrix<R> half = gram.template triangularView<Eigen::Lower>().solve(rows.transpose());
+    Matrix<R> half = rows.transpose();
+    solve_triangle<Eigen::Lower>(gram, half);
     // A leverage is below 1 by the ridge; rounding may take the last bit of that.
     const Vector<R> kept = (1 - half.colwise().squaredNorm().transpose().array())
                                .max(std::numeric_limits<double>::epsilon());

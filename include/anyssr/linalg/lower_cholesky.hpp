@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// @file
+/// Cholesky factors of matrices of moderate size, A = L L^T, in place and on the calling thread:
+/// recursive halves down to leaves of 128 columns, leaves by panels of 32, so that nearly all flops
+/// are matrix products. cholesky.hpp factors large Grams with this as its leaf.
+/// Source: Golub and Van Loan, Matrix Computations, 4th ed., 4.2.
+
+#include <algorithm>
+#include <cmath>
+
+#include "anyssr/core/concepts.hpp"
+#include "anyssr/core/finite.hpp"
+#include "anyssr/linalg/product.hpp"
+#include "anyssr/linalg/vectors.hpp"
+
+namespace anyssr::inline ANYSSR_ABI::detail {
+
+/// x <- T^-1 x for the triangle `Mode` of a; x is column-major.
+template <unsigned Mode, MatrixInMemory A, MatrixInMemory X>
+void solve_triangle(const A& a, X&& x) {
+  static_assert(!bool(std::remove_cvref_t<X>::IsRowMajor));
+  MatrixMap<typename A::Scalar> columns(x.data(), x.rows(), x.cols(),
+                                        Eigen::OuterStride<>(x.outerStride()));
+  as_map(a).template triangularView<Mode>().solveInPlace(columns);
+}
+
+/// Columns begin..end-1 of a leaf, whose earlier panels have been subtracted.
+/// @return false at a pivot that is not finite and positive
+template <RealScalar S>
+[[nodiscard]] bool factor_panel(MatrixMap<S> a, Index begin, Index end) {
+  for (Index j = begin; j < end; ++j) {
+    const Index below = a.rows() - j;
+    S* const column = &a(j, j);
+    for (Index k = begin; k < j; ++k) add_multiple(-a(j, k), &a(j, k), column, below);
+    const S pivot = *column;
+    if (!(pivot > S(0)) || !is_finite(pivot)) return false;
+    scale(S(1) / std::sqrt(pivot), column, below);
+  }
+  return true;
+}
+
+/// A <- L in the lower triangle; what stands above the diagonal may change and means nothing.
+/// @param a  n x n, column-major; its lower triangle is read
+/// @return false where a pivot is not finite and positive: A is then half done
+template <RealScalar S>
+[[nodiscard]] bool factor_lower(MatrixMap<S> a) {
+  const Index n = a.rows();
+  constexpr Index leaf = 128;
+  if (n > leaf) {
+    const Index head = (n / 2 + leaf - 1) / leaf * leaf;
+    const Index rest = n - head;
+    const auto part = [&](Index row, Index col, Index rows, Index cols) {
+      return MatrixMap<S>(&a(row, col), rows, cols, Eigen::OuterStride<>(a.outerStride()));
+    };
+    const MatrixMap<S> corner = part(0, 0, head, head);
+    if (!factor_lower(corner)) return false;
+    Matrix<S> below = part(head, 0, rest, head).transpose();
+    solve_triangle<Eigen::Lower>(corner, below);
+    part(head, 0, rest, head) = below.transpose();
+    add_triangle_of_product<Eigen::Lower>(part(head, head, rest, rest), below.transpose(), below,
+                                          Sign::subtract);
+    return factor_lower(part(head, head, rest, rest));
+  }
+  constexpr Index panel = 32;
+  for (Index begin = 0; begin < n; begin += panel) {
+    const Index end = std::min(n, begin + panel);
+    if (!factor_panel(a, begin, end)) return false;
+    for (Index next = end; next < n; next += panel) {
+      const Index cols = std::min(panel, n - next);
+      const auto left = a.block(next, begin, n - next, end - begin);
+      subtract_product(a.block(next, next, n - next, cols), left, left.topRows(cols).transpose());
+    }
+  }
+  return true;
+}
+template <RealScalar S>
+[[nodiscard]] bool factor_lower(Matrix<S>& a) {
+  return factor_lower(
+      MatrixMap<S>(a.data(), a.rows(), a.cols(), Eigen::OuterStride<>(a.outerStride())));
+}
+
+/// x <- (L L^T)^-1 x for the L that factor_lower leaves.
+template <RealScalar S>
+void solve_by_lower(const Matrix<S>& lower, Matrix<S>& x) {
+  solve_triangle<Eigen::Lower>(lower, x);
+  solve_triangle<Eigen::Upper>(lower.transpose(), x);
+}
+
+}  // namespace anyssr::inline ANYSSR_ABI::detail
