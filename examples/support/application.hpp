@@ -45,7 +45,9 @@ inline void fill_standard_descriptors() {
 template <class Use>
 void for_each_input_line(const Use& use) {
   for (std::string line; std::getline(std::cin, line);) use(line);
-  if (std::cin.bad()) throw anyssr::FileError("standard input cannot be read: is it a folder?");
+  if (std::cin.bad() || std::ferror(stdin) != 0) {  // std::cin reads by stdio, which has the error
+    throw anyssr::FileError("standard input cannot be read: is it a folder?");
+  }
 }
 
 /// Whether all that was printed has arrived: not on a full disk, nor in a pipe that nobody reads.

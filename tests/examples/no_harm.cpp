@@ -342,7 +342,7 @@ TEST_CASE("a run killed or stopped by a limit leaves no temporary file", "[examp
   CHECK(fs::is_empty(out));
   const ProgramResult killed = run_shell(
       "TMPDIR=" + temporary + " " + applications()[4].program + " >" + folder.file("printed") +
-      " & p=$!; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.1; ls -A " + temporary +
+      " & p=$!; for i in $(seq 100); do sleep 0.1; ls -A " + temporary +
       " | grep -q . && break; done; ls -A " + temporary + "; kill $p; wait $p; echo status $?");
   CAPTURE(killed.output);
   CHECK(contains(killed.output, "anyssr-"));
@@ -402,6 +402,13 @@ TEST_CASE("data that cannot be read is an error and no crash", "[examples][error
     check_refused(applications()[5], "--train " + data + " --test " + data, data);
   }
   check_refused(applications()[2], folder.file(".") + " --task a=/proc/self/mem", "/proc/self/mem");
+  const ProgramResult typed = run_program(departments_path,
+                                          "--dim 64 --rank 0 --quiet --interactive --data " +
+                                              folder.write("a.jsonl", two_departments()),
+                                          folder.file("."));
+  CAPTURE(typed.output);
+  CHECK(typed.status == 2);
+  CHECK(contains(typed.output, "standard input cannot be read"));
 }
 
 TEST_CASE("a program leaves no temporary file and keeps the mode of what it replaces",
