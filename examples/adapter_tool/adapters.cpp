@@ -125,9 +125,22 @@ void expect_same_shapes(std::span<const StoredAdapter> adapters) {
 void expect_new(const fs::path& out, bool force) {
   std::error_code ignored;
   if (force || !fs::exists(fs::symlink_status(out, ignored))) return;
+  if (fs::is_directory(out, ignored) && fs::is_empty(out, ignored) && !ignored) return;
   throw ArgumentError("OUT is '" + out.string() +
                       "', which is there already, expected a new folder; --force writes over the "
                       "adapter in it");
+}
+
+OutFolder::OutFolder(fs::path folder) : folder_(std::move(folder)) {
+  std::error_code ignored;
+  is_kept_ = fs::exists(fs::symlink_status(folder_, ignored));
+}
+
+OutFolder::~OutFolder() {
+  if (is_kept_) return;
+  std::error_code ignored;
+  for (const char* name : {config_file, tensor_file}) fs::remove(folder_ / name, ignored);
+  fs::remove(folder_, ignored);  // which does nothing where anything else is in it
 }
 
 void copy_weights(const fs::path& from, const fs::path& out) {

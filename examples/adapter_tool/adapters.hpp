@@ -46,9 +46,24 @@ std::vector<std::filesystem::path> find_adapters(const std::filesystem::path& pa
 /// @throws anyssr::ShapeError  naming both folders
 void expect_same_shapes(std::span<const StoredAdapter> adapters);
 
-/// Refuses to write where something is.
+/// Refuses to write where something is, but for an empty folder.
 /// @throws anyssr::ArgumentError
 void expect_new(const std::filesystem::path& out, bool force);
+
+/// The folder that a command writes. One that was not there is gone again unless it is kept, so the
+/// command can be repeated once there is room on the disk.
+class OutFolder {
+ public:
+  explicit OutFolder(std::filesystem::path folder);
+  OutFolder(const OutFolder&) = delete;
+  OutFolder& operator=(const OutFolder&) = delete;
+  ~OutFolder();
+  void keep() noexcept { is_kept_ = true; }
+
+ private:
+  std::filesystem::path folder_;
+  bool is_kept_ = false;
+};
 
 /// Copies adapter_model.safetensors byte for byte into `out`, which is made where it is missing; a
 /// file that is there is replaced.

@@ -5,6 +5,7 @@
 #include <anyssr/lora/adapter_algebra.hpp>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <set>
 #include <utility>
@@ -122,6 +123,22 @@ Adapter<double> compressed(const Adapter<double>& sum, Index rank) {
   return result;
 }
 
+/// Refuses weights that no model can use, since models compute in float.
+void expect_range(const Adapter<double>& sum, const std::vector<std::string>& folders) {
+  using Float = std::numeric_limits<float>;
+  for (const auto& [site, module] : sum.modules) {
+    const double scale = module.scale();
+    const bool is_usable =
+        scale >= Float::min() && scale <= Float::max() && std::isfinite(change_norm(module));
+    if (is_usable) continue;
+    std::string all;
+    for (const std::string& folder : folders) all += (all.empty() ? "" : " ") + folder;
+    throw ArgumentError("the weights of " + all + " give the change at " + in_quotes(site) +
+                        " the scale " + support::concat(scale) +
+                        ", expected weights whose change fits in float");
+  }
+}
+
 /// Errors of what stands in OUT now, against the exact sum.
 void measure_merge(const Adapter<double>& sum, Merge& result) {
   const StoredAdapter written = read_adapter(result.out);
@@ -205,6 +222,7 @@ Conversion convert(const ConvertOptions& options) {
   const Dtype dtype = parse_dtype(options.dtype);
   expect_new(options.out, options.force);
   const StoredAdapter before = read_adapter(options.folder, warn);
+  OutFolder out(options.out);
   write_peft_adapter(options.out, before.adapter, {.dtype = dtype});
   write_config(options.out, before.config);
   const StoredAdapter after = read_adapter(options.out);
@@ -225,6 +243,7 @@ Conversion convert(const ConvertOptions& options) {
   }
   result.change_error =
       share(change_error(before.adapter, after.adapter), change_norm(before.adapter));
+  out.keep();
   return result;
 }
 
@@ -253,8 +272,10 @@ Merge merge(const MergeOptions& options) {
   }
   result.dtype = to_string(dtype);
   const Adapter<double> sum = merge_adapters<double>(entries);
+  expect_range(sum, options.folders);
   const Adapter<double> written =
       options.rank ? compressed(sum, static_cast<Index>(*options.rank)) : sum;
+  OutFolder out(options.out);
   result.is_copy = adapters.size() == 1 && written == adapters.front().adapter;
   if (result.is_copy) {
     copy_weights(adapters.front().folder, options.out);
@@ -265,6 +286,7 @@ Merge merge(const MergeOptions& options) {
     write_peft_adapter(options.out, written, write);
   }
   measure_merge(sum, result);
+  out.keep();
   return result;
 }
 
@@ -312,7 +334,7 @@ Verification verify(const std::string& checkpoint) {
 LogVerification verify_log(const std::string& log, const std::string& head) {
   support::expect(head.empty() || is_audit_digest(head), "--head is ", in_quotes(head),
                   ", expected sha256: and 64 digits of 0-9a-f");
-  return {.log = log, .found = verify_audit_log(log, head)};
+  return {.log = log, .found = verify_audit_log(log, head), .has_head = !head.empty()};
 }
 
 }  // namespace adapter_tool

@@ -153,6 +153,11 @@ Verification verify(const std::string& checkpoint);
 struct LogVerification {
   std::string log = {};
   anyssr::AuditVerification found = {};
+  bool has_head = false;  ///< a head that was kept was looked for
+  /// A log that was wiped has no break. Only a head that was kept tells it from a new one.
+  [[nodiscard]] bool is_intact() const noexcept {
+    return found.ok() && (found.lines > 0 || has_head);
+  }
 };
 /// Whether an audit log is as it was written; with a head that was kept, also up to its end.
 /// @throws anyssr::Error  where there is no log, or the head is no digest

@@ -167,11 +167,11 @@ class Commands {
     CLI::App& command =
         add(app, "verify-log",
             "Follows the digests of an audit log from line to line and says where one was "
-            "changed, removed or put in; the exit status is 1 then.",
+            "changed, removed or put in; the exit status is 1 then, and where there is no line.",
             [this] {
               const LogVerification verification = verify_log(folder_, head_);
               report(verification, json_);
-              return verification.found.ok() ? 0 : 1;
+              return verification.is_intact() ? 0 : 1;
             });
     command.add_option("LOG", folder_, "its folder, or one of its files")->required();
     command.add_option("--head", head_,

@@ -193,6 +193,8 @@ void print(const LogVerification& verification) {
     std::printf("%-6s %s\n", std::string(to_string(found.first_break->kind)).c_str(),
                 shown(found.first_break->what).c_str());
     std::printf("the log is not as it was written\n");
+  } else if (!verification.is_intact()) {
+    std::printf("the log holds no whole line: it is new, or it was wiped; --head tells which\n");
   } else if (found.first_seq > 1) {
     std::printf("the log is intact from seq %llu on: what was before is not here\n",
                 number(found.first_seq));
@@ -316,7 +318,7 @@ Json to_json(const LogVerification& verification) {
                    {"line", found.first_break->line},
                    {"what", found.first_break->what}};
   }
-  return {{"log", verification.log},        {"intact", found.ok()},
+  return {{"log", verification.log},        {"intact", verification.is_intact()},
           {"files", found.files},           {"lines", found.lines},
           {"torn_lines", found.torn_lines}, {"first_seq", found.first_seq},
           {"last_seq", found.last_seq},     {"first_time", found.first_time},

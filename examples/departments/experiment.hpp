@@ -27,6 +27,7 @@ struct Options {
   std::string activation = "relu";  ///< of the expansion
   std::string subspace = "own";     ///< none, own, complement
   std::string measured = "test";    ///< split on which accuracy is measured: test or val
+  std::string ask;                  ///< question that is answered after the run; empty: none
   std::string state;                ///< folder to go on from and to save to; empty: none
   std::int64_t dim = 4096;          ///< buckets of the hashed features
   std::int64_t rank = 16;           ///< of the LoRA module; 0: a head only

@@ -26,7 +26,6 @@ struct Arguments {
   std::string data = ANYSSR_QUESTIONS;
   std::string clinc;
   std::string order;
-  std::string ask;
   std::string json;
   std::int64_t dim = 0;  ///< 0: as the data needs
   bool interactive = false;
@@ -40,7 +39,7 @@ void declare(CLI::App& app, Arguments& arguments) {
                      "questions, JSON lines {text, task, label, split}; default: the bundled ones");
   app.add_option("--clinc", arguments.clinc, "folder of CLINC150: data_full.json, domains.json")
       ->excludes(const_cast<CLI::Option*>(data));
-  app.add_option("--ask", arguments.ask, "after learning, answer this question");
+  app.add_option("--ask", options.ask, "after learning, answer this question");
   app.add_flag("--interactive", arguments.interactive,
                "after learning, answer the questions typed in (end: Ctrl-D)");
   app.add_option("--json", arguments.json, "write all figures to this file");
@@ -117,18 +116,19 @@ void run(const Arguments& arguments, const CLI::App& app, char** argv) {
   const departments::Results results = learn_and_measure(questions, options, answer);
   if (!options.quiet) departments::print_report(questions, results);
   if (!arguments.json.empty()) departments::write_json(arguments.json, questions, options, results);
-  if (!arguments.ask.empty()) {
-    std::cout << "\n" << support::shown(arguments.ask) << "\n" << answer(arguments.ask);
+  if (!options.ask.empty()) {
+    std::cout << "\n" << support::shown(options.ask) << "\n" << answer(options.ask);
   }
   if (!arguments.interactive) return;
   std::cout << "\nAsk a question (end with Ctrl-D).\n> " << std::flush;
-  for (std::string line; std::getline(std::cin, line); std::cout << "> " << std::flush) {
+  support::for_each_input_line([&](const std::string& line) {
     try {
       std::cout << answer(line);
     } catch (const anyssr::Error& error) {
       std::cout << error.what() << "\n";
     }
-  }
+    std::cout << "> " << std::flush;
+  });
   std::cout << "\n";
 }
 
@@ -139,6 +139,7 @@ int main(int argc, char** argv) {
                "departments"};
   Arguments arguments;
   declare(app, arguments);
-  return support::run_application(app, argc, argv, "try a smaller --dim, or --scalar float",
+  return support::run_application(app, argc, argv,
+                                  "try a smaller --dim or --rank, or --scalar float",
                                   [&] { run(arguments, app, argv); });
 }

@@ -64,6 +64,7 @@ class Run {
     learner_ = std::make_shared<Learner>(backbone, learner_options(options));
     (void)learner_->backbone().make_adapter(std::span(questions.departments.front().train.labels),
                                             learner_->options().adapter, 0);
+    if (!options.ask.empty()) expect_answerable(options.ask);
     if (options.state.empty()) return;
     state_ = open_keeper<S>(options);  // what is refused before leaves no folder behind
     learner_.reset();                  // two at once may be large
@@ -99,6 +100,15 @@ class Run {
   }
 
  private:
+  /// A question that cannot be answered is refused before anything is learned.
+  void expect_answerable(const std::string& question) const {
+    try {
+      (void)learner_->backbone().trunk(std::span(&question, 1));
+    } catch (const Error& error) {
+      throw ArgumentError(std::string("--ask: ") + error.what());
+    }
+  }
+
   [[nodiscard]] Index count() const { return static_cast<Index>(questions_.departments.size()); }
   [[nodiscard]] const Department& department(Index t) const {
     return questions_.departments[static_cast<std::size_t>(t)];

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "support/json_lines.hpp"
+#include "support/messages.hpp"
 
 namespace llama_continual {
 
@@ -250,6 +251,20 @@ Tasks read_tasks(const std::vector<std::string>& tasks, const std::vector<std::s
   faults.throw_if_any();
   support::warn_of_twins(names, "name", "", result.warnings);
   return result;
+}
+
+void expect_prompt(const std::string& prompt, const support::TextTokens& tokens,
+                   const anyssr::LlamaConfig& config) {
+  support::Tokens ids;
+  try {
+    ids = tokens.encode_prompt(prompt);
+  } catch (const ArgumentError& error) {
+    throw ArgumentError(std::string("--ask: ") + error.what());
+  }
+  expect_ids(ids, "--ask: the prompt", config);
+  const auto size = static_cast<Index>(ids.size());
+  support::expect(size <= config.max_positions, "--ask: the prompt has ", size,
+                  " tokens, expected at most max_position_embeddings, ", config.max_positions);
 }
 
 void tokenise(std::vector<Task>& tasks, const support::TextTokens& tokens,

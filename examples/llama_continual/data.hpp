@@ -64,6 +64,11 @@ struct Tasks {
 Tasks read_tasks(const std::vector<std::string>& tasks, const std::vector<std::string>& adapters,
                  const Limits& limits);
 
+/// Refuses a prompt that the model cannot read.
+/// @throws anyssr::ArgumentError  naming the option --ask
+void expect_prompt(const std::string& prompt, const support::TextTokens& tokens,
+                   const anyssr::LlamaConfig& config);
+
 /// Fills in the ids: BOS and the prompt; the answer without an end.
 /// @throws anyssr::ArgumentError  text without a tokenizer; all that the model cannot read, by line
 void tokenise(std::vector<Task>& tasks, const support::TextTokens& tokens,

@@ -143,9 +143,9 @@ std::vector<std::string> split(const std::string& text) {
 Options resolved(const Arguments& arguments) {
   Options options = arguments.options;
   const double blend = options.blend_below;
-  if (!(blend >= 0 && blend <= 1)) {
-    throw anyssr::ArgumentError("--blend is " + std::to_string(blend) + ", expected 0 to 1");
-  }
+  support::expect(blend >= 0 && blend <= 1, "--blend is ", blend, ", expected 0 to 1");
+  support::expect(options.max_tokens >= 0, "--tokens is ", options.max_tokens,
+                  ", expected 0 or more");
   for (const auto& [option, limit] : {std::pair{"--limit-train", arguments.limits.train},
                                       {"--limit-test", arguments.limits.test}}) {
     support::expect(limit >= 0, option, " is ", limit, ", expected 0 or more");
@@ -167,13 +167,14 @@ void converse(const Arguments& arguments, const llama_continual::Answerer& answe
   }
   if (!arguments.interactive) return;
   std::cout << "\nType a prompt (\\n: line break; end with Ctrl-D).\n> " << std::flush;
-  for (std::string line; std::getline(std::cin, line); std::cout << "> " << std::flush) {
+  support::for_each_input_line([&](const std::string& line) {
     try {
       std::cout << answer(support::with_line_breaks(line));
     } catch (const anyssr::Error& error) {
       std::cout << error.what() << "\n";
     }
-  }
+    std::cout << "> " << std::flush;
+  });
   std::cout << "\n";
 }
 
@@ -230,6 +231,10 @@ void run(const Arguments& arguments) {
   if (!tokens.is_there() && (!arguments.ask.empty() || arguments.interactive)) {
     throw anyssr::ArgumentError(tokens.reason());
   }
+  if (!arguments.ask.empty()) {
+    llama_continual::expect_prompt(support::with_line_breaks(arguments.ask), tokens,
+                                   anyssr::read_llama_config(options.model));
+  }
   converse(arguments, options.load.empty() ? learn(arguments, options, tokens)
                                            : llama_continual::load(tokens, options));
 }
@@ -244,6 +249,10 @@ int main(int argc, char** argv) {
   declare_data(app, arguments);
   declare_learning(app, arguments);
   return support::run_application(app, argc, argv,
-                                  "try --recompute, a smaller --batch or a smaller --router-width",
-                                  [&] { run(arguments); });
+                                  "try --recompute, or a smaller --batch, --rank or --router-width",
+                                  [&] { run(arguments); },
+                                  {{"shallow_layers", "--k"},
+                                   {"max_tokens", "--tokens"},
+                                   {"clip_norm", "--clip"},
+                                   {"dim", "--router-width"}});
 }

@@ -21,6 +21,7 @@
 #include "llama_continual/experiment.hpp"
 #include "support/command_line.hpp"
 #include "support/messages.hpp"
+#include "support/output_file.hpp"
 #include "support/shown.hpp"
 
 namespace llama_continual {
@@ -97,6 +98,9 @@ class Run {
       : tasks_(tasks), tokens_(tokens), options_(options) {
     support::expect(options.save.empty() || !has_checkpoint(options.save), "--save: ", options.save,
                     " holds a checkpoint already, expected a new folder");
+    if (!options.save.empty()) {
+      support::expect_unused_folder("--save", options.save, "a new folder");
+    }
     learner_ = std::make_shared<Learner>(read_backbone<S>(options), options.learner);
     for (const Task& task : tasks) {  // what cannot be learned is found before others are
       if (task.adapter.empty()) {

@@ -131,5 +131,6 @@ int main(int argc, char** argv) {
   Arguments arguments;
   declare(app, arguments);
   return support::run_application(app, argc, argv, "try --scalar float, or a shorter prompt",
-                                  [&] { run(arguments, app); });
+                                  [&] { run(arguments, app); },
+                                  {{"shallow_layers", "--k"}, {"max_tokens", "--tokens"}});
 }

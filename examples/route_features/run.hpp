@@ -21,6 +21,7 @@
 #include <optional>
 #include <set>
 #include <sstream>
+#include <type_traits>
 
 #include "route_features/experiment.hpp"
 #include "support/command_line.hpp"
@@ -67,12 +68,19 @@ struct LabelledRows {
     labels = reader.integers<std::int64_t>("labels");
   }
   void add_bad_rows(const std::string& path, support::Findings& faults) const {
+    RowMajorMatrix<double> stored;  // what was finite before it was made a float
+    if (std::is_same_v<S, float>) stored = SafetensorsReader(path).matrix<double>("features");
     for (Index i = 0; i < features.rows(); ++i) {
       Index j = 0;
       while (j < features.cols() && std::isfinite(features(i, j))) ++j;
       if (j == features.cols()) continue;
-      faults.add(
-          support::concat(path, ": features hold NaN or infinity at row ", i, ", column ", j));
+      const std::string place = support::concat(" at row ", i, ", column ", j);
+      if (stored.size() > 0 && std::isfinite(stored(i, j))) {
+        faults.add(support::concat(path, ": features hold ", stored(i, j), place,
+                                   ", which float cannot hold: --scalar double can"));
+      } else {
+        faults.add(path + ": features hold NaN or infinity" + place);
+      }
     }
   }
 };

@@ -40,6 +40,16 @@ inline void fill_standard_descriptors() {
   }
 }
 
+/// Calls use(line) for each line of standard input.
+/// @throws anyssr::FileError  where it cannot be read
+template <class Use>
+void for_each_input_line(const Use& use) {
+  for (std::string line; std::getline(std::cin, line);) use(line);
+  if (std::cin.bad() || std::ferror(stdin) != 0) {  // std::cin reads by stdio, which has the error
+    throw anyssr::FileError("standard input cannot be read: is it a folder?");
+  }
+}
+
 /// Whether all that was printed has arrived: not on a full disk, nor in a pipe that nobody reads.
 [[nodiscard]] inline bool is_output_written() {
   std::cout.flush();
@@ -52,9 +62,11 @@ namespace internal {
 
 /// Runs an action; every exception becomes a message and an exit status.
 template <class Action>
-int guarded(const std::string& name, const char* memory_hint, const Action& action) {
+int guarded(const CLI::App& app, const char* memory_hint, const OptionNames& names,
+            const Action& action) {
   const auto tell = [&](const std::string& what) {
-    std::cerr << name << ": " << anyssr::Error(what).what() << "\n";  // which writes out controls
+    std::cerr << app.get_name() << ": " << anyssr::Error(in_options(app, names, what)).what()
+              << "\n";  // an Error writes out controls
   };
   try {
     return action();
@@ -73,13 +85,16 @@ int guarded(const std::string& name, const char* memory_hint, const Action& acti
 /// a pipe whose reader has gone, the run goes on, so that its files are whole, and fails at its end
 /// (SIGPIPE is ignored).
 /// @param memory_hint  what to try where memory runs out
+/// @param names        of the library for options that are called otherwise
 /// @return exit status: that of run() or 0; 2 for a bad command line, file or request, and where
 ///         standard output cannot be written; 1 where memory runs out
 template <class Run>
-int run_application(CLI::App& app, int argc, char** argv, const char* memory_hint, const Run& run) {
+int run_application(CLI::App& app, int argc, char** argv, const char* memory_hint, const Run& run,
+                    const OptionNames& names = {}) {
   fill_standard_descriptors();
   std::signal(SIGPIPE, SIG_IGN);
-  const int status = internal::guarded(app.get_name(), memory_hint, [&]() -> int {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file past its limit is then an error that cleans up
+  const int status = internal::guarded(app, memory_hint, names, [&]() -> int {
     check_values(app);
     if (const std::string problem = find_lost_value(app, argc, argv); !problem.empty()) {
       throw anyssr::ArgumentError(problem);
@@ -89,7 +104,8 @@ int run_application(CLI::App& app, int argc, char** argv, const char* memory_hin
     } catch (const CLI::ParseError& error) {
       std::ostringstream message;
       const bool is_help = app.exit(error, std::cout, message) == 0;
-      std::cerr << anyssr::Error(message.str()).what();
+      const std::string narrow = find_narrow_value(app, error.what());
+      std::cerr << anyssr::Error(narrow.empty() ? message.str() : narrow + "\n").what();
       return is_help ? 0 : 2;
     }
     if constexpr (std::is_void_v<decltype(run())>) {

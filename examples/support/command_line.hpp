@@ -24,14 +24,17 @@ inline anyssr::ExpansionOptions parse_expansion(const std::string& text,
   result.seed = seed;
   if (text == "none") return result;
   const std::size_t colon = text.find(':');
+  const std::string kind = text.substr(0, colon);
   const auto dim =
       parse_whole<anyssr::Index>(colon == std::string::npos ? "" : text.substr(colon + 1));
-  if (!dim) {
+  constexpr anyssr::Index most = anyssr::Index{1} << 24;
+  if (!dim || *dim < 1 || *dim > most || (kind != "dense" && kind != "hadamard")) {
     throw anyssr::ArgumentError("--expansion is '" + text +
-                                "', expected none, dense:D or hadamard:D");
+                                "', expected none, dense:D or hadamard:D with D from 1 to " +
+                                std::to_string(most));
   }
   result.dim = *dim;
-  result.kind = anyssr::parse_expansion_kind(text.substr(0, colon));
+  result.kind = anyssr::parse_expansion_kind(kind);
   return result;
 }
 

@@ -101,11 +101,45 @@ inline constexpr const char* python_meaning =
   }
 }
 
-/// The first member that is a list of objects: where a file keeps its records; "" where none is.
-[[nodiscard]] inline std::string list_of_records(const anyssr::Json& object) {
-  if (!object.is_object()) return "";
+/// The first member, or member of a member, that is a list of objects, as jq names it: where a file
+/// keeps its records; "" where none is.
+[[nodiscard]] inline std::string list_of_records(const anyssr::Json& object, int depth = 2) {
+  if (!object.is_object() || depth == 0) return "";
   for (const auto& [key, value] : object.items()) {
     if (value.is_array() && !value.empty() && value.front().is_object()) return key;
+    const std::string inner = list_of_records(value, depth - 1);
+    if (!inner.empty()) return key + "." + inner;
+  }
+  return "";
+}
+
+/// Whether a line begins with an object and goes on with another one.
+[[nodiscard]] inline bool has_two_objects(std::string_view line) {
+  for (std::size_t end = 0; (end = line.find('}', end)) != std::string_view::npos;) {
+    ++end;
+    if (!trimmed(line.substr(end)).starts_with('{')) continue;
+    if (anyssr::Json::accept(line.substr(0, end))) return true;
+  }
+  return false;
+}
+
+/// A table that pandas writes as one object: by column, or as columns and data; "" for other JSON.
+[[nodiscard]] inline std::string table_in_json(const anyssr::Json& object) {
+  if (!object.is_object() || object.empty()) return "";
+  const std::string remedy =
+      "): pandas.read_json(IN, orient=ORIENT).to_json(OUT, orient='records', lines=True) makes "
+      "lines of it";
+  const auto has_list = [&](const char* key) {
+    return object.contains(key) && object[key].is_array();
+  };
+  if (has_list("columns") && has_list("data")) {
+    return "one table of columns and data (ORIENT is 'split'" + remedy;
+  }
+  const auto is_column = [](const anyssr::Json& value) {
+    return value.is_object() && value.contains("0");
+  };
+  if (std::ranges::all_of(object, is_column)) {
+    return "one table by columns (ORIENT is 'columns'" + remedy;
   }
   return "";
 }
@@ -123,12 +157,18 @@ inline constexpr const char* python_meaning =
     return expected + "one array: jq -c '.[]' makes lines of it";
   }
   const anyssr::Json whole = json_or_nothing(text);
+  if (const std::string table = table_in_json(whole); !table.empty()) return expected + table;
   const std::string key = list_of_records(whole);
   if (!key.empty()) {
     return expected + "one object around the list " + in_quotes(key) +
-           ": jq -c 'to_entries[].value[]?' makes lines of its lists";
+           (key.find('.') == std::string::npos
+                ? ": jq -c 'to_entries[].value[]?' makes lines of its lists"
+                : ": jq -c '.. | arrays | .[]' makes lines of its lists");
   }
   if (is_first_whole) return "";
+  if (whole.is_discarded() && !is_first_whole && has_two_objects(first)) {
+    return expected + "objects one after another on a line: jq -c . makes lines of them";
+  }
   const char last = first.back();
   const bool goes_on = last == '{' || last == '[' || last == ',';
   if (!whole.is_discarded()) {

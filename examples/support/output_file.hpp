@@ -17,6 +17,9 @@ namespace support {
 /// Refuses an output file before the work instead of after it.
 inline void expect_writable(const std::string& path) {
   if (path.empty()) return;
+  if (path == "-") {
+    throw anyssr::FormatError("-: is no name of a file, expected one; ./- is a file of that name");
+  }
   // the new file takes the name of what is there: of a device, nothing would be left
   std::error_code ignored;
   const auto status = std::filesystem::status(path, ignored);
@@ -30,6 +33,21 @@ inline void expect_writable(const std::string& path) {
   } catch (const anyssr::FileError&) {
     throw anyssr::FormatError(path +
                               ": cannot be written; does the folder exist, may you write there?");
+  }
+}
+
+/// Refuses a folder that holds anything, but for the lock of a run that ended before its first
+/// save: what a run saves there could replace a file of somebody else.
+/// @param option    that names the folder
+/// @param expected  "a new folder"
+inline void expect_unused_folder(const std::string& option, const std::filesystem::path& folder,
+                                 const std::string& expected) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name == "LOCK") continue;
+    throw anyssr::ArgumentError(option + " is '" + folder.string() + "', which holds '" + name +
+                                "' already, expected " + expected);
   }
 }
 

@@ -3,7 +3,8 @@
 
 /// @file
 /// The files of a run, told apart before the work begins: no output is an input, another output,
-/// among the files that the run keeps, or behind a standard stream.
+/// among the files that the run keeps, or behind a standard stream, and no folder that the run
+/// keeps holds an input or lies in one.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -91,12 +92,9 @@ class RunFiles {
       expect_no_stream(output);
     }
     for (std::size_t i = 0; i < kept_.size(); ++i) {
-      for (const Named& input : inputs_) {
-        if (kept_[i].place.is_same(input.place)) refuse(kept_[i], input);
-      }
-      for (std::size_t k = 0; k < i; ++k) {
-        if (kept_[i].place.is_same(kept_[k].place)) refuse(kept_[i], kept_[k]);
-      }
+      expect_folder(kept_[i]);
+      for (const Named& input : inputs_) expect_separate(kept_[i], input);
+      for (std::size_t k = 0; k < i; ++k) expect_separate(kept_[i], kept_[k]);
     }
   }
 
@@ -132,6 +130,22 @@ class RunFiles {
     if (!output.place.is_inside(other.place)) return;
     raise(output,
           "inside " + other.option + " '" + other.path + "', expected a file outside that folder");
+  }
+
+  static void expect_folder(const Named& folder) {
+    std::error_code ignored;
+    const auto status = std::filesystem::status(folder.path, ignored);
+    if (!std::filesystem::exists(status) || std::filesystem::is_directory(status)) return;
+    raise(folder, "which is no folder, expected one, or a new name");
+  }
+  /// A run replaces files in a folder that it keeps, and deletes those that it needs no more.
+  static void expect_separate(const Named& folder, const Named& other) {
+    if (folder.place.is_same(other.place)) refuse(folder, other);
+    const auto outside = [](const Named& named) {
+      return named.option + " '" + named.path + "', expected it outside that folder";
+    };
+    if (other.place.is_inside(folder.place)) raise(other, "inside " + outside(folder));
+    if (folder.place.is_inside(other.place)) raise(folder, "inside " + outside(other));
   }
 
   std::vector<Named> inputs_;

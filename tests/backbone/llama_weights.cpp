@@ -156,6 +156,31 @@ TEST_CASE("tensors without effect are passed over", "[backbone]") {
   CHECK(refusal_of_tensors<Error>(with_output, config) == none);
 }
 
+TEST_CASE("an output that is no copy of the embedding that it is tied to is a warning",
+          "[backbone]") {
+  LlamaConfig config = small_llama_config();
+  const auto weights = random_llama_weights<float>(config, 9);
+  const TemporaryFolder folder;
+  write_llama_folder(folder.file(""), config, weights);
+  config.tied_output = true;
+  std::vector<std::string> warnings;
+  const LlamaLoadOptions options{
+      .warn = [&](const std::string& warning) { warnings.push_back(warning); }};
+  const auto tied = read_llama_weights<float>(folder.file(""), config, options);
+  CHECK(tied.output.dense<float>() == weights.embedding.dense<float>());
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("\"lm_head.weight\" is ignored, since tie_word_embeddings is true") !=
+        std::string::npos);
+  auto copied = weights;
+  copied.output = copied.embedding;
+  config.tied_output = false;
+  const TemporaryFolder copy;
+  write_llama_folder(copy.file(""), config, copied);
+  config.tied_output = true;
+  (void)read_llama_weights<float>(copy.file(""), config, options);
+  CHECK(warnings.size() == 1);
+}
+
 TEST_CASE("a tensor that is missing is named with its shape", "[backbone][error]") {
   const auto without = [](const std::string& name, const LlamaConfig& config) {
     return refusal_of_tensors<FormatError>([&](auto& tensors) { tensors.erase(name); }, config);

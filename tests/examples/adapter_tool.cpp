@@ -566,6 +566,51 @@ TEST_CASE("adapter_tool says where an audit log was altered", "[examples]") {
   CHECK(figures["break"]["file"] == folder.file());
 }
 
+TEST_CASE("adapter_tool says that an audit log without a line is not intact", "[examples]") {
+  const AuditFolder folder;
+  const std::string head = folder.append(2);
+  folder.write("");
+  for (const std::string& log : {folder.path(), folder.file(), std::string("/proc/self/mem")}) {
+    const ProgramResult result = run_tool("verify-log " + log);
+    CAPTURE(log, result.output);
+    CHECK(result.status == 1);
+    CHECK(contains(result.output, "the log holds no whole line: it is new, or it was wiped"));
+    CHECK(json::parse(run_tool("verify-log " + log + " --json -").output)["intact"] == false);
+  }
+  CHECK(contains(run_tool("verify-log " + folder.path() + " --head " + head).output, "cut "));
+  const std::string none = "sha256:" + std::string(64, '0');  // the head of a log that is new
+  CHECK(run_tool("verify-log " + folder.path() + " --head " + none).status == 0);
+}
+
+TEST_CASE("adapter_tool refuses weights that no model can use", "[examples][error]") {
+  const AdapterFolders folders;
+  for (const std::string weight : {"1e300", "-1e300", "1e40", "1e-300"}) {
+    const std::string entry = folders.a + ":" + weight;
+    folders.refuses("merge " + folders.out + " " + entry, "the weights of " + entry + " give");
+    folders.refuses("merge " + folders.out + " " + entry + " " + folders.b + ":" + weight,
+                    "expected weights whose change fits in float");
+  }
+}
+
+TEST_CASE("adapter_tool leaves no folder after a failure and takes an empty one", "[examples]") {
+  const AdapterFolders folders;
+  const auto without_room = [](const std::string& arguments) {
+    return run_program(
+        "/bin/sh", "-c 'ulimit -f 0; " + adapter_tool_program + " " + arguments + " >/dev/null'");
+  };
+  for (const std::string& command : {"convert --dtype F32 " + folders.a + " " + folders.out,
+                                     "merge " + folders.out + " " + folders.a,
+                                     "merge " + folders.out + " " + folders.a + " " + folders.b}) {
+    CAPTURE(command);
+    CHECK(without_room(command).status == 2);
+    CHECK_FALSE(std::filesystem::exists(folders.out));
+    std::filesystem::create_directory(folders.out);
+    CHECK(run_tool(command).status == 0);
+    CHECK(run_tool(command).status == 2);  // it is not empty any more
+    std::filesystem::remove_all(folders.out);
+  }
+}
+
 TEST_CASE("adapter_tool refuses an audit log that is none with status 2", "[examples][error]") {
   const AuditFolder folder;
   const ProgramResult missing = run_tool("verify-log " + folder.path());

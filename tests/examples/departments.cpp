@@ -206,6 +206,14 @@ TEST_CASE("departments refuses wrong options with status 2", "[examples][error]"
           "--subspace is 'outer', expected one of none, own, complement");
   refused(data + "--expansion dense", "expected none, dense:D or hadamard:D");
   refused(data + "--expansion sparse:64", "sparse");
+  for (const std::string wrong : {"none:3", "dense:0", "hadamard:99999999999"}) {
+    refused(data + "--expansion " + wrong, "expected none, dense:D or hadamard:D with D from 1 to");
+  }
+  refused(data + "--ridge 1e39", "--ridge is 1e+39, expected at most 3.402");
+  refused(data + "--dim 0", "departments: --dim is 0");
+  const std::string lost = folder.file("lost.json");
+  refused(data + "--ask '  ' --json " + lost, "--ask: ");
+  CHECK_FALSE(std::filesystem::exists(lost));  // refused before anything was learned
   refused(data + "--activation tanh", "tanh");
   refused(data + "--measure all", "--measure is 'all', expected test or val");
   refused(data + "--measure val", "0 of split val");

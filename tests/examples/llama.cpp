@@ -404,7 +404,16 @@ TEST_CASE("llama_continual says which option is wrong", "[examples][error]") {
   CHECK(contains(refused(tasks + save + "--batch 0"), "batch is 0"));
   CHECK(contains(refused(tasks + save + "--warmup 5"), "warmup is 5"));
   CHECK(contains(refused(tasks + save + "--sites q"), "site 'q' is unknown"));
+  CHECK(contains(refused(tasks + save + "--tokens -1"), "--tokens is -1, expected 0 or more"));
+  CHECK(contains(refused(tasks + save + "--alpha 1e300"), "--alpha is 1e+300, too large"));
+  CHECK(contains(refused(tasks + save + "--ridge 1e39"), "--ridge is 1e+39, expected at most"));
+  CHECK(contains(refused(tasks + save + "--router-width 0"), "--router-width is 0"));
+  CHECK(contains(refused(tasks + save + "--k 9"), "--k is 9"));
+  CHECK(contains(refused(tasks + save + "--blend 1e300"), "--blend is 1e+300, expected 0 to 1"));
   CHECK_FALSE(std::filesystem::exists(llama.file("new")));
+  std::filesystem::create_directory(llama.file("used"));
+  llama.write("used/file", "mine");
+  CHECK(contains(refused(tasks + "--save " + llama.file("used")), "which holds 'file' already"));
   CHECK(contains(refused(tasks + "--report /nowhere/page"), "/nowhere/page"));
   CHECK(contains(refused(tasks + "--colour red"), "--colour"));
   CHECK(

@@ -167,10 +167,34 @@ TEST_CASE("no number of any application is taken for another", "[examples][error
           check_refused(application, command + " x " + option.name + " " + value,
                         option.name + ": is " + value + ", expected ");
         }
+        if (option.type != "INT") continue;
+        for (const std::string& value :
+             {option.name + " 2147483648", option.name + " 1 " + option.name + " -99999999999"}) {
+          const ProgramResult result =
+              run_program(application.program, command + " x y z " + value);
+          CAPTURE(application.name, value, result.output);
+          CHECK(result.status == 2);
+          CHECK_FALSE(contains(result.output, "Could not convert"));
+        }
       }
     }
   }
   CHECK(checked > 30);
+  check_refused(applications()[5], "--train x --test x --threads 1 --threads 2147483648",
+                "--threads: is 2147483648, expected a whole number between -2^31 and 2^31");
+}
+
+TEST_CASE("no flag of any application takes a value", "[examples][error]") {
+  for (const Application& application : applications()) {
+    for (const std::string& command : application.commands) {
+      for (const std::string flag : {"--quiet", "--force", "--interactive", "--balanced"}) {
+        const std::string help = run_program(application.program, command + " --help").output;
+        if (!contains(help, flag + " ")) continue;
+        check_refused(application, command + " " + flag + "=5",
+                      flag + ": takes no value, expected " + flag + " alone");
+      }
+    }
+  }
 }
 
 TEST_CASE("an output that is an input is refused by whatever name", "[examples][error]") {
@@ -251,6 +275,81 @@ TEST_CASE("an output is no folder and stands in none that the run keeps", "[exam
   CHECK(fs::is_empty(log));
 }
 
+TEST_CASE("an input inside a folder that the run keeps is refused and stays as it was",
+          "[examples][error]") {
+  const TemporaryFolder folder;
+  const std::string kept = folder.file("kept");
+  fs::create_directory(kept);
+  fs::create_directory_symlink(kept, folder.file("link"));
+  const std::string& questions = two_departments();
+  for (const std::string name : {"departments.json", "router-000001.safetensors", "LOCK",
+                                 "audit.lock", "000001.jsonl", "a.jsonl"}) {
+    CAPTURE(name);
+    const std::string input = folder.write("kept/" + name, questions);
+    for (const std::string& as : {kept, folder.file("link")}) {
+      check_refused(applications()[1], "--data " + input + " --dim 64 --state " + as,
+                    "inside --state '" + as + "', expected it outside that folder");
+      check_refused(applications()[4], "--data " + input + " --dim 64 --log " + as,
+                    "inside --log '" + as + "', expected it outside that folder");
+      check_refused(applications()[2], "model --task a=" + input + " --save " + as,
+                    "inside --save '" + as + "', expected it outside that folder");
+    }
+    CHECK(file_bytes(input) == questions);
+    fs::remove(input);
+    CHECK(fs::is_empty(kept));  // no lock either
+  }
+  check_refused(applications()[0], "convert " + kept + " " + kept + "/sub --dtype F32",
+                "inside FOLDER '" + kept + "', expected it outside that folder");
+}
+
+TEST_CASE("a folder of somebody else is no state and stays as it was", "[examples][error]") {
+  const TemporaryFolder folder;
+  const std::string state = folder.file("state");
+  const std::string run = "--data " + folder.write("a.jsonl", two_departments()) +
+                          " --dim 64 --rank 0 --quiet --state " + state;
+  const std::string precious = "{\"precious\":1}\n";
+  const auto check_kept = [&](const std::string& name, const std::string& reason) {
+    fs::create_directory(state);
+    folder.write("state/" + name, precious);
+    check_refused(applications()[1], run, reason);
+    CHECK(file_bytes(state + "/" + name) == precious);
+    CHECK(fs::remove_all(state) == 2);  // the folder and the one file
+  };
+  check_kept("departments.json", "departments.json: is not what departments wrote");
+  check_kept("router-000001.safetensors", "which holds 'router-000001.safetensors' already");
+  check_kept("CURRENT", "which holds a checkpoint of another program");
+  check_kept("LOCK", "LOCK: is no lock but a file of somebody else");
+  check_refused(applications()[1], run + "/a --state " + folder.file("a.jsonl"),
+                "which is no folder, expected one, or a new name");
+  fs::create_directory(state);
+  folder.write("state/LOCK", "process 7 on host x\n");  // of a run that was killed at once
+  const ProgramResult result = run_program(departments_path, run);
+  CAPTURE(result.output);
+  CHECK(result.status == 0);
+}
+
+TEST_CASE("a run killed or stopped by a limit leaves no temporary file", "[examples]") {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("out");
+  const std::string temporary = folder.file("tmp");
+  fs::create_directory(out);
+  fs::create_directory(temporary);
+  const std::string data = " --data " + folder.write("a.jsonl", two_departments());
+  const ProgramResult limited = run_shell("ulimit -f 1; " + departments_path + data +
+                                          " --dim 64 --quiet --json " + out + "/a.json; echo $?");
+  CAPTURE(limited.output);
+  CHECK(limited.output.ends_with("2\n"));
+  CHECK(fs::is_empty(out));
+  const ProgramResult killed = run_shell(
+      "TMPDIR=" + temporary + " " + applications()[4].program + " >" + folder.file("printed") +
+      " & p=$!; for i in $(seq 100); do sleep 0.1; ls -A " + temporary +
+      " | grep -q . && break; done; ls -A " + temporary + "; kill $p; wait $p; echo status $?");
+  CAPTURE(killed.output);
+  CHECK(contains(killed.output, "anyssr-"));
+  CHECK(contains(killed.output, "status 143"));
+  CHECK(fs::is_empty(temporary));
+}
+
 TEST_CASE("what cannot be printed is an error of every application", "[examples][error]") {
   for (const Application& application : applications()) {
     for (const std::string to : {">/dev/full", ">&-"}) {
@@ -303,6 +402,13 @@ TEST_CASE("data that cannot be read is an error and no crash", "[examples][error
     check_refused(applications()[5], "--train " + data + " --test " + data, data);
   }
   check_refused(applications()[2], folder.file(".") + " --task a=/proc/self/mem", "/proc/self/mem");
+  const ProgramResult typed = run_program(departments_path,
+                                          "--dim 64 --rank 0 --quiet --interactive --data " +
+                                              folder.write("a.jsonl", two_departments()),
+                                          folder.file("."));
+  CAPTURE(typed.output);
+  CHECK(typed.status == 2);
+  CHECK(contains(typed.output, "standard input cannot be read"));
 }
 
 TEST_CASE("a program leaves no temporary file and keeps the mode of what it replaces",

@@ -365,6 +365,13 @@ TEST_CASE("route_features refuses wrong options and files with status 2", "[exam
   refused(gone, "2 faults:\n");
   refused(gone, "missing");
   refused(gone, "text2");
+  Matrix<double> large = files.train.features;
+  large(2, 1) = 1e200;
+  const std::string stored = "--train " + write(files.folder, "large", large, labels);
+  refused(stored + " --scalar float",
+          "hold 1e+200 at row 2, column 1, which float cannot hold: --scalar double can");
+  refused("--ridge 1e39 --scalar float", "--ridge is 1e+39, expected at most 3.402");
+  refused("--json -", "-: is no name of a file");
   bad.setConstant(std::numeric_limits<double>::infinity());
   refused("--train " + write(files.folder, "endless", bad, labels), "more");
 }

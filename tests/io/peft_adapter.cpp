@@ -473,6 +473,11 @@ TEST_CASE("an adapter that changes nothing is a warning", "[io]") {
   CHECK(warnings(adapter).empty());
   adapter.modules.at("layers.0.v").mutable_a().setZero();
   CHECK(warnings(adapter).empty());  // B was trained
+  adapter.modules.at("layers.0.q").mutable_a().setZero();
+  adapter.modules.at("layers.0.q").mutable_b().setOnes();
+  CHECK(warnings(adapter) ==
+        std::vector<std::string>{folder.file("a/adapter_model.safetensors: ") +
+                                 "lora_A is zero at every site: the adapter changes nothing"});
   adapter.modules.clear();
   adapter.heads = heads;
   CHECK(warnings(adapter).empty());  // heads alone

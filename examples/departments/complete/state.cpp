@@ -4,6 +4,7 @@
 #include <anyssr/io.hpp>
 
 #include "departments/keeper.hpp"
+#include "support/output_file.hpp"
 #include "support/shown.hpp"
 
 namespace departments {
@@ -31,20 +32,24 @@ std::string typed(const Json& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-void expect_same_options(const std::filesystem::path& path, const Options& options) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) {
-    throw ArgumentError("--state is '" + options.state +
-                        "', which holds a checkpoint of another program: it has no file " +
-                        path.filename().string());
-  }
-  const Json json = read_json(path);
+/// The file that says with which options a state was learned.
+std::filesystem::path options_file(const std::filesystem::path& folder) {
+  return folder / "departments.json";
+}
+
+/// @return the options in the file
+Json read_options(const std::filesystem::path& path) {
+  Json json = read_json(path);
   if (!json.is_object() || !json.contains("format") || json["format"] != format ||
       !json.contains("options") || !json["options"].is_object()) {
     throw FormatError(path.string() + ": is not what departments wrote, expected format \"" +
                       format + "\" and options");
   }
-  const Json& stored = json["options"];
+  return std::move(json["options"]);
+}
+
+void expect_same_options(const std::filesystem::path& path, const Options& options) {
+  const Json stored = read_options(path);
   const Json wanted = learning_options(options);
   for (const auto& [name, value] : wanted.items()) {
     if (!stored.contains(name)) {
@@ -56,16 +61,29 @@ void expect_same_options(const std::filesystem::path& path, const Options& optio
   }
 }
 
-/// The folder, where a run on it has anything to do: one that has not leaves none behind.
+/// The folder, where a run on it has anything to do: one that has not leaves none behind. What is
+/// in a folder must be a state, whose files may be replaced.
 std::filesystem::path checked_folder(const Options& options) {
-  expect_any(options.learn != 0 || has_checkpoint(options.state), options);
+  const std::filesystem::path path = options_file(options.state);
+  const bool has_state = has_checkpoint(options.state);
+  expect_any(options.learn != 0 || has_state, options);
+  std::error_code ignored;
+  if (std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) {
+    (void)read_options(path);
+  } else if (has_state) {
+    throw ArgumentError("--state is '" + options.state +
+                        "', which holds a checkpoint of another program: it has no file " +
+                        path.filename().string());
+  } else {
+    support::expect_unused_folder("--state", options.state, "a new folder, or one with a state");
+  }
   return options.state;
 }
 
 }  // namespace
 
 StateFolder::StateFolder(const Options& options) : writer_(checked_folder(options)) {
-  const std::filesystem::path path = writer_.root() / "departments.json";
+  const std::filesystem::path path = options_file(writer_.root());
   has_checkpoint_ = has_checkpoint(writer_.root());
   if (has_checkpoint_) {
     expect_same_options(path, options);

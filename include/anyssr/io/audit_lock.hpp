@@ -18,10 +18,13 @@ namespace anyssr::inline ANYSSR_ABI::detail {
 /// Held as long as it lives.
 class AuditLock {
  public:
-  /// @throws FileError  naming the folder: another writer holds it, or the system refuses
+  /// @throws FileError  naming the folder: another writer holds it, the file is no lock, or the
+  /// system
+  ///                    refuses
   explicit AuditLock(const std::filesystem::path& folder) : lock_(folder / "audit.lock") {
     expect<FileError>(lock_.take(), path_text(folder), ": the audit log is being written by ",
                       holder(), ", expected one writer at a time");
+    lock_.expect_no_other_text(is_number);
     lock_.write_text(std::to_string(::getpid()) + "\n");
   }
 
@@ -31,9 +34,11 @@ class AuditLock {
  private:
   [[nodiscard]] std::string holder() const {
     const std::string text = lock_.text();
-    const bool is_number = !text.empty() && text.size() < 16 &&
-                           text.find_first_not_of("0123456789") == std::string::npos;
-    return is_number ? "process " + text : "another process";
+    return is_number(text) ? "process " + text : "another process";
+  }
+  [[nodiscard]] static bool is_number(const std::string& text) {
+    return !text.empty() && text.size() < 16 &&
+           text.find_first_not_of("0123456789") == std::string::npos;
   }
 
   FileLock lock_;

@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "anyssr/io/durability.hpp"
+#include "anyssr/io/path_text.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
@@ -71,6 +72,17 @@ class FileLock {
     std::string line(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
     line.resize(std::min(line.find('\n'), line.size()));
     return line;
+  }
+
+  /// Refuses a file of somebody else that has the name of the lock: write_text would spoil it.
+  /// Zeros may be left by a loss of power.
+  /// @param is_ours  whether holders write such a line
+  /// @throws FileError
+  template <class Predicate>
+  void expect_no_other_text(const Predicate& is_ours) const {
+    const std::string found = text();
+    if (found.empty() || found.starts_with('\0') || is_ours(found)) return;
+    raise<FileError>(path_text(path_), ": is no lock but a file of somebody else: move it away");
   }
 
   /// Says who holds it. A lock without its text is still a lock.

@@ -127,8 +127,9 @@ class PeftFolder {
         head.bias = finite(*layer.bias, tensors_.vector<S>(layer.bias->name));
       adapter.heads.emplace(name, std::move(head));
     }
-    if (changes_nothing(adapter)) {
-      warn(path_, "lora_B is zero at every site: the adapter changes nothing, as before training");
+    if (const std::string_view zero = zero_factor(adapter); !zero.empty()) {
+      warn(path_, concat(zero, " is zero at every site: the adapter changes nothing",
+                         zero == "lora_B" ? ", as before training" : ""));
     }
     return {std::move(adapter), std::move(report_)};
   }

@@ -79,16 +79,18 @@ inline void compare_pattern(std::string_view pattern, std::span<const std::strin
   return warnings;
 }
 
-/// Whether B is zero at every site, as before training, and no head changes answers. False without
-/// sites.
+/// The factor that is zero at every site, as B is before training, where no head changes answers:
+/// then the adapter changes nothing. "" where there is none, and without sites.
 template <RealScalar S>
-[[nodiscard]] bool changes_nothing(const Adapter<S>& adapter) {
+[[nodiscard]] std::string_view zero_factor(const Adapter<S>& adapter) {
   const auto is_zero = [](const auto& matrix) {
     return std::all_of(matrix.data(), matrix.data() + matrix.size(), [](S x) { return x == S(0); });
   };
-  return !adapter.modules.empty() && adapter.heads.empty() &&
-         std::ranges::all_of(adapter.modules,
-                             [&](const auto& module) { return is_zero(module.second.b()); });
+  if (adapter.modules.empty() || !adapter.heads.empty()) return "";
+  const auto is_b_zero = [&](const auto& module) { return is_zero(module.second.b()); };
+  const auto is_a_zero = [&](const auto& module) { return is_zero(module.second.a()); };
+  if (std::ranges::all_of(adapter.modules, is_b_zero)) return "lora_B";
+  return std::ranges::all_of(adapter.modules, is_a_zero) ? "lora_A" : "";
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -74,7 +74,7 @@ class LoraModule {
 
   /// A module that changes nothing yet: B = 0 and A uniform in (-1, 1) / sqrt(in), which is the
   /// Kaiming uniform start with slope sqrt(5) that PEFT uses. The same seed gives the same bits.
-  /// @throws ArgumentError  in, out or rank below 1, alpha not above 0
+  /// @throws ArgumentError  in, out or rank below 1, alpha not above 0, or too large
   LoraModule(Index in, Index out, const LoraOptions& options = {}, std::uint64_t seed = 0);
 
   /// A plain module of given factors.
@@ -189,6 +189,10 @@ class LoraModule {
   static void expect_options(const LoraOptions& options) {
     detail::expect(options.rank >= 1, "rank is ", options.rank, ", expected at least 1");
     detail::expect_positive("alpha", options.alpha);
+    const auto r = static_cast<double>(options.rank);
+    const double scale = options.alpha / (options.rank_stabilised ? std::sqrt(r) : r);
+    detail::expect(scale <= static_cast<double>(std::numeric_limits<S>::max()), "alpha is ",
+                   options.alpha, ", too large: its scale ", scale, " does not fit in the scalar");
   }
   static void expect_factors(const Matrix<S>& a, const Matrix<S>& b, const LoraOptions& options);
   static void expect_orthonormal(const RowMajorMatrix<S>& basis, Index in, Index rank);

@@ -60,7 +60,7 @@ class RecursiveLeastSquares<S, Information> {
   /// @throws ArgumentError  for a ridge that is not finite and above 0
   void set_ridge(double ridge) { set_ridge(ridge, options_.ridge_scale); }
   void set_ridge(double ridge, RidgeScale scale) {
-    detail::expect_positive("ridge", ridge);
+    expect_ridge(ridge);
     if (ridge == options_.ridge && scale == options_.ridge_scale) return;
     options_.ridge = ridge;
     options_.ridge_scale = scale;
@@ -346,9 +346,15 @@ class RecursiveLeastSquares<S, Information> {
   }
 
  private:
+  static void expect_ridge(double ridge) {
+    detail::expect_positive("ridge", ridge);
+    const auto most = static_cast<double>(std::numeric_limits<S>::max());
+    detail::expect(ridge <= most, "ridge is ", ridge, ", expected at most ", most,
+                   ", which the scalar can hold");
+  }
   [[nodiscard]] static RlsOptions checked(Index dim, RlsOptions options) {
     detail::expect(dim >= 1, "dim is ", dim, ", expected at least 1");
-    detail::expect_positive("ridge", options.ridge);
+    expect_ridge(options.ridge);
     options.threads = resolve_threads(options.threads);
     return options;
   }

@@ -18,7 +18,8 @@ namespace anyssr::inline ANYSSR_ABI::detail {
 /// Held as long as it lives.
 class CheckpointLock {
  public:
-  /// @throws FileError  where another holds it: named by pid and host; or the system refuses
+  /// @throws FileError  where another holds it: named by pid and host; the file is no lock; or the
+  ///                    system refuses
   explicit CheckpointLock(const std::filesystem::path& folder)
       : path_(folder / "LOCK"), lock_(path_) {
     if (!lock_.take()) {
@@ -28,6 +29,8 @@ class CheckpointLock {
                        holder.empty() ? "another process" : holder,
                        ", expected one writer at a time");
     }
+    lock_.expect_no_other_text(
+        [](const std::string& text) { return text.starts_with("process "); });
     std::array<char, 128> host{};
     if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
     lock_.write_text("process " + std::to_string(::getpid()) + " on host " + host.data() + "\n");

@@ -21,9 +21,11 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -147,6 +149,7 @@ class LlamaWeightsReader {
     LlamaWeights<S> weights;
     weights.embedding = matrix(embedding_name);
     weights.output = config_.tied_output ? weights.embedding : matrix(output_name);
+    warn_of_other_output();
     weights.norm = vector(norm_name);
     for (Index i = 0; i < config_.layers; ++i) {
       const std::string prefix = layer_prefix(i);
@@ -214,6 +217,22 @@ class LlamaWeightsReader {
     expect<FormatError>(others.empty(), path_text(files_->folder()), ": has ", some_names(others),
                         ", which a model of type ", config_.model_type, " and ", config_.layers,
                         " layers with this config does not use");
+  }
+
+  /// An output that is stored beside a tied one is not read. Where it is no copy of the embedding,
+  /// the config may be wrong. Of files that are not mapped this would cost another reading.
+  void warn_of_other_output() const {
+    if (!config_.tied_output || !options_.mapped || !files_->has_tensor(output_name)) return;
+    const std::span<const std::byte> output = files_->view(output_name);
+    const std::span<const std::byte> embedding = files_->view(embedding_name);
+    const bool is_other_type =
+        files_->tensor(output_name).dtype != files_->tensor(embedding_name).dtype;
+    const bool is_copy = output.size() == embedding.size() &&
+                         std::memcmp(output.data(), embedding.data(), output.size()) == 0;
+    if (is_other_type || is_copy) return;
+    warn(options_.warn, place_of(output_name),
+         " is ignored, since tie_word_embeddings is true in the config, and differs from ",
+         in_quotes(embedding_name), ", which is used instead: is the config that of this model?");
   }
 
   [[nodiscard]] WeightMatrix matrix(const std::string& name) const {
