@@ -30,6 +30,7 @@
 #include "anyssr/learner/learner_core.hpp"
 #include "anyssr/learner/learner_options.hpp"
 #include "anyssr/learner/learner_tasks.hpp"
+#include "anyssr/learner/lift_objective.hpp"
 #include "anyssr/learner/lifted_backbone.hpp"
 #include "anyssr/learner/merge_adapters.hpp"
 #include "anyssr/learner/query_explanation.hpp"
