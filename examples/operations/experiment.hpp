@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "departments/questions.hpp"
+#include "operations/costs.hpp"
 #include "support/warnings.hpp"
 
 namespace operations {
@@ -137,7 +138,7 @@ struct Results {
   BudgetFigures budget;
 
   anyssr::StorageShape shape;
-  anyssr::CostModel costs;
+  CostModel costs;
   std::vector<anyssr::StorageForecast> forecast;
   anyssr::InspectorReport watched;
 

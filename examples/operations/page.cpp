@@ -213,14 +213,14 @@ std::string forecast_card(const Results& results) {
   std::string rows = heading({"departments", "memory", "disk", "a full model each",
                               "stored questions", "storage a month", "reviews a month"});
   for (const anyssr::StorageForecast& f : results.forecast) {
-    const anyssr::CostForecast cost = anyssr::forecast_cost(f, results.costs);
+    const CostForecast cost = forecast_cost(f, results.costs);
     rows += "<tr><td class=\"text\">" + grouped(static_cast<std::size_t>(f.tasks)) + "</td>" +
             cell(bytes_text(f.total().memory)) + cell(bytes_text(f.total().disk)) +
             cell(bytes_text(f.full_copies.disk)) + cell(bytes_text(f.replay.disk)) +
             cell(fixed_text(cost.total() - cost.reviews)) + cell(fixed_text(cost.reviews)) +
             "</tr>\n";
   }
-  const anyssr::CostModel& costs = results.costs;
+  const CostModel& costs = results.costs;
   const std::string prices =
       "Prices are examples in a currency of yours: " + number(costs.disk_gb_month, 2) +
       " a GB and month on disk, " + number(costs.memory_gb_month, 2) + " in memory, " +

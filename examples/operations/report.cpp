@@ -99,7 +99,7 @@ Json outcomes_json(const Results& results) {
 Json forecast_json(const Results& results) {
   Json forecast = Json::array();
   for (const anyssr::StorageForecast& f : results.forecast) {
-    const anyssr::CostForecast cost = anyssr::forecast_cost(f, results.costs);
+    const CostForecast cost = forecast_cost(f, results.costs);
     forecast.push_back({{"tasks", f.tasks},
                         {"memory_bytes", f.total().memory},
                         {"disk_bytes", f.total().disk},
@@ -165,7 +165,7 @@ void print_report(const Results& results) {
   print_outcomes(results);
   print_changes(results);
   std::printf("\n%s\n%s", anyssr::to_text(results.forecast).c_str(),
-              anyssr::to_text(results.forecast, results.costs).c_str());
+              costs_text(results.forecast, results.costs).c_str());
   std::printf("\n%s\n", drift_sentence(results).c_str());
   for (const anyssr::BalanceWarning& warning : results.watched.warnings) {
     std::printf("warning: %s\n", support::shown(warning.text).c_str());

@@ -17,6 +17,7 @@
 #include "anyssr/backbone/llama/llama_gradient.hpp"
 #include "anyssr/backbone/llama/llama_kernels.hpp"
 #include "anyssr/backbone/llama/llama_model.hpp"
+#include "anyssr/backbone/llama/llama_shallow_layers.hpp"
 #include "anyssr/backbone/llama/llama_sites.hpp"
 #include "anyssr/backbone/llama/llama_trunk.hpp"
 #include "anyssr/backbone/llama/llama_weights.hpp"
@@ -24,3 +25,4 @@
 #include "anyssr/backbone/llama/tokenizer_settings.hpp"
 #include "anyssr/backbone/llama/weight_kernels.hpp"
 #include "anyssr/backbone/llama/weight_matrix.hpp"
+#include "anyssr/backbone/llama/weight_product.hpp"

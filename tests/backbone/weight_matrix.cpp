@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "anyssr/backbone/llama/weight_product.hpp"
 #include "support/catch.hpp"
 #include "support/numeric.hpp"
 

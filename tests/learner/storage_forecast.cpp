@@ -98,30 +98,6 @@ TEST_CASE("spans and an inspector are counted", "[learner][golden]") {
   CHECK(forecast.total().memory == 20550);
 }
 
-TEST_CASE("a month costs what its parts cost", "[learner][golden]") {
-  const StorageForecast storage{.tasks = 1,
-                                .router = {2e9, 1e9},
-                                .adapters = {0, 5e9},
-                                .heads = {0, 1e9},
-                                .inspector = {1e9, 2e9},
-                                .log = {0, 4e9},
-                                .full_copies = {1e11, 1e11},
-                                .replay = {0, 3e9}};
-  const CostForecast cost = forecast_cost(storage, {.disk_gb_month = 0.1,
-                                                    .memory_gb_month = 3,
-                                                    .queries_a_day = 1000,
-                                                    .review_share = 0.02,
-                                                    .review_cost = 0.5});
-  CHECK(is_within(cost.router, 6.1, 1e-14));
-  CHECK(is_within(cost.adapters, 0.6, 1e-14));
-  CHECK(is_within(cost.inspector, 3.2, 1e-14));
-  CHECK(is_within(cost.log, 0.4, 1e-14));
-  CHECK(is_within(cost.reviews, 304.375, 1e-14));  // 10 a day for 30.4375 days
-  CHECK(is_within(cost.total(), 314.675, 1e-14));
-  CHECK(is_within(cost.full_copies, 310, 1e-14));
-  CHECK(is_within(cost.replay, 0.3, 1e-14));
-}
-
 TEST_CASE("forecasts are printed as tables", "[learner][golden]") {
   const auto forecasts = forecast_storage(seven_billion());
   REQUIRE(forecasts.size() == 4);
@@ -134,9 +110,6 @@ TEST_CASE("forecasts are printed as tables", "[learner][golden]") {
                "  100  72.1 MB    734 MB    0 B        0 B  0 B   806 MB      1.35 TB     0 B\n"));
   CHECK(contains(text, "disk\ntasks"));
   CHECK(contains(text, "10000"));
-  const std::string cost = to_text(forecasts, {.disk_gb_month = 0.1});
-  CHECK(contains(cost, "cost a month\ntasks"));
-  CHECK(contains(cost, "  13480.00"));  // 10000 copies of 13.48 GB at 0.1 a GB
 }
 
 TEST_CASE("bytes are printed with three digits", "[learner][golden]") {
@@ -164,14 +137,4 @@ TEST_CASE("a storage shape out of range is refused", "[learner][error]") {
   CHECK(refused({.model_bytes = NAN}) == "model_bytes is nan, expected 0 to 1e+18");
   CHECK(message_of<ArgumentError>([] { (void)forecast_storage({}, -1); }) ==
         "tasks is -1, expected 0..1000000000000");
-}
-
-TEST_CASE("a cost model out of range is refused", "[learner][error]") {
-  const auto refused = [](const CostModel& model) {
-    return message_of<ArgumentError>([&] { (void)forecast_cost({}, model); });
-  };
-  CHECK(refused({.disk_gb_month = -1}) == "disk_gb_month is -1, expected 0 to 1e+12");
-  CHECK(refused({.memory_gb_month = NAN}) == "memory_gb_month is nan, expected 0 to 1e+12");
-  CHECK(refused({.review_share = 2}) == "review_share is 2, expected 0 to 1");
-  CHECK(refused({.review_cost = INFINITY}) == "review_cost is inf, expected 0 to 1e+12");
 }

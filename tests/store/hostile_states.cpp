@@ -3,11 +3,11 @@
 #include <cstring>
 #include <functional>
 #include <limits>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "anyssr/store.hpp"
+#include "store/hostile_ground.hpp"
 #include "support/catch.hpp"
 #include "support/checkpoint_folder.hpp"
 
@@ -16,33 +16,9 @@ using namespace anyssr::test;
 
 namespace {
 
-/// A checkpoint of a busy learner to be made hostile again and again. Its tasks: 0 frozen, 1
-/// archived, 2 waits to join task-2 and task-3, 3 as learned.
-struct BusyGround {
-  BusyGround() {
-    save(busy_learner<float>(), pristine);
-    copy_folder(pristine, root);
-  }
-  /// What a load says of a change, R for the root and M for the manifest's path.
-  [[nodiscard]] std::string refusal(
-      const std::function<void(const EditedCheckpoint&)>& change) const {
-    copy_folder(pristine, root);
-    change(EditedCheckpoint(root));
-    std::string message = message_of<Error>([&] { (void)load_points<float>(root); });
-    const auto shorten = [&](const std::string& text, const std::string& letter) {
-      for (std::size_t at = 0; (at = message.find(text)) != std::string::npos;) {
-        message.replace(at, text.size(), letter);
-      }
-    };
-    shorten(root + "/manifest-000001.json", "M");
-    shorten(root, "R");
-    return message;
-  }
-
-  TemporaryFolder folder{quick_folder()};
-  std::string pristine = folder.file("pristine");
-  std::string root = folder.file("state");
-};
+/// A checkpoint of a busy learner. Its tasks: 0 frozen, 1 archived, 2 waits to join task-2 and
+/// task-3, 3 as learned.
+HostileGround busy_ground() { return HostileGround(busy_learner<float>()); }
 
 struct BusyCase {
   std::string message;
@@ -51,7 +27,7 @@ struct BusyCase {
 
 /// Changes of the manifest that its reader refuses.
 void check_busy_manifests(const std::vector<BusyCase>& cases) {
-  const BusyGround ground;
+  const HostileGround ground = busy_ground();
   for (const BusyCase& hostile : cases) {
     CAPTURE(hostile.message);
     CHECK(ground.refusal([&](const EditedCheckpoint& c) { c.edit(hostile.change); }) ==
@@ -61,7 +37,7 @@ void check_busy_manifests(const std::vector<BusyCase>& cases) {
 
 /// Changes that show when the learner is built.
 void check_busy_states(const std::vector<BusyCase>& cases) {
-  const BusyGround ground;
+  const HostileGround ground = busy_ground();
   for (const BusyCase& hostile : cases) {
     CAPTURE(hostile.message);
     CHECK(ground.refusal([&](const EditedCheckpoint& c) { c.edit(hostile.change); }) ==
@@ -69,13 +45,12 @@ void check_busy_states(const std::vector<BusyCase>& cases) {
   }
 }
 
-const std::string busy_router = "router-000001.safetensors";
 const std::string busy_inspector = "inspector-000001.json";
 
 /// The router file with one tensor changed, or without it, all others as they are.
 void change_tensor(const EditedCheckpoint& checkpoint, const std::string& changed,
                    const std::function<void(std::vector<double>&)>& change) {
-  const SafetensorsReader reader(checkpoint.path(busy_router));
+  const SafetensorsReader reader(checkpoint.path(hostile_router));
   SafetensorsWriter writer;
   for (const TensorInfo& tensor : reader.tensors()) {
     if (tensor.name == changed && !change) continue;
@@ -88,11 +63,7 @@ void change_tensor(const EditedCheckpoint& checkpoint, const std::string& change
     }
     writer.add_bytes(tensor.name, tensor.dtype, tensor.shape, bytes);
   }
-  std::string all;
-  writer.stream([&](std::span<const std::byte> part) {
-    all.append(reinterpret_cast<const char*>(part.data()), part.size());
-  });
-  checkpoint.replace(busy_router, all);
+  checkpoint.replace(hostile_router, file_bytes_of(writer));
 }
 
 constexpr double busy_nan = std::numeric_limits<double>::quiet_NaN();
@@ -107,7 +78,7 @@ double bits_of(std::int64_t number) {
 }  // namespace
 
 TEST_CASE("the busy checkpoint that hostile ones are made of loads", "[store]") {
-  const BusyGround ground;
+  const HostileGround ground = busy_ground();
   CHECK(ground.refusal([](const EditedCheckpoint& c) {
     change_tensor(c, "parts.row_weight", [](std::vector<double>&) {});
     c.edit([](Json& m) { m["unknown"] = "key"; });
@@ -248,8 +219,8 @@ TEST_CASE("states of tasks that do not fit each other are refused", "[store][err
       {state + "the default task of the policy is 'task-1', expected an active task",
        [](Json& m) { m["policy"]["default_task"] = "task-1"; }},
   });
-  const BusyGround ground;
-  const std::string tensor = "R/" + busy_router + ": tensor \"parts.";
+  const HostileGround ground = busy_ground();
+  const std::string tensor = "R/" + hostile_router + ": tensor \"parts.";
   const auto refusal = [&](const std::string& name, std::size_t at, double value) {
     return ground.refusal([&](const EditedCheckpoint& c) {
       change_tensor(c, "parts." + name,
@@ -272,7 +243,7 @@ TEST_CASE("states of tasks that do not fit each other are refused", "[store][err
             "-1e+100..1e+100");
   for (const char* name : {"parts.rows", "parts.calibration.temperature_of_task"}) {
     CHECK(ground.refusal([&](const EditedCheckpoint& c) { change_tensor(c, name, nullptr); })
-              .starts_with("R/" + busy_router + ": has no tensor \"" + name + "\", it has "));
+              .starts_with("R/" + hostile_router + ": has no tensor \"" + name + "\", it has "));
   }
 }
 
@@ -298,7 +269,7 @@ TEST_CASE("options and states of an inspector that do not fit are refused", "[st
       {"M: options: router: novelty: leverage_weight is null, expected a finite number",
        [](Json& m) { m["options"]["router"]["novelty"]["leverage_weight"] = nullptr; }},
   });
-  const BusyGround ground;
+  const HostileGround ground = busy_ground();
   const auto refusal = [&](const std::function<void(Json&)>& change) {
     return ground.refusal([&](const EditedCheckpoint& c) { c.edit_file(busy_inspector, change); });
   };
@@ -319,7 +290,7 @@ TEST_CASE("options and states of an inspector that do not fit are refused", "[st
 }
 
 TEST_CASE("what an adapter of a waiting task cannot be is refused", "[store][error]") {
-  const BusyGround ground;
+  const HostileGround ground = busy_ground();
   const std::string task = "adapters/000004-task-2/task.json";
   CHECK(ground
             .refusal([&](const EditedCheckpoint& c) {

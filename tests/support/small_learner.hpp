@@ -40,6 +40,18 @@ PointTask<S> small_task(Index number, Index rows = 24) {
   return point_task<S>(number, rows, small_dim, 5);
 }
 
+/// Rows of a small task. Sample 0 are those that it learns.
+struct SmallRows {
+  Index task = 0;
+  Index rows = 24;
+  std::uint64_t sample = 0;
+};
+
+template <class S>
+PointTask<S> small_rows(const SmallRows& asked) {
+  return point_task<S>(asked.task, asked.rows, small_dim, 5, asked.sample);
+}
+
 /// Learns tasks begin..end-1.
 template <class S>
 void learn_small_tasks(PointLearner<S>& learner, Index begin, Index end) {
@@ -221,7 +233,7 @@ PointLearner<S> busy_learner(const LearnerOptions& options = busy_learner_option
   learner.remove_task("task-5");
   learner.set_policy(busy_policy());
   for (const Index t : {0, 3, 4}) {
-    (void)learner.predict(point_task<S>(t, 10, small_dim, 5, 80).inputs);
+    (void)learner.predict(small_rows<S>({.task = t, .rows = 10, .sample = 80}).inputs);
   }
   if (options.inspector) {
     learner.observe_outcomes({{"region", {"eu", "us", "eu"}}}, std::vector<std::uint8_t>{1, 0, 1});
@@ -235,7 +247,7 @@ std::vector<Index> decisions_of(const PointLearner<S>& asked, Index tasks) {
   const PointLearner<S> learner = asked;
   std::vector<Index> decisions;
   for (Index t = 0; t < tasks; ++t) {
-    const PointTask<S> fresh = point_task<S>(t, 20, small_dim, 5, 50);
+    const PointTask<S> fresh = small_rows<S>({.task = t, .rows = 20, .sample = 50});
     for (const auto& prediction : learner.predict(fresh.inputs)) {
       decisions.push_back(prediction.decision.task);
       Index label = 0;

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "anyssr/backbone/llama/llama_backbone.hpp"
+#include "support/llama_folder.hpp"
 #include "support/random_module.hpp"
 
 namespace anyssr::test {
@@ -29,19 +30,13 @@ using Tokens = std::vector<TokenId>;
 /// Three layers, two query heads a key head, heads wider than hidden_size / heads and with an odd
 /// number of pairs.
 inline LlamaConfig tiny_llama_config() {
-  LlamaConfig config;
+  LlamaConfig config = small_llama_config();
   config.vocab_size = 50;
   config.hidden_size = 12;
   config.intermediate_size = 20;
   config.layers = 3;
-  config.heads = 4;
-  config.kv_heads = 2;
-  config.head_dim = 6;
-  config.rms_norm_eps = 1e-5;
   config.max_positions = 48;
   config.windows = {0, 0, 0};
-  config.bos = 1;
-  config.eos = {2};
   return config;
 }
 

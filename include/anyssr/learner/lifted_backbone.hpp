@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "anyssr/core/rows.hpp"
+#include "anyssr/learner/lift_objective.hpp"
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/subspace/dense_expansion.hpp"
@@ -46,15 +47,6 @@ struct LiftOptions {
   std::uint64_t seed = 0;          ///< of P
 };
 
-/// Objective: targets are classes 0, 1, ...; outputs are log probabilities, one a class.
-struct Classification {};
-
-/// Objective: targets and outputs are vectors.
-struct Regression {};
-
-template <class O>
-concept LiftObjective = std::same_as<O, Classification> || std::same_as<O, Regression>;
-
 /// What the shared part computed: the features, one row a query, and x P.
 template <class Features>
 struct LiftedTrunk {
@@ -72,7 +64,7 @@ class LiftedBackbone {
   using Features = typename std::remove_cvref_t<decltype(std::declval<const B&>().features(
       std::span<const Input>{}))>::PlainObject;
   using Trunk = LiftedTrunk<Features>;
-  using Target = std::conditional_t<is_classifier, Index, Vector<Scalar>>;
+  using Target = LiftTarget<Objective, Scalar>;
   using Output = Vector<Scalar>;  ///< log probabilities or values; empty without an adapter
   struct PredictOptions {};
 
@@ -132,27 +124,9 @@ class LiftedBackbone {
   /// @throws ShapeError     where target vectors differ in size
   [[nodiscard]] Adapter<Scalar> make_adapter(std::span<const Target> targets,
                                              const AdapterOptions& options,
-                                             std::uint64_t seed) const {
-    const Index outputs = target_width(targets);
-    Adapter<Scalar> adapter;
-    if constexpr (is_classifier) {
-      if (is_of_one_class(targets)) {
-        adapter.heads[std::string(trained_head)] = constant(options_.dim, targets);
-        return adapter;
-      }
-    }
-    adapter.modules = make_modules<Scalar>(sites(), options, seed);
-    adapter.heads[std::string(trained_head)] = {
-        .weights = Matrix<Scalar>::Zero(options_.dim, outputs),
-        .bias = RowVector<Scalar>::Zero(outputs)};
-    return adapter;
-  }
+                                             std::uint64_t seed) const;
 
-  [[nodiscard]] Trunk trunk(std::span<const Input> inputs) const {
-    Trunk result{features(inputs), {}};
-    detail::set_product(result.projected, result.features, lift_.projection());
-    return result;
-  }
+  [[nodiscard]] Trunk trunk(std::span<const Input> inputs) const;
 
   [[nodiscard]] Index rows(const Trunk& trunk) const noexcept { return trunk.features.rows(); }
   [[nodiscard]] const Features& features(const Trunk& trunk) const noexcept {
@@ -168,53 +142,12 @@ class LiftedBackbone {
   /// @throws ShapeError, ArgumentError
   [[nodiscard]] std::vector<Output> forward(const Trunk& trunk,
                                             std::span<const AdapterMix<Scalar>> mixes,
-                                            const PredictOptions& /*options*/ = {}) const {
-    detail::expect_count("mixes", mixes.size(), rows(trunk));
-    std::vector<Output> outputs(mixes.size());
-    std::map<std::vector<std::pair<const Adapter<Scalar>*, double>>, std::vector<Index>> groups;
-    for (std::size_t i = 0; i < mixes.size(); ++i) {
-      std::vector<std::pair<const Adapter<Scalar>*, double>> key;
-      for (const auto& entry : mixes[i].entries()) key.emplace_back(entry.adapter, entry.weight);
-      if (!key.empty()) groups[key].push_back(static_cast<Index>(i));
-    }
-    for (const auto& [key, rows] : groups) {
-      const AdapterMix<Scalar>& mix = mixes[static_cast<std::size_t>(rows.front())];
-      const bool all = static_cast<Index>(rows.size()) == this->rows(trunk);
-      const RowMajorMatrix<Scalar> answers =
-          all ? answer(trunk, mix) : answer(select(trunk, rows), mix);
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        outputs[static_cast<std::size_t>(rows[i])] = answers.row(static_cast<Index>(i)).transpose();
-      }
-    }
-    return outputs;
-  }
+                                            const PredictOptions& options = {}) const;
 
   /// Mean loss over the rows; the gradient of the LoRA factors and of the trained head.
   [[nodiscard]] double loss_and_gradient(const Trunk& trunk, std::span<const Target> targets,
                                          const Adapter<Scalar>& adapter,
-                                         AdapterGradient<Scalar>& gradient) const {
-    gradient.set_zero();
-    const Head<Scalar>& head = trained(adapter);
-    const RowMajorMatrix<Scalar> z = pre_activation(trunk, AdapterMix<Scalar>(adapter));
-    const RowMajorMatrix<Scalar> h = layer(z);
-    const RowMajorMatrix<Scalar> scores = head.logits(h);
-    RowMajorMatrix<Scalar> d_scores(scores.rows(), scores.cols());
-    const double loss = objective(scores, targets, d_scores);
-    const auto d_head = gradient.heads.find(std::string(trained_head));
-    if (d_head != gradient.heads.end()) {  // a constant head has no gradient
-      detail::set_product(d_head->second.weights, h.transpose(), d_scores);
-      d_head->second.bias = d_scores.colwise().sum();
-    }
-    const auto module = adapter.modules.find(std::string(site_name));
-    if (module == adapter.modules.end()) return loss;
-    auto d_z = detail::product_of<RowMajorMatrix<Scalar>>(d_scores, head.weights.transpose());
-    d_z *= scale();
-    for (Index i = 0; i < d_z.size(); ++i) {
-      d_z.data()[i] *= activation_derivative(options_.activation, z.data()[i]);
-    }
-    module->second.backward(trunk.features, d_z, gradient.modules.at(std::string(site_name)));
-    return loss;
-  }
+                                         AdapterGradient<Scalar>& gradient) const;
 
   /// Fills the closed-form head (classification, where the option asks for it).
   void fit_closed_form(const Trunk& trunk, std::span<const Target> targets,
@@ -223,7 +156,8 @@ class LiftedBackbone {
     adapter.heads[std::string(closed_form_head)] =
         is_of_one_class(targets)
             ? constant(options_.dim + feature_dim(), targets)
-            : fit_ridge_head(frozen_layer(trunk), trunk.features, targets, target_width(targets),
+            : fit_ridge_head(frozen_layer(trunk), trunk.features, targets,
+                             detail::target_width(targets),
                              {.ridge = options_.closed_form_ridge, .is_relative = false});
   }
 
@@ -233,15 +167,7 @@ class LiftedBackbone {
 
   /// Classification: the best class is the target. Regression: every value is within 0.1 of it.
   [[nodiscard]] bool is_correct(const Output& output, const Target& target) const {
-    if (output.size() == 0) return false;
-    if constexpr (is_classifier) {
-      Index best = 0;
-      output.maxCoeff(&best);
-      return best == target;
-    } else {
-      return output.size() == target.size() &&
-             (output - target).cwiseAbs().maxCoeff() <= Scalar(0.1);
-    }
+    return detail::answers(output, target);
   }
 
   template <class Visitor>
@@ -273,14 +199,7 @@ class LiftedBackbone {
   void check_targets(std::span<const Target> targets, const Adapter<Scalar>& adapter) const {
     for (const auto& [name, head] : adapter.heads) {
       for (const Target& target : targets) {
-        if constexpr (is_classifier) {
-          detail::expect(target >= 0 && target < head.out_dim(), "targets hold class ", target,
-                         ", expected one of the ", head.out_dim(),
-                         " classes of the adapter: replace_adapter brings one that knows more");
-        } else {
-          detail::expect<ShapeError>(target.size() == head.out_dim(), "targets have ",
-                                     target.size(), " values, expected ", head.out_dim());
-        }
+        detail::expect_answerable(target, head.out_dim());
       }
     }
   }
@@ -297,31 +216,8 @@ class LiftedBackbone {
     return result;
   }
 
-  [[nodiscard]] static Index target_width(std::span<const Target> targets) {
-    detail::expect<ShapeError>(!targets.empty(), "targets are empty, expected at least 1");
-    if constexpr (is_classifier) {
-      const auto [low, high] = std::minmax_element(targets.begin(), targets.end());
-      detail::expect(*low >= 0, "targets hold class ", *low, ", expected 0 or more");
-      // a head takes memory per class: a few rows of a large label are a mistake more often
-      const auto rows = static_cast<Index>(targets.size());
-      const Index classes = std::min<Index>(1000 * (rows + 1), 1000000);
-      detail::expect(*high < classes, "targets hold class ", *high, " in ", rows,
-                     " rows, expected below ", classes, ": number the classes from 0");
-      return *high + 1;
-    } else {
-      const Index width = targets.front().size();
-      for (const Target& target : targets) {
-        detail::expect<ShapeError>(target.size() == width && width > 0, "targets have ",
-                                   target.size(), " and ", width,
-                                   " values, expected one size above 0");
-        detail::expect_finite("targets", target);
-      }
-      return width;
-    }
-  }
-
   [[nodiscard]] static Head<Scalar> constant(Index width, std::span<const Index> targets) {
-    return constant_head<Scalar>(width, target_width(targets), targets.front(),
+    return constant_head<Scalar>(width, detail::target_width(targets), targets.front(),
                                  static_cast<Index>(targets.size()));
   }
 
@@ -363,45 +259,114 @@ class LiftedBackbone {
   }
 
   [[nodiscard]] RowMajorMatrix<Scalar> answer(const Trunk& trunk,
-                                              const AdapterMix<Scalar>& mix) const {
-    const Adapter<Scalar>* heaviest = mix.entries().front().adapter;
-    double weight = mix.entries().front().weight;
-    for (const auto& entry : mix.entries()) {
-      if (entry.weight > weight) {
-        heaviest = entry.adapter;
-        weight = entry.weight;
-      }
-    }
-    RowMajorMatrix<Scalar> total;
-    for (const auto& [name, head] : heaviest->heads) {
-      const bool on_base = name == closed_form_head;
-      RowMajorMatrix<Scalar> scores = on_base ? head.logits(frozen_layer(trunk), trunk.features)
-                                              : head.logits(layer(pre_activation(trunk, mix)));
-      if constexpr (is_classifier) scores = log_softmax(scores);
-      total = total.size() == 0 ? scores : RowMajorMatrix<Scalar>(total + scores);
-    }
-    detail::expect(total.size() > 0 || trunk.features.rows() == 0,
-                   "the adapter has no head, expected one");
-    total /= static_cast<Scalar>(heaviest->heads.size());
-    return total;
-  }
-
-  [[nodiscard]] double objective(const RowMajorMatrix<Scalar>& scores,
-                                 std::span<const Target> targets,
-                                 RowMajorMatrix<Scalar>& d_scores) const {
-    if constexpr (is_classifier) {
-      return softmax_cross_entropy(scores, targets, options_.label_smoothing, &d_scores);
-    } else {
-      RowMajorMatrix<Scalar> stacked(scores.rows(), scores.cols());
-      for (Index i = 0; i < stacked.rows(); ++i)
-        stacked.row(i) = targets[static_cast<std::size_t>(i)].transpose();
-      return squared_error(scores, stacked, &d_scores);
-    }
-  }
+                                              const AdapterMix<Scalar>& mix) const;
 
   B backbone_;
   LiftOptions options_;
   DenseExpansion<Scalar> lift_;  // gives P; its scale and bias are not used
 };
+
+template <Backbone B, LiftObjective Objective>
+Adapter<typename B::Scalar> LiftedBackbone<B, Objective>::make_adapter(
+    std::span<const Target> targets, const AdapterOptions& options, std::uint64_t seed) const {
+  const Index outputs = detail::target_width(targets);
+  Adapter<Scalar> adapter;
+  if constexpr (is_classifier) {
+    if (is_of_one_class(targets)) {
+      adapter.heads[std::string(trained_head)] = constant(options_.dim, targets);
+      return adapter;
+    }
+  }
+  adapter.modules = make_modules<Scalar>(sites(), options, seed);
+  adapter.heads[std::string(trained_head)] = {
+      .weights = Matrix<Scalar>::Zero(options_.dim, outputs),
+      .bias = RowVector<Scalar>::Zero(outputs)};
+  return adapter;
+}
+
+template <Backbone B, LiftObjective Objective>
+typename LiftedBackbone<B, Objective>::Trunk LiftedBackbone<B, Objective>::trunk(
+    std::span<const Input> inputs) const {
+  Trunk result{features(inputs), {}};
+  detail::set_product(result.projected, result.features, lift_.projection());
+  return result;
+}
+
+template <Backbone B, LiftObjective Objective>
+std::vector<Vector<typename B::Scalar>> LiftedBackbone<B, Objective>::forward(
+    const Trunk& trunk, std::span<const AdapterMix<Scalar>> mixes,
+    const PredictOptions& /*options*/) const {
+  detail::expect_count("mixes", mixes.size(), rows(trunk));
+  std::vector<Output> outputs(mixes.size());
+  std::map<std::vector<std::pair<const Adapter<Scalar>*, double>>, std::vector<Index>> groups;
+  for (std::size_t i = 0; i < mixes.size(); ++i) {
+    std::vector<std::pair<const Adapter<Scalar>*, double>> key;
+    for (const auto& entry : mixes[i].entries()) key.emplace_back(entry.adapter, entry.weight);
+    if (!key.empty()) groups[key].push_back(static_cast<Index>(i));
+  }
+  for (const auto& [key, rows] : groups) {
+    const AdapterMix<Scalar>& mix = mixes[static_cast<std::size_t>(rows.front())];
+    const bool all = static_cast<Index>(rows.size()) == this->rows(trunk);
+    const RowMajorMatrix<Scalar> answers =
+        all ? answer(trunk, mix) : answer(select(trunk, rows), mix);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      outputs[static_cast<std::size_t>(rows[i])] = answers.row(static_cast<Index>(i)).transpose();
+    }
+  }
+  return outputs;
+}
+
+template <Backbone B, LiftObjective Objective>
+double LiftedBackbone<B, Objective>::loss_and_gradient(const Trunk& trunk,
+                                                       std::span<const Target> targets,
+                                                       const Adapter<Scalar>& adapter,
+                                                       AdapterGradient<Scalar>& gradient) const {
+  gradient.set_zero();
+  const Head<Scalar>& head = trained(adapter);
+  const RowMajorMatrix<Scalar> z = pre_activation(trunk, AdapterMix<Scalar>(adapter));
+  const RowMajorMatrix<Scalar> h = layer(z);
+  const RowMajorMatrix<Scalar> scores = head.logits(h);
+  RowMajorMatrix<Scalar> d_scores(scores.rows(), scores.cols());
+  const double loss = detail::target_loss(scores, targets, options_.label_smoothing, d_scores);
+  const auto d_head = gradient.heads.find(std::string(trained_head));
+  if (d_head != gradient.heads.end()) {  // a constant head has no gradient
+    detail::set_product(d_head->second.weights, h.transpose(), d_scores);
+    d_head->second.bias = d_scores.colwise().sum();
+  }
+  const auto module = adapter.modules.find(std::string(site_name));
+  if (module == adapter.modules.end()) return loss;
+  auto d_z = detail::product_of<RowMajorMatrix<Scalar>>(d_scores, head.weights.transpose());
+  d_z *= scale();
+  for (Index i = 0; i < d_z.size(); ++i) {
+    d_z.data()[i] *= activation_derivative(options_.activation, z.data()[i]);
+  }
+  module->second.backward(trunk.features, d_z, gradient.modules.at(std::string(site_name)));
+  return loss;
+}
+
+template <Backbone B, LiftObjective Objective>
+RowMajorMatrix<typename B::Scalar> LiftedBackbone<B, Objective>::answer(
+    const Trunk& trunk, const AdapterMix<Scalar>& mix) const {
+  const Adapter<Scalar>* heaviest = mix.entries().front().adapter;
+  double weight = mix.entries().front().weight;
+  for (const auto& entry : mix.entries()) {
+    if (entry.weight > weight) {
+      heaviest = entry.adapter;
+      weight = entry.weight;
+    }
+  }
+  RowMajorMatrix<Scalar> total;
+  for (const auto& [name, head] : heaviest->heads) {
+    const bool on_base = name == closed_form_head;
+    RowMajorMatrix<Scalar> scores = on_base ? head.logits(frozen_layer(trunk), trunk.features)
+                                            : head.logits(layer(pre_activation(trunk, mix)));
+    if constexpr (is_classifier) scores = log_softmax(scores);
+    total = total.size() == 0 ? scores : RowMajorMatrix<Scalar>(total + scores);
+  }
+  detail::expect(total.size() > 0 || trunk.features.rows() == 0,
+                 "the adapter has no head, expected one");
+  total /= static_cast<Scalar>(heaviest->heads.size());
+  return total;
+}
 
 }  // namespace anyssr::inline ANYSSR_ABI

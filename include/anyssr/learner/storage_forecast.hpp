@@ -246,51 +246,6 @@ inline void expect_storage_shape(const StorageShape& shape) {
   return forecast_storage(shape, usual);
 }
 
-/// What bytes and people cost, in a currency of the caller's. A month is 365.25 / 12 days.
-struct CostModel {
-  double disk_gb_month = 0;    ///< price of 1e9 bytes on disk for a month, at least 0
-  double memory_gb_month = 0;  ///< of 1e9 bytes in memory
-  double queries_a_day = 0;    ///< at least 0
-  double review_share = 0;     ///< of the queries that go to a person, 0..1
-  double review_cost = 0;      ///< of one review
-};
-
-/// A month's costs.
-struct CostForecast {
-  double router = 0;       ///< memory and disk
-  double adapters = 0;     ///< likewise, heads among them
-  double inspector = 0;    ///< likewise
-  double log = 0;          ///< disk
-  double reviews = 0;      ///< people
-  double full_copies = 0;  ///< the other way, in place of router and adapters
-  double replay = 0;       ///< the other way, likewise
-
-  [[nodiscard]] double total() const noexcept {
-    return router + adapters + inspector + log + reviews;
-  }
-};
-
-/// @throws ArgumentError  for a price or share out of its range
-[[nodiscard]] inline CostForecast forecast_cost(const StorageForecast& storage,
-                                                const CostModel& model) {
-  detail::expect_amount("disk_gb_month", model.disk_gb_month, 1e12);
-  detail::expect_amount("memory_gb_month", model.memory_gb_month, 1e12);
-  detail::expect_amount("queries_a_day", model.queries_a_day, 1e18);
-  detail::expect_amount("review_share", model.review_share, 1);
-  detail::expect_amount("review_cost", model.review_cost, 1e12);
-  const auto price = [&](const StoragePart& part) {
-    return (part.memory * model.memory_gb_month + part.disk * model.disk_gb_month) / 1e9;
-  };
-  constexpr double days = 365.25 / 12;
-  return {.router = price(storage.router),
-          .adapters = price(storage.adapters) + price(storage.heads),
-          .inspector = price(storage.inspector),
-          .log = price(storage.log),
-          .reviews = days * model.queries_a_day * model.review_share * model.review_cost,
-          .full_copies = price(storage.full_copies),
-          .replay = price(storage.replay)};
-}
-
 namespace detail {
 
 /// Cells set to the right, in columns as wide as their widest.
@@ -330,24 +285,6 @@ namespace detail {
     text += detail::concat(name, "\n", detail::table_text(rows));
   }
   return text;
-}
-
-/// A table of a month's costs, a line a number of tasks.
-/// @throws ArgumentError  as forecast_cost
-[[nodiscard]] inline std::string to_text(std::span<const StorageForecast> forecasts,
-                                         const CostModel& model) {
-  std::vector<std::vector<std::string>> rows{{"tasks", "router", "adapters", "inspector", "log",
-                                              "reviews", "total", "full copies", "replay"}};
-  for (const StorageForecast& f : forecasts) {
-    const CostForecast cost = forecast_cost(f, model);
-    std::vector<std::string> row{std::to_string(f.tasks)};
-    for (const double price : {cost.router, cost.adapters, cost.inspector, cost.log, cost.reviews,
-                               cost.total(), cost.full_copies, cost.replay}) {
-      row.push_back(fixed_text(price));
-    }
-    rows.push_back(std::move(row));
-  }
-  return "cost a month\n" + detail::table_text(rows);
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI

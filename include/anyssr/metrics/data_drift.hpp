@@ -26,6 +26,7 @@
 #include <map>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "anyssr/core/error.hpp"
@@ -108,13 +109,18 @@ struct EstimatedMean {
 [[nodiscard]] inline EstimatedMean estimated_mean(const std::vector<Stratum>& strata) {
   const Index c = strata.front().moments->mean.size();
   EstimatedMean result{Vector<double>::Zero(c), Vector<double>::Zero(c), {}};
-  for (const Stratum& s : strata) result.mean += s.share * s.moments->mean;
   for (const Stratum& s : strata) {
-    const Vector<double> variance = s.moments->variance();
-    const Vector<double> offset = s.moments->mean - result.mean;
-    result.variance += s.share * (variance + offset.cwiseAbs2());
-    result.parts.push_back({variance * (s.share * s.share / static_cast<double>(s.moments->rows)),
-                            static_cast<double>(s.moments->rows - 1)});
+    for (Index j = 0; j < c; ++j) result.mean(j) += s.share * s.moments->mean(j);
+  }
+  for (const Stratum& s : strata) {
+    const auto rows = static_cast<double>(s.moments->rows);
+    EstimatedMean::Part part{s.moments->variance(), rows - 1};
+    for (Index j = 0; j < c; ++j) {
+      const double offset = s.moments->mean(j) - result.mean(j);
+      result.variance(j) += s.share * (part.squared_error(j) + offset * offset);
+      part.squared_error(j) *= s.share * s.share / rows;
+    }
+    result.parts.push_back(std::move(part));
   }
   return result;
 }

@@ -10,21 +10,22 @@
 /// Features enter through a FeatureSketch: at most `sketch` coordinates and the norm of a row, so
 /// that a task costs about 2 sketch numbers at any width.
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/metrics/inspector_drift.hpp"
 #include "anyssr/metrics/inspector_report.hpp"
 #include "anyssr/metrics/inspector_state.hpp"
+#include "anyssr/metrics/inspector_sums.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -48,10 +49,10 @@ class DataInspector {
   ///         options.sketch, seed or window_seconds are others than those of the state
   DataInspector(InspectorState state, const InspectorOptions& options)
       : DataInspector(state.dim, options) {
-    expect_same_sums(state);
+    detail::expect_same_sums(state, state_);
     detail::expect_possible_inspector(state);
     state_ = std::move(state);
-    drop_old_windows(state_);
+    detail::drop_old_windows(state_, options_.max_windows);
   }
 
   [[nodiscard]] const InspectorOptions& options() const noexcept { return options_; }
@@ -81,7 +82,7 @@ class DataInspector {
                                ", one a row");
     LearnedSums sums;
     if (z.rows() == 0) return sums;
-    add_labels(labels, sums.labels);
+    detail::add_labels(labels, sums.labels);
     sums.features = detail::moments_of(z);
     return sums;
   }
@@ -94,7 +95,8 @@ class DataInspector {
     detail::expect<TaskError>(!task.empty(), "a task name is empty, expected a name");
     if (sums.features.rows == 0) return;
     detail::expect_possible_sums(task, sums, sketch_.coordinates());
-    state_.learned.insert_or_assign(task, joined_sums(learned_or_none(task), sums, 0));
+    state_.learned.insert_or_assign(
+        task, detail::joined_sums(detail::learned_or_none(state_, task), sums, 0));
   }
 
   /// The same by the rows themselves.
@@ -117,21 +119,13 @@ class DataInspector {
     detail::expect<TaskError>(!task.empty(), "a task name is empty, expected a name");
     if (sums.features.rows == 0) return true;
     detail::expect_possible_sums(task, sums, sketch_.coordinates());
-    LearnedSums left = learned_or_none(task);
-    if (left.features.rows < sums.features.rows) return false;
-    for (const auto& [label, rows] : sums.labels) {
-      const auto found = left.labels.find(label);
-      if (found == left.labels.end() || found->second < rows) return false;
-      if ((found->second -= rows) == 0) left.labels.erase(found);
-    }
-    Index labelled = 0;
-    for (const auto& [label, rows] : left.labels) labelled += rows;
-    left.features = detail::moments_without(left.features, sums.features);
-    if (labelled > left.features.rows) return false;
-    if (left.features.rows == 0) {
+    std::optional<LearnedSums> left =
+        detail::sums_without(detail::learned_or_none(state_, task), sums);
+    if (!left) return false;
+    if (left->features.rows == 0) {
       state_.learned.erase(task);
     } else {
-      state_.learned.insert_or_assign(task, std::move(left));
+      state_.learned.insert_or_assign(task, *std::move(left));
     }
     return true;
   }
@@ -153,8 +147,8 @@ class DataInspector {
     if (z.rows() == 0) return;
     window.features = detail::moments_of(z);
     for (const std::string& task : tasks) ++window.tasks[task];
-    add_window(state_, std::move(window));
-    drop_old_windows(state_);
+    detail::add_window(state_, std::move(window));
+    detail::drop_old_windows(state_, options_.max_windows);
   }
 
   /// Counts answers whose truth is known, by groups of the caller's.
@@ -178,22 +172,22 @@ class DataInspector {
         ++count.total;
       }
     }
-    add_groups(state_, batch);
+    detail::add_groups(state_, batch);
   }
 
   /// Adds what another inspector saw, as if this one had seen it too.
   /// @throws ArgumentError  where its dim, sketch, seed or window_seconds are others
   void merge(const DataInspector& other) {
-    expect_same_sums(other.state_);
+    detail::expect_same_sums(other.state_, state_);
     InspectorState both = state_;
     for (const auto& [task, sums] : other.state_.learned) {
       LearnedSums& here = both.learned[task];
-      here = joined_sums(here, sums, 0);
+      here = detail::joined_sums(here, sums, 0);
     }
-    for (const QueryWindow& window : other.state_.windows) add_window(both, window);
+    for (const QueryWindow& window : other.state_.windows) detail::add_window(both, window);
     both.dropped_query_rows += other.state_.dropped_query_rows;
-    drop_old_windows(both);
-    add_groups(both, other.state_.groups);
+    detail::drop_old_windows(both, options_.max_windows);
+    detail::add_groups(both, other.state_.groups);
     detail::expect_possible_inspector(both);  // of so many rows that counts would not be exact
     state_ = std::move(both);
   }
@@ -210,22 +204,18 @@ class DataInspector {
       node.key() = new_name;
       state_.learned.insert(std::move(node));
     }
-    rename_queries(task, new_name);
+    detail::rename_queries(state_, task, new_name);
   }
 
   /// The same of the queries that chose it alone.
   void rename_queries(const std::string& task, const std::string& new_name) {
-    if (task == new_name) return;
-    for (QueryWindow& window : state_.windows) {
-      const auto node = window.tasks.extract(task);
-      if (node) window.tasks[new_name] += node.mapped();  // a task of that name may be gone
-    }
+    detail::rename_queries(state_, task, new_name);
   }
 
   /// Queries that chose a task go on as those of two, in the shares of the rows that these learned.
   void split_queries(const std::string& task, const std::string& first, const std::string& second) {
-    const auto own = static_cast<double>(learned_or_none(first).features.rows);
-    const auto other = static_cast<double>(learned_or_none(second).features.rows);
+    const auto own = static_cast<double>(detail::learned_or_none(state_, first).features.rows);
+    const auto other = static_cast<double>(detail::learned_or_none(state_, second).features.rows);
     const double share = own + other > 0 ? own / (own + other) : 0.5;
     for (QueryWindow& window : state_.windows) {
       const auto node = window.tasks.extract(task);
@@ -247,7 +237,8 @@ class DataInspector {
     const bool is_new = name != first && name != second;
     detail::expect<TaskError>(!is_new || !state_.learned.contains(name), "task '", name,
                               "' has observations already, expected a new name");
-    LearnedSums both = joined_sums(learned_or_none(first), learned_or_none(second), first_labels);
+    LearnedSums both = detail::joined_sums(detail::learned_or_none(state_, first),
+                                           detail::learned_or_none(state_, second), first_labels);
     const bool had_rows = state_.learned.erase(first) + state_.learned.erase(second) > 0;
     if (had_rows) state_.learned.insert_or_assign(name, std::move(both));
     for (QueryWindow& window : state_.windows) {
@@ -274,9 +265,9 @@ class DataInspector {
   [[nodiscard]] std::vector<BalanceWarning> balance_warnings(const std::string& task,
                                                              std::span<const Index> labels) const {
     detail::expect<TaskError>(!task.empty(), "a task name is empty, expected a name");
-    std::map<Index, Index> counts = learned_or_none(task).labels;
-    add_labels(labels, counts);
-    std::map<std::string, Index> rows = learned_rows();
+    std::map<Index, Index> counts = detail::learned_or_none(state_, task).labels;
+    detail::add_labels(labels, counts);
+    std::map<std::string, Index> rows = detail::learned_rows(state_);
     rows[task] += static_cast<Index>(labels.size());
     std::vector<BalanceWarning> warnings = label_warnings(task, counts, options_.balance);
     for (BalanceWarning& warning : task_warnings(rows, options_.balance)) {
@@ -293,7 +284,7 @@ class DataInspector {
         warnings.push_back(std::move(warning));
       }
     }
-    for (BalanceWarning& warning : task_warnings(learned_rows(), options_.balance)) {
+    for (BalanceWarning& warning : task_warnings(detail::learned_rows(state_), options_.balance)) {
       warnings.push_back(std::move(warning));
     }
     return warnings;
@@ -316,31 +307,12 @@ class DataInspector {
   /// itself sorts queries by their features, so each wrong choice moves the means of two tasks a
   /// little: smallest_shift is to be above that.
   [[nodiscard]] Drift learned_to_now() const {
-    const QueryWindow now = windows_between(first_window_of_now(), state_.windows.size());
-    FeatureMoments all;
-    for (const auto& [task, sums] : state_.learned)
-      all = detail::merged_moments(all, sums.features);
-    Drift drift{.rows_before = all.rows, .rows_now = now.features.rows};
-    if (std::min(all.rows, now.features.rows) < options_.drift.min_rows) return drift;
-    std::vector<detail::Stratum> strata = learned_strata(now.tasks);
-    if (strata.empty()) strata = {{&all, 1}};
-    drift.features = detail::feature_drift(detail::estimated_mean(strata),
-                                           detail::estimated_mean({{&now.features, 1}}),
-                                           static_cast<double>(all.rows + now.features.rows));
-    std::map<std::string, Index> chosen = now.tasks;
-    chosen.erase("");
-    drift.shares = detail::share_drift(joined(learned_rows()), joined(std::move(chosen)));
-    detail::conclude_drift(drift, false, options_.drift);
-    return drift;
+    return detail::learned_to_now(state_, joins_, options_);
   }
 
   /// From all kept windows before to the newest ones: features of all tasks together, and shares.
   [[nodiscard]] Drift earlier_to_now() const {
-    const std::size_t first = first_window_of_now();
-    const QueryWindow before = windows_between(0, first);
-    const QueryWindow now = windows_between(first, state_.windows.size());
-    return drift_between(before.features, joined(before.tasks), now.features, joined(now.tasks),
-                         options_.drift);
+    return detail::earlier_to_now(state_, joins_, options_);
   }
 
   /// All of the above at once.
@@ -348,11 +320,11 @@ class DataInspector {
     InspectorReport report{.dropped_rows = state_.dropped_query_rows};
     for (const auto& [task, sums] : state_.learned) report.learned_rows += sums.features.rows;
     for (const auto& [task, sums] : state_.learned) {
-      report.tasks.push_back(task_report(task, sums, report.learned_rows));
+      report.tasks.push_back(detail::inspected_task(task, sums, report.learned_rows));
     }
     for (const QueryWindow& window : state_.windows) {
       report.query_rows += window.features.rows;
-      report.windows.push_back(window_report(window));
+      report.windows.push_back(detail::inspected_window(window, options_.window_seconds));
     }
     report.learned_to_now = learned_to_now();
     report.learned_coordinate = sketch_.name_of(report.learned_to_now.features.coordinate);
@@ -364,109 +336,6 @@ class DataInspector {
   }
 
  private:
-  /// Learned tasks in the shares that queries have of them. One stratum a task, however many names
-  /// lead to it: an error counts as often as its rows do.
-  /// @return empty where no task has two learned rows
-  [[nodiscard]] std::vector<detail::Stratum> learned_strata(
-      const std::map<std::string, Index>& queries) const {
-    const auto learned = [&](const std::string& task) -> Index {
-      const auto found = state_.learned.find(task);
-      if (found == state_.learned.end() || found->second.features.rows < 2) return 0;
-      return found->second.features.rows;
-    };
-    std::vector<std::string> all;
-    for (const auto& [task, sums] : state_.learned) all.push_back(task);
-    std::map<std::string, double> count;  // queries by learned task, in parts
-    double total = 0;
-    for (const auto& [task, rows] : queries) {
-      total += static_cast<double>(rows);
-      const auto join = joins_.find(task);
-      std::vector<std::string> own = join == joins_.end() ? std::vector{task} : join->second;
-      if (std::none_of(own.begin(), own.end(), learned)) own = all;
-      double learned_rows = 0;
-      for (const std::string& part : own) learned_rows += static_cast<double>(learned(part));
-      for (const std::string& part : own) {
-        if (learned(part) == 0) continue;
-        count[part] +=
-            static_cast<double>(rows) * static_cast<double>(learned(part)) / learned_rows;
-      }
-    }
-    std::vector<detail::Stratum> strata;
-    for (const auto& [task, queries_of] : count) {
-      strata.push_back({&state_.learned.at(task).features, queries_of / total});
-    }
-    return strata;
-  }
-
-  /// Rows of the parts of a join as of the join.
-  [[nodiscard]] std::map<std::string, Index> joined(std::map<std::string, Index> rows) const {
-    for (const auto& [name, parts] : joins_) {
-      Index sum = 0;
-      for (const std::string& part : parts) {
-        const auto found = rows.find(part);
-        if (found == rows.end()) continue;
-        sum += found->second;
-        rows.erase(found);
-      }
-      if (sum > 0) rows[name] += sum;
-    }
-    return rows;
-  }
-
-  static void add_labels(std::span<const Index> labels, std::map<Index, Index>& counts) {
-    for (const Index label : labels) {
-      detail::expect(label >= 0 && label <= detail::most_inspected_rows, "labels hold ", label,
-                     ", expected 0..", detail::most_inspected_rows);
-      ++counts[label];
-    }
-  }
-
-  static void add_groups(InspectorState& state, const GroupCounts& counts) {
-    for (const auto& [column, values] : counts) {
-      for (const auto& [value, count] : values) {
-        GroupCount& here = state.groups[column][value];
-        here.right += count.right;
-        here.total += count.total;
-      }
-    }
-  }
-
-  /// Adds a window, or its rows to the one of its number.
-  static void add_window(InspectorState& state, QueryWindow window) {
-    const auto at = std::lower_bound(
-        state.windows.begin(), state.windows.end(), window.number,
-        [](const QueryWindow& kept, Index number) { return kept.number < number; });
-    if (at == state.windows.end() || at->number != window.number) {
-      state.windows.insert(at, std::move(window));
-      return;
-    }
-    for (const auto& [task, rows] : at->tasks) window.tasks[task] += rows;
-    window.features = detail::merged_moments(at->features, window.features);
-    *at = std::move(window);
-  }
-
-  /// The newest of all windows that ever had rows stay: which those are does not depend on the
-  /// order in which the rows came.
-  void drop_old_windows(InspectorState& state) const {
-    const auto count = static_cast<Index>(state.windows.size());
-    if (count <= options_.max_windows) return;
-    const auto end = state.windows.begin() + (count - options_.max_windows);
-    for (auto window = state.windows.begin(); window != end; ++window) {
-      state.dropped_query_rows += window->features.rows;
-    }
-    state.windows.erase(state.windows.begin(), end);
-  }
-
-  void expect_same_sums(const InspectorState& state) const {
-    const auto expect_same = [](std::string_view name, const auto& came, const auto& here) {
-      detail::expect(came == here, name, " of the state is ", came, ", expected ", here);
-    };
-    expect_same("dim", state.dim, state_.dim);
-    expect_same("sketch", state.sketch, state_.sketch);
-    expect_same("seed", state.seed, state_.seed);
-    expect_same("window_seconds", state.window_seconds, state_.window_seconds);
-  }
-
   [[nodiscard]] Index window_of(double time) const {
     const double number = std::floor(time / options_.window_seconds);
     detail::expect(detail::is_within(number, 0.0, static_cast<double>(detail::most_inspected_rows)),
@@ -475,74 +344,9 @@ class DataInspector {
     return static_cast<Index>(number);
   }
 
-  [[nodiscard]] LearnedSums learned_or_none(const std::string& task) const {
-    const auto found = state_.learned.find(task);
-    return found == state_.learned.end() ? LearnedSums{} : found->second;
-  }
-
-  /// @param first_labels  is added to the labels of `more`
-  [[nodiscard]] static LearnedSums joined_sums(LearnedSums own, const LearnedSums& more,
-                                               Index first_labels) {
-    own.features = detail::merged_moments(own.features, more.features);
-    for (const auto& [label, rows] : more.labels) own.labels[label + first_labels] += rows;
-    return own;
-  }
-
-  [[nodiscard]] std::map<std::string, Index> learned_rows() const {
-    std::map<std::string, Index> rows;
-    for (const auto& [task, sums] : state_.learned) rows[task] = sums.features.rows;
-    return rows;
-  }
-
-  [[nodiscard]] std::size_t first_window_of_now() const noexcept {
-    const auto now = static_cast<std::size_t>(options_.now_windows);
-    return state_.windows.size() - std::min(now, state_.windows.size());
-  }
-
-  /// The rows of windows begin..end-1 together.
-  [[nodiscard]] QueryWindow windows_between(std::size_t begin, std::size_t end) const {
-    QueryWindow together;
-    for (std::size_t i = begin; i < end; ++i) {
-      const QueryWindow& window = state_.windows[i];
-      together.features = detail::merged_moments(together.features, window.features);
-      for (const auto& [task, rows] : window.tasks) together.tasks[task] += rows;
-    }
-    return together;
-  }
-
-  [[nodiscard]] static InspectedTask task_report(const std::string& task, const LearnedSums& sums,
-                                                 Index all) {
-    const auto rows = static_cast<double>(sums.features.rows);
-    InspectedTask report{.task = task,
-                         .rows = sums.features.rows,
-                         .share = rows / static_cast<double>(all),
-                         .features = detail::summary_of(sums.features)};
-    Index labelled = 0;
-    for (const auto& [label, count] : sums.labels) labelled += count;
-    for (const auto& [label, count] : sums.labels) {
-      report.labels.push_back(
-          {label, count, static_cast<double>(count) / static_cast<double>(labelled)});
-    }
-    report.evenness = detail::evenness_of(report.labels);
-    return report;
-  }
-
-  [[nodiscard]] InspectedWindow window_report(const QueryWindow& window) const {
-    const auto number = static_cast<double>(window.number);
-    const auto rows = static_cast<double>(window.features.rows);
-    InspectedWindow report{.begin = number * options_.window_seconds,
-                           .end = (number + 1) * options_.window_seconds,
-                           .rows = window.features.rows,
-                           .features = detail::summary_of(window.features)};
-    for (const auto& [task, count] : window.tasks) {
-      report.tasks.push_back({task, count, static_cast<double>(count) / rows});
-    }
-    return report;
-  }
-
   InspectorOptions options_;
   FeatureSketch sketch_;
-  std::map<std::string, std::vector<std::string>> joins_;
+  detail::TaskJoins joins_;
   InspectorState state_;  // what expect_possible_inspector asks for, at most max_windows windows
 };
 

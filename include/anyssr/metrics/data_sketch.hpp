@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -40,7 +41,9 @@ namespace detail {
 inline constexpr double largest_norm = 1e140;
 
 /// Moments of n >= 1 rows. The mean comes first, so that the squares do not cancel.
-[[nodiscard]] inline FeatureMoments moments_of(const Matrix<double>& z) {
+/// A template of `double` alone, so that only its callers compile it.
+template <std::same_as<double> S>
+[[nodiscard]] FeatureMoments moments_of(const Matrix<S>& z) {
   FeatureMoments moments{.rows = z.rows()};
   moments.mean = z.colwise().mean().transpose();
   moments.m2 = (z.rowwise() - moments.mean.transpose()).colwise().squaredNorm().transpose();
@@ -55,9 +58,13 @@ inline constexpr double largest_norm = 1e140;
   FeatureMoments both{.rows = left.rows + right.rows};
   const auto n = static_cast<double>(left.rows);
   const auto m = static_cast<double>(right.rows);
-  const Vector<double> step = right.mean - left.mean;
-  both.mean = left.mean + step * (m / (n + m));
-  both.m2 = left.m2 + right.m2 + step.cwiseAbs2() * (n * (m / (n + m)));
+  both.mean.resize(left.mean.size());
+  both.m2.resize(left.mean.size());
+  for (Index j = 0; j < both.mean.size(); ++j) {
+    const double step = right.mean(j) - left.mean(j);
+    both.mean(j) = left.mean(j) + step * (m / (n + m));
+    both.m2(j) = left.m2(j) + right.m2(j) + step * step * (n * (m / (n + m)));
+  }
   return both;
 }
 
@@ -71,11 +78,14 @@ inline constexpr double largest_norm = 1e140;
   if (left.rows == 0) return left;
   const auto n = static_cast<double>(left.rows);
   const auto m = static_cast<double>(part.rows);
-  const Vector<double> step = part.mean - both.mean;
-  left.mean = both.mean - step * (m / n);
-  left.m2 = both.m2 - part.m2 - step.cwiseAbs2() * (m * ((n + m) / n));
-  left.m2 =
-      left.rows == 1 ? Vector<double>::Zero(step.size()) : Vector<double>(left.m2.cwiseMax(0));
+  left.mean.resize(both.mean.size());
+  left.m2.resize(both.mean.size());
+  for (Index j = 0; j < both.mean.size(); ++j) {
+    const double step = part.mean(j) - both.mean(j);
+    left.mean(j) = both.mean(j) - step * (m / n);
+    const double m2 = both.m2(j) - part.m2(j) - step * step * (m * ((n + m) / n));
+    left.m2(j) = left.rows == 1 ? 0 : std::max(m2, 0.0);
+  }
   return left;
 }
 

@@ -88,6 +88,38 @@ namespace detail {
   return std::clamp(entropy / std::log(static_cast<double>(labels.size())), 0.0, 1.0);
 }
 
+/// @param all  rows that all tasks learned
+[[nodiscard]] inline InspectedTask inspected_task(const std::string& task, const LearnedSums& sums,
+                                                  Index all) {
+  const auto rows = static_cast<double>(sums.features.rows);
+  InspectedTask report{.task = task,
+                       .rows = sums.features.rows,
+                       .share = rows / static_cast<double>(all),
+                       .features = summary_of(sums.features)};
+  Index labelled = 0;
+  for (const auto& [label, count] : sums.labels) labelled += count;
+  for (const auto& [label, count] : sums.labels) {
+    report.labels.push_back(
+        {label, count, static_cast<double>(count) / static_cast<double>(labelled)});
+  }
+  report.evenness = evenness_of(report.labels);
+  return report;
+}
+
+[[nodiscard]] inline InspectedWindow inspected_window(const QueryWindow& window,
+                                                      double window_seconds) {
+  const auto number = static_cast<double>(window.number);
+  const auto rows = static_cast<double>(window.features.rows);
+  InspectedWindow report{.begin = number * window_seconds,
+                         .end = (number + 1) * window_seconds,
+                         .rows = window.features.rows,
+                         .features = summary_of(window.features)};
+  for (const auto& [task, count] : window.tasks) {
+    report.tasks.push_back({task, count, static_cast<double>(count) / rows});
+  }
+  return report;
+}
+
 [[nodiscard]] inline std::string counted_text(Index count, std::string_view what) {
   return concat(count, " ", what, count == 1 ? "" : "s");
 }

@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -29,6 +28,7 @@
 #include "anyssr/backbone/llama/llama_fingerprint.hpp"
 #include "anyssr/backbone/llama/llama_generation.hpp"
 #include "anyssr/backbone/llama/llama_gradient.hpp"
+#include "anyssr/backbone/llama/llama_shallow_layers.hpp"
 #include "anyssr/backbone/llama/llama_trunk.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -55,16 +55,7 @@ class LlamaBackbone {
   using PredictOptions = LlamaPredictOptions;
 
   /// @throws ArgumentError  for an option out of range
-  explicit LlamaBackbone(LlamaModel<S> model, const LlamaOptions& options = {})
-      : model_(std::make_shared<const LlamaModel<S>>(std::move(model))), options_(options) {
-    const Index layers = config().layers;
-    detail::expect(options.shallow_layers >= 1 && options.shallow_layers < layers,
-                   "shallow_layers is ", options.shallow_layers, ", expected 1..", layers - 1,
-                   " for a model of ", layers, " layers");
-    detail::expect(options.site_input_tokens >= 1, "site_input_tokens is ",
-                   options.site_input_tokens, ", expected at least 1");
-    fingerprint_ = detail::llama_fingerprint(*model_, options.shallow_layers);
-  }
+  explicit LlamaBackbone(LlamaModel<S> model, const LlamaOptions& options = {});
 
   /// A published checkpoint folder.
   /// @throws FileError, FormatError, NonFiniteError  with file and key or tensor
@@ -78,16 +69,13 @@ class LlamaBackbone {
 
   /// Tokens that went through the shallow layers since this object was made: each prompt token
   /// once, however it was routed and answered.
-  [[nodiscard]] std::uint64_t trunk_tokens() const noexcept { return counter_.tokens; }
+  [[nodiscard]] std::uint64_t trunk_tokens() const noexcept { return shallow_.tokens(); }
 
   [[nodiscard]] Index feature_dim() const noexcept { return config().hidden_size; }
-  /// In the memory of a piece of the queries, whatever their number.
+
+  /// Needs the memory of one piece of the queries, however many there are.
   /// @throws as trunk
-  [[nodiscard]] RowMajorMatrix<S> features(std::span<const Input> inputs) const {
-    Trunk result = queries(inputs);
-    compute_in_pieces(result, false);
-    return std::move(result.features);
-  }
+  [[nodiscard]] RowMajorMatrix<S> features(std::span<const Input> inputs) const;
 
   /// Of configuration, k and weights (a sample of each large tensor).
   [[nodiscard]] const std::string& fingerprint() const noexcept { return fingerprint_; }
@@ -112,56 +100,16 @@ class LlamaBackbone {
   ///                 stand for all those layers; empty: q_proj and v_proj
   /// @throws ArgumentError  a name that no site of those layers has; targets without a token
   [[nodiscard]] Adapter<S> make_adapter(std::span<const Target> targets,
-                                        const AdapterOptions& options, std::uint64_t seed) const {
-    for (std::size_t i = 0; i < targets.size(); ++i) expect_answer(targets[i], i);
-    AdapterOptions named = options;
-    named.sites.clear();
-    const std::vector<std::string> wanted =
-        options.sites.empty() ? std::vector<std::string>{"q_proj", "v_proj"} : options.sites;
-    const std::vector<Site> deep =
-        detail::llama_sites(config(), options_.shallow_layers, config().layers);
-    for (const std::string& name : wanted) {
-      const std::size_t before = named.sites.size();
-      for (const Site& site : deep) {
-        if (site.name == name || site.name.ends_with("." + name)) named.sites.push_back(site.name);
-      }
-      detail::expect(named.sites.size() > before, "site '", name,
-                     "' is unknown, expected a linear layer of layers ", options_.shallow_layers,
-                     "..", config().layers - 1, ", or the last part of its name");
-    }
-    Adapter<S> adapter;
-    adapter.modules = make_modules<S>(deep, named, seed);
-    return adapter;
-  }
+                                        const AdapterOptions& options, std::uint64_t seed) const;
 
   /// @throws ArgumentError  an empty query, one longer than max_positions, an id out of range
-  [[nodiscard]] Trunk trunk(std::span<const Input> inputs) const {
-    Trunk result = queries(inputs);
-    compute(result, true);
-    return result;
-  }
+  [[nodiscard]] Trunk trunk(std::span<const Input> inputs) const;
 
   /// Queries with their answers behind them.
   /// @throws as trunk; ArgumentError for an empty answer, or where both are longer than
   ///         max_positions
   [[nodiscard]] Trunk training_trunk(std::span<const Input> inputs,
-                                     std::span<const Target> targets) const {
-    detail::expect_count("targets", targets.size(), static_cast<Index>(inputs.size()));
-    Trunk result;
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      expect_query(inputs[i], i);
-      expect_answer(targets[i], i);
-      LlamaSequence sequence{inputs[i], static_cast<Index>(inputs[i].size())};
-      sequence.ids.insert(sequence.ids.end(), targets[i].begin(), targets[i].end());
-      detail::expect(sequence.size() <= config().max_positions, "query and answer ", i, " have ",
-                     sequence.size(), " tokens, expected at most max_positions, ",
-                     config().max_positions);
-      result.sequences.push_back(std::move(sequence));
-    }
-    const auto bytes = static_cast<std::size_t>(result.tokens() * config().hidden_size) * sizeof(S);
-    compute_in_pieces(result, bytes <= options_.trunk_cache_bytes);
-    return result;
-  }
+                                     std::span<const Target> targets) const;
 
   [[nodiscard]] Index rows(const Trunk& trunk) const noexcept { return trunk.rows(); }
   [[nodiscard]] const RowMajorMatrix<S>& features(const Trunk& trunk) const noexcept {
@@ -207,58 +155,14 @@ class LlamaBackbone {
   void visit_site_inputs(const Trunk& trunk, const Adapter<S>& adapter, Visitor&& visitor) const;
 
  private:
-  /// Atomic, and a copy of the backbone starts at 0.
-  struct Counter {
-    Counter() = default;
-    Counter(const Counter& /*other*/) noexcept {}
-    Counter& operator=(const Counter& /*other*/) noexcept { return *this; }
-    mutable std::atomic<std::uint64_t> tokens{0};
-  };
-
   [[nodiscard]] static LlamaModel<S> read_model(const std::filesystem::path& folder,
                                                 const LlamaOptions& options,
-                                                const LlamaLoadOptions& load) {
-    LlamaConfig config = read_llama_config(folder, load.warn);
-    LlamaWeights<S> weights = read_llama_weights<S>(folder, config, load);
-    return LlamaModel<S>(std::move(config), std::move(weights), options.threads);
-  }
-
+                                                const LlamaLoadOptions& load);
   [[nodiscard]] Trunk queries(std::span<const Input> inputs) const {
     Trunk result;
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      expect_query(inputs[i], i);
-      result.sequences.push_back({inputs[i], static_cast<Index>(inputs[i].size())});
-    }
+    result.sequences = detail::query_sequences(*model_, inputs);
     return result;
   }
-  void expect_query(const Input& input, std::size_t i) const {
-    detail::expect(!input.empty(), "query ", i, " is empty, expected at least one token");
-    detail::expect(static_cast<Index>(input.size()) <= config().max_positions, "query ", i, " has ",
-                   input.size(), " tokens, expected at most max_positions, ",
-                   config().max_positions);
-    model_->expect_ids("query", i, input);
-  }
-  void expect_answer(const Target& target, std::size_t i) const {
-    detail::expect(!target.empty(), "answer ", i, " is empty, expected at least one token");
-    model_->expect_ids("answer", i, target);
-  }
-  /// Training does not go through the layers below k.
-  void expect_deep(const Adapter<S>& adapter) const {
-    const std::vector<Site> deep =
-        detail::llama_sites(config(), options_.shallow_layers, config().layers);
-    for (const auto& [name, module] : adapter.modules) {
-      const bool is_deep =
-          std::ranges::any_of(deep, [&key = name](const Site& site) { return site.name == key; });
-      detail::expect(is_deep, "the adapter has a module for '", name,
-                     "', expected linear layers of layers ", options_.shallow_layers, "..",
-                     config().layers - 1, " alone, which training reaches");
-    }
-  }
-
-  /// Runs the shallow layers over all sequences: hidden states, features, and keys where asked for.
-  void compute(Trunk& trunk, bool keep_keys) const;
-  void compute_in_pieces(Trunk& trunk, bool keep_hidden) const;
-  [[nodiscard]] Trunk with_hidden(const Trunk& trunk, bool keep_keys) const;
   void generate(const Trunk& trunk, std::span<const AdapterMix<S>> mixes,
                 std::span<const std::size_t> order, bool from_start, const PredictOptions& options,
                 std::span<Output> outputs) const;
@@ -266,78 +170,67 @@ class LlamaBackbone {
   std::shared_ptr<const LlamaModel<S>> model_;
   LlamaOptions options_;
   std::string fingerprint_;
-  Counter counter_;
-  // the memory of the largest calls so far: fresh pages cost time
-  mutable detail::Pool<detail::LlamaActivations<S>> activations_;
-  mutable detail::Pool<detail::LlamaGradientSpace<S>> workspaces_;  // of training steps
+  detail::LlamaShallowLayers<S> shallow_;
+  mutable detail::Pool<detail::LlamaGradientSpace<S>> workspaces_;  // memory of training steps
 };
 
 template <RealScalar S>
-void LlamaBackbone<S>::compute(Trunk& trunk, bool keep_keys) const {
-  std::vector<TokenId> ids;
-  detail::LlamaBatch<S> batch;
-  for (const LlamaSequence& sequence : trunk.sequences) {
-    ids.insert(ids.end(), sequence.ids.begin(), sequence.ids.end());
-    batch.add(sequence.size());
-  }
-  trunk.features.resize(trunk.rows(), config().hidden_size);
-  trunk.hidden.resize(0, config().hidden_size);
-  if (trunk.rows() == 0) return;
-  counter_.tokens += ids.size();
-  detail::RotaryTable<S> table = model_->rotary();
-  table.grow(batch.positions());
-  model_->embed(ids, trunk.hidden);
-  activations_.with([&](detail::LlamaActivations<S>& a) {
-    for (Index layer = 0; layer < options_.shallow_layers; ++layer) {
-      model_->run_layer(layer, table, batch, trunk.hidden, a);
-      if (!keep_keys) continue;
-      trunk.keys.emplace_back(a.k);
-      trunk.values.emplace_back(a.v);
-    }
-  });
-  for (Index i = 0; i < trunk.rows(); ++i) {
-    const auto s = static_cast<std::size_t>(i);
-    trunk.features.row(i) =
-        trunk.hidden.middleRows(batch.spans[s].begin, trunk.sequences[s].query).colwise().mean();
-  }
+LlamaBackbone<S>::LlamaBackbone(LlamaModel<S> model, const LlamaOptions& options)
+    : model_(std::make_shared<const LlamaModel<S>>(std::move(model))),
+      options_(options),
+      shallow_(model_, options.shallow_layers) {
+  const Index layers = config().layers;
+  detail::expect(options.shallow_layers >= 1 && options.shallow_layers < layers,
+                 "shallow_layers is ", options.shallow_layers, ", expected 1..", layers - 1,
+                 " for a model of ", layers, " layers");
+  detail::expect(options.site_input_tokens >= 1, "site_input_tokens is ", options.site_input_tokens,
+                 ", expected at least 1");
+  fingerprint_ = detail::llama_fingerprint(*model_, options.shallow_layers);
 }
 
-/// Features, and hidden states where asked for, in the memory of a piece beside them.
 template <RealScalar S>
-void LlamaBackbone<S>::compute_in_pieces(Trunk& trunk, bool keep_hidden) const {
-  constexpr Index most = 4096;  // tokens a piece
-  trunk.features.resize(trunk.rows(), config().hidden_size);
-  trunk.hidden.resize(keep_hidden ? trunk.tokens() : 0, config().hidden_size);
-  Index first = 0;
-  Index first_token = 0;
-  while (first < trunk.rows()) {
-    Trunk piece;
-    Index size = 0;
-    Index last = first;
-    do {
-      const LlamaSequence& sequence = trunk.sequences[static_cast<std::size_t>(last++)];
-      size += sequence.size();
-      piece.sequences.push_back(sequence);
-    } while (last < trunk.rows() &&
-             size + trunk.sequences[static_cast<std::size_t>(last)].size() <= most);
-    compute(piece, false);
-    trunk.features.middleRows(first, last - first) = piece.features;
-    if (keep_hidden) trunk.hidden.middleRows(first_token, size) = piece.hidden;
-    first = last;
-    first_token += size;
-  }
+LlamaModel<S> LlamaBackbone<S>::read_model(const std::filesystem::path& folder,
+                                           const LlamaOptions& options,
+                                           const LlamaLoadOptions& load) {
+  LlamaConfig config = read_llama_config(folder, load.warn);
+  LlamaWeights<S> weights = read_llama_weights<S>(folder, config, load);
+  return LlamaModel<S>(std::move(config), std::move(weights), options.threads);
 }
 
-/// A trunk of queries alone with all that answering needs, computed where this one lacks it.
 template <RealScalar S>
-typename LlamaBackbone<S>::Trunk LlamaBackbone<S>::with_hidden(const Trunk& trunk,
-                                                               bool keep_keys) const {
+RowMajorMatrix<S> LlamaBackbone<S>::features(std::span<const Input> inputs) const {
+  Trunk result = queries(inputs);
+  shallow_.compute_in_pieces(result, false);
+  return std::move(result.features);
+}
+
+template <RealScalar S>
+Adapter<S> LlamaBackbone<S>::make_adapter(std::span<const Target> targets,
+                                          const AdapterOptions& options, std::uint64_t seed) const {
+  for (std::size_t i = 0; i < targets.size(); ++i) detail::expect_answer(*model_, targets[i], i);
+  const std::vector<Site> deep =
+      detail::llama_sites(config(), options_.shallow_layers, config().layers);
+  AdapterOptions named = options;
+  named.sites = detail::deep_site_names(config(), options_.shallow_layers, options.sites);
+  Adapter<S> adapter;
+  adapter.modules = make_modules<S>(deep, named, seed);
+  return adapter;
+}
+
+template <RealScalar S>
+LlamaTrunk<S> LlamaBackbone<S>::trunk(std::span<const Input> inputs) const {
+  Trunk result = queries(inputs);
+  shallow_.compute(result, true);
+  return result;
+}
+
+template <RealScalar S>
+LlamaTrunk<S> LlamaBackbone<S>::training_trunk(std::span<const Input> inputs,
+                                               std::span<const Target> targets) const {
   Trunk result;
-  result.sequences = trunk.sequences;
-  if (keep_keys) {
-    for (LlamaSequence& s : result.sequences) s.ids.resize(static_cast<std::size_t>(s.query));
-  }
-  compute(result, keep_keys);
+  result.sequences = detail::training_sequences(*model_, inputs, targets);
+  const auto bytes = static_cast<std::size_t>(result.tokens() * config().hidden_size) * sizeof(S);
+  shallow_.compute_in_pieces(result, bytes <= options_.trunk_cache_bytes);
   return result;
 }
 
@@ -369,7 +262,8 @@ std::vector<LlamaOutput> LlamaBackbone<S>::forward(const Trunk& trunk,
   }
   if (!deep.empty()) {
     const bool is_ready = trunk.has_keys() && trunk.has_hidden();
-    generate(is_ready ? trunk : with_hidden(trunk, true), mixes, deep, false, options, outputs);
+    generate(is_ready ? trunk : shallow_.computed_again(trunk, true), mixes, deep, false, options,
+             outputs);
   }
   if (!whole.empty()) generate(trunk, mixes, whole, true, options, outputs);
   return outputs;
@@ -397,12 +291,12 @@ void LlamaBackbone<S>::generate(const Trunk& trunk, std::span<const AdapterMix<S
   }
   RowMajorMatrix<S> x;
   if (from_start) {
-    counter_.tokens += ids.size();
+    shallow_.count(ids.size());
     model_->embed(ids, x);
   } else {
     x = select_rows(trunk.hidden, tokens);
   }
-  activations_.with([&](detail::LlamaActivations<S>& a) {
+  shallow_.activations().with([&](detail::LlamaActivations<S>& a) {
     generation.run(from_start ? 0 : options_.shallow_layers, std::move(x), a, outputs);
   });
 }
@@ -413,11 +307,11 @@ double LlamaBackbone<S>::loss_and_gradient(const Trunk& trunk, std::span<const T
                                            AdapterGradient<S>& gradient) const {
   detail::expect_count("targets", targets.size(), trunk.rows());
   detail::expect_matching(adapter, gradient);
-  expect_deep(adapter);
+  detail::expect_deep_modules(config(), options_.shallow_layers, adapter);
   detail::expect(!targets.empty(), "targets are empty, expected at least one");
   gradient.set_zero();
   if (!trunk.has_hidden()) {
-    return loss_and_gradient(with_hidden(trunk, false), targets, adapter, gradient);
+    return loss_and_gradient(shallow_.computed_again(trunk, false), targets, adapter, gradient);
   }
   const bool has_end = !config().eos.empty();
   detail::LlamaBatch<S> batch;
@@ -454,7 +348,7 @@ void LlamaBackbone<S>::visit_site_inputs(const Trunk& trunk, const Adapter<S>& a
   }
   if (rows.empty()) return;
   Trunk some = select(trunk, rows);
-  if (!some.has_hidden()) some = with_hidden(some, false);
+  if (!some.has_hidden()) some = shallow_.computed_again(some, false);
   detail::LlamaBatch<S> batch;
   for (const LlamaSequence& sequence : some.sequences) batch.add(sequence.size());
   batch.plan = detail::AdapterPlan<S>(config(), {{AdapterMix<S>(adapter), 0, batch.rows()}});

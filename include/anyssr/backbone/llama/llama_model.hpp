@@ -27,6 +27,7 @@
 #include "anyssr/backbone/llama/llama_kernels.hpp"
 #include "anyssr/backbone/llama/llama_sites.hpp"
 #include "anyssr/backbone/llama/llama_weights.hpp"
+#include "anyssr/backbone/llama/weight_product.hpp"
 #include "anyssr/core/reused_matrix.hpp"
 #include "anyssr/core/rows.hpp"
 

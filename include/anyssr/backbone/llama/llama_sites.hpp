@@ -69,6 +69,41 @@ inline constexpr std::size_t projection_count = 7;
   return sites;
 }
 
+/// The sites of layers shallow.. that an adapter is to have, by their full names.
+/// @param wanted  full names, or last parts of names ("q_proj"), which stand for all those layers;
+///                empty: q_proj and v_proj
+/// @throws ArgumentError  for a name that no site of those layers has
+[[nodiscard]] inline std::vector<std::string> deep_site_names(
+    const LlamaConfig& config, Index shallow, const std::vector<std::string>& wanted) {
+  if (wanted.empty()) return deep_site_names(config, shallow, {"q_proj", "v_proj"});
+  const std::vector<Site> deep = llama_sites(config, shallow, config.layers);
+  std::vector<std::string> names;
+  for (const std::string& name : wanted) {
+    const std::size_t before = names.size();
+    for (const Site& site : deep) {
+      if (site.name == name || site.name.ends_with("." + name)) names.push_back(site.name);
+    }
+    expect(names.size() > before, "site '", name,
+           "' is unknown, expected a linear layer of layers ", shallow, "..", config.layers - 1,
+           ", or the last part of its name");
+  }
+  return names;
+}
+
+/// Refuses an adapter for training that changes layers below `shallow`: training does not go
+/// through them.
+/// @throws ArgumentError
+template <RealScalar S>
+void expect_deep_modules(const LlamaConfig& config, Index shallow, const Adapter<S>& adapter) {
+  const std::vector<Site> deep = llama_sites(config, shallow, config.layers);
+  for (const auto& [name, module] : adapter.modules) {
+    const bool is_deep =
+        std::ranges::any_of(deep, [&key = name](const Site& site) { return site.name == key; });
+    expect(is_deep, "the adapter has a module for '", name, "', expected linear layers of layers ",
+           shallow, "..", config.layers - 1, " alone, which training reaches");
+  }
+}
+
 /// Consecutive rows of a batch that are answered under one mix of adapters.
 template <RealScalar S>
 struct AdapterRows {

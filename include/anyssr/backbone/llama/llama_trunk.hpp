@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "anyssr/backbone/llama/llama_model.hpp"
@@ -61,6 +62,55 @@ struct LlamaTrunk {
 };
 
 namespace detail {
+
+template <RealScalar S>
+void expect_query(const LlamaModel<S>& model, const std::vector<TokenId>& query, std::size_t i) {
+  const Index most = model.config().max_positions;
+  expect(!query.empty(), "query ", i, " is empty, expected at least one token");
+  expect(static_cast<Index>(query.size()) <= most, "query ", i, " has ", query.size(),
+         " tokens, expected at most max_positions, ", most);
+  model.expect_ids("query", i, query);
+}
+
+template <RealScalar S>
+void expect_answer(const LlamaModel<S>& model, const std::vector<TokenId>& answer, std::size_t i) {
+  expect(!answer.empty(), "answer ", i, " is empty, expected at least one token");
+  model.expect_ids("answer", i, answer);
+}
+
+/// The queries alone.
+/// @throws ArgumentError  LlamaBackbone::trunk
+template <RealScalar S>
+[[nodiscard]] std::vector<LlamaSequence> query_sequences(
+    const LlamaModel<S>& model, std::span<const std::vector<TokenId>> queries) {
+  std::vector<LlamaSequence> sequences;
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    expect_query(model, queries[i], i);
+    sequences.push_back({queries[i], static_cast<Index>(queries[i].size())});
+  }
+  return sequences;
+}
+
+/// Queries with their answers behind them.
+/// @throws ShapeError, ArgumentError  LlamaBackbone::training_trunk
+template <RealScalar S>
+[[nodiscard]] std::vector<LlamaSequence> training_sequences(
+    const LlamaModel<S>& model, std::span<const std::vector<TokenId>> queries,
+    std::span<const std::vector<TokenId>> answers) {
+  expect_count("targets", answers.size(), static_cast<Index>(queries.size()));
+  const Index most = model.config().max_positions;
+  std::vector<LlamaSequence> sequences;
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    expect_query(model, queries[i], i);
+    expect_answer(model, answers[i], i);
+    LlamaSequence sequence{queries[i], static_cast<Index>(queries[i].size())};
+    sequence.ids.insert(sequence.ids.end(), answers[i].begin(), answers[i].end());
+    expect(sequence.size() <= most, "query and answer ", i, " have ", sequence.size(),
+           " tokens, expected at most max_positions, ", most);
+    sequences.push_back(std::move(sequence));
+  }
+  return sequences;
+}
 
 /// The named sequences of a trunk with all that it has of them.
 template <RealScalar S>
