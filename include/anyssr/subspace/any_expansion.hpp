@@ -3,6 +3,7 @@
 
 /// @file
 /// An expansion whose kind is chosen at run time, by ExpansionOptions::kind.
+/// Source: ours.
 
 #include <utility>
 #include <variant>
