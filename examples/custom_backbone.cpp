@@ -10,6 +10,7 @@
 #include <cstdio>
 
 // The whole price of bringing one's own model.
+//! [backbone]
 struct SpectrumBackbone {
   using Scalar = double;
   using Input = Eigen::RowVectorXd;  // 64 readings
@@ -27,6 +28,7 @@ struct SpectrumBackbone {
   }
 };
 static_assert(anyssr::Backbone<SpectrumBackbone>);
+//! [backbone]
 
 namespace {
 
@@ -55,11 +57,13 @@ Recordings record(double hum, double whine, int count, std::uint64_t seed) {
 }  // namespace
 
 int main() {
+  //! [learner]
   anyssr::ContinualLearner learner(SpectrumBackbone{});
   const Recordings pump = record(0.30, 0.90, 60, 1);
   const Recordings fan = record(0.55, 1.25, 60, 2);
   learner.learn_task("pump", pump.signals, pump.faults);
   learner.learn_task("fan", fan.signals, fan.faults);
+  //! [learner]
 
   std::printf("machine   right (machine and fault), of 100 new recordings each\n");
   const std::pair<const char*, Recordings> tests[] = {{"pump", record(0.30, 0.90, 100, 3)},

@@ -42,17 +42,20 @@ void ask(const Learner& learner, const std::string& question) {
 void run(const std::filesystem::path& folder) {
   {
     Learner learner(TextHashingBackbone<float>{});
+    //! [serve]
     const AuditLog log(folder);
     const auto reviews = std::make_shared<ReviewQueue<std::string>>();
     learner.set_hooks({.audit = log.sink(), .reviews = reviews});
     learner.learn_task("banking", banking, intents);
     learner.learn_task("travel", travel, intents);
     learner.set_policy({.name = "careful", .min_margin = 0.5, .max_novelty = 0.3});
+    //! [serve]
 
     ask(learner, "transfer money to my brother");
     ask(learner, "flight and money");
     ask(learner, "is it going to rain");
 
+    //! [review]
     const auto waiting = reviews->list().front();
     const Rival rival = learner.explain(waiting.input, 1, 100).rivals.front();
     for (const NamedPush& push : rival.pushes) {
@@ -61,11 +64,14 @@ void run(const std::filesystem::path& folder) {
       std::cout << "not " << rival.task << ", because of: " << push.name << "\n";
     }
     learner.correct_review(waiting.request, "travel");
+    //! [review]
     std::cout << "after the correction: ";
     ask(learner, waiting.input);
   }
+  //! [verify]
   const AuditVerification log = verify_audit_log(folder);
   std::cout << log.lines << " lines in the log, " << (log.ok() ? "intact" : "changed") << "\n";
+  //! [verify]
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ struct Queries {
   }
 };
 
+//! [expansion]
 double accuracy(const anyssr::ExpansionOptions& expansion, const Queries& train,
                 const Queries& test) {
   anyssr::AnalyticRouter<float> router(width, {.expansion = expansion, .rls = {.ridge = 1e-3}});
@@ -49,6 +50,7 @@ double accuracy(const anyssr::ExpansionOptions& expansion, const Queries& train,
   }
   return right / static_cast<double>(decisions.size());
 }
+//! [expansion]
 
 }  // namespace
 

@@ -39,13 +39,17 @@ void print(const anyssr::SaveReport& report) {
 
 void run(const std::filesystem::path& folder) {
   {
+    //! [save]
     Learner learner(Backbone({.dim = 512}));
     learner.learn_task("banking", banking, intents);
     print(anyssr::save(learner, folder));
+    //! [save]
   }
+  //! [load]
   Learner learner = anyssr::load<Learner>(folder, Backbone({.dim = 512}));
   learner.learn_task("travel", travel, intents);
   print(anyssr::save(learner, folder));
+  //! [load]
 
   std::map<std::string, std::string> places;  // task -> folder
   for (const auto& entry : std::filesystem::directory_iterator(folder / "adapters")) {

@@ -50,6 +50,7 @@ int main() {
   const auto features = [&](const std::vector<std::string>& prompts) {
     return backbone.features(prompts);
   };
+  //! [learn]
   anyssr::AnalyticRouter<float> router(
       backbone.feature_dim(), {.expansion = {.kind = anyssr::ExpansionKind::dense, .dim = 1024}});
 
@@ -60,10 +61,12 @@ int main() {
                                      "track my delivery", "my package went to the old address"}));
   router.learn("repairs", features({"the screen is black", "the battery stays empty",
                                     "my phone does not start", "the speaker of my phone broke"}));
+  //! [learn]
 
   std::printf("prompt                        adapter    margin\n");
   const std::vector<std::string> prompts = {"my card was charged twice", "where is my package",
                                             "the screen stays black"};
+  //! [decide]
   anyssr::RoutingWorkspace<float> workspace;
   std::vector<anyssr::RoutingDecision> decisions;
   router.decide(features(prompts), workspace, decisions);
@@ -72,5 +75,6 @@ int main() {
     std::printf("%-28s  %-9s  %.2f\n", prompts[i].c_str(), adapter.c_str(), decisions[i].margin);
     // your engine goes on from here: set its adapter to `adapter`, and generate
   }
+  //! [decide]
   return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 ? 0 : 1;
 }

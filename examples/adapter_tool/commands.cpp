@@ -271,10 +271,12 @@ Merge merge(const MergeOptions& options) {
     dtype = common_dtype(dtype, dtype_of_report(adapters[i].report));
   }
   result.dtype = to_string(dtype);
+  //! [merge]
   const Adapter<double> sum = merge_adapters<double>(entries);
   expect_range(sum, options.folders);
   const Adapter<double> written =
       options.rank ? compressed(sum, static_cast<Index>(*options.rank)) : sum;
+  //! [merge]
   OutFolder out(options.out);
   result.is_copy = adapters.size() == 1 && written == adapters.front().adapter;
   if (result.is_copy) {

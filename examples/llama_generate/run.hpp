@@ -41,6 +41,7 @@ void write_logits(const LlamaBackbone<S>& backbone, const LlamaTrunk<S>& trunk,
 
 template <class S>
 Answer generate(const Request& request) {
+  //! [load]
   const LlamaBackbone<S> backbone(
       std::filesystem::path(request.model),
       {.shallow_layers = request.shallow_layers, .threads = request.threads}, {.warn = warn});
@@ -50,6 +51,7 @@ Answer generate(const Request& request) {
         read_peft_adapter<S>(request.adapter, {.sites = backbone.sites(), .warn = warn}).adapter;
   }
   const AdapterMix<S> mix = request.adapter.empty() ? AdapterMix<S>() : AdapterMix<S>(adapter);
+  //! [load]
   const auto forward = [&](const LlamaTrunk<S>& trunk, Index tokens) {
     const LlamaPredictOptions options{
         .max_tokens = tokens, .sampling = request.sampling, .ignore_eos = request.ignore_eos};

@@ -299,6 +299,7 @@ class Run {
     figures = {.first = name(pair.first), .second = name(pair.second), .confused = pair.confused};
     figures.pair_before = measured_.accuracy(is_of_pair);
     figures.others_before = measured_.accuracy(is_other);
+    //! [correct]
     std::vector<Correction<std::string, Index>> corrections;
     for (const std::size_t i : worth_correcting(validation_, pair, most_corrections)) {
       corrections.push_back({.query = validation_.texts[i],
@@ -307,6 +308,7 @@ class Run {
     }
     const anyssr::Stopwatch clock;
     if (!corrections.empty()) learner_.correct(corrections);  // neither may have validation rows
+    //! [correct]
     figures.seconds = clock.seconds();
     figures.corrected = static_cast<Index>(corrections.size());
     decide(measured_);
@@ -347,10 +349,12 @@ class Run {
     const CorrectionFigures& pair = results_.correction;
     std::string both = pair.first + " + " + pair.second;
     while (learner_.router().find(both)) both += " merged";
+    //! [merge]
     const MergeReport report = learner_.merge_tasks(pair.first, pair.second, both);
     for (const auto& [site, error] : report.relative_error) {
       trial.merge_error = std::max(trial.merge_error, error);
     }
+    //! [merge]
     std::vector<std::string> order = results_.tasks;
     const auto first = std::find(order.begin(), order.end(), pair.first) - order.begin();
     const auto second = std::find(order.begin(), order.end(), pair.second) - order.begin();
@@ -367,7 +371,9 @@ class Run {
     }
     merged.decisions = decide(merged.texts, order);
     trial.accuracy_merged = end_to_end(merged, order);
+    //! [undo]
     learner_.undo_merge(both);
+    //! [undo]
     trial.undone = are_equal(decide(measured_.texts, names()), measured_.decisions);
   }
 

@@ -313,8 +313,10 @@ class Run {
   }
 
   void choose_ridge() {
+    //! [ridge]
     const RidgeSelection selection = rls_.select_ridge();
     rls_.set_ridge(selection.ridge);
+    //! [ridge]
     const std::string warning = ridge_warning(selection.end, sizeof(S) == 4);
     if (labels_.count() > 1 && !warning.empty()) results_.warnings.push_back(warning);
   }
@@ -322,8 +324,10 @@ class Run {
   void check_features(const RecursiveLeastSquares<S>& sums) {
     std::vector<Index> columns(static_cast<std::size_t>(labels_.count()));
     std::iota(columns.begin(), columns.end(), Index{0});
+    //! [condition]
     const FeatureCondition condition = feature_condition<S>(sums, columns);
     std::string warning = condition.warning();
+    //! [condition]
     if (condition.is_far_from_zero() && options_.shift == "none") warning += " (--shift auto)";
     if (!warning.empty()) results_.warnings.push_back(warning);
   }

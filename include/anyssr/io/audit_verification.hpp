@@ -185,8 +185,8 @@ class AuditChain {
 
 /// Reads a log through and looks for the first break of its chain. A log may be written meanwhile.
 /// @param path           folder of a log, or one of its files
-/// @param expected_head  an AuditLog::head() that was kept: some line must have it; empty: not
-/// asked
+/// @param expected_head  an AuditLog::head() that was kept: some line must have it; empty:
+///                       not asked
 /// @throws ArgumentError  where expected_head is no "sha256:" with 64 digits of 0-9a-f
 /// @throws FileError      where the log cannot be read
 /// @throws FormatError    for a folder without a log

@@ -5,8 +5,9 @@
 /// Writes safetensors files: the same bytes for the same tensors and metadata, in whatever order
 /// they were added:
 ///
-///   metadata first, its keys sorted; tensors by the size of their elements, largest first, then by
-///   name; no gaps; the header padded with spaces so that the data begin at a multiple of 8
+/// - metadata first, its keys sorted;
+/// - tensors by the size of their elements, largest first, then by name; no gaps;
+/// - the header padded with spaces so that the data begin at a multiple of 8.
 ///
 /// The file is replaced as a whole (atomic_file.hpp): after an error the old one is still there.
 

@@ -9,6 +9,7 @@
 ///         -> forward under a mix of adapters:  y = x W0^T + sum_i w_i c_i (x A_i^T) B_i^T
 ///
 /// The trunk is the shared, adapter-free part of the computation, done once a query.
+/// Source: ours; the change of a site is LoRA, arXiv 2106.09685.
 
 #include <algorithm>
 #include <array>

@@ -8,6 +8,7 @@
 ///   logits = temperature * (x W + bias)        a head
 ///
 /// A head made in closed form (trained = false) has no gradient and no optimiser ever touches it.
+/// Source: ours, around the modules of LoRA, arXiv 2106.09685.
 
 #include <bit>
 #include <cstddef>

@@ -11,6 +11,7 @@
 ///   nearest of rank k      =  Q_B U_k S_k V_k^T Q_A^T,  R_B R_A^T = U S V^T   (Eckart and Young)
 ///
 /// Everything but the first line is computed in double.
+/// Source: ours; the nearest of rank k by Eckart and Young, Psychometrika 1, 211 (1936).
 
 #include <algorithm>
 #include <cmath>

@@ -5,13 +5,14 @@
 /// Adapters that together fit a budget of bytes: which rank each module keeps, so that as little as
 /// possible of the changes is lost.
 ///
-///   minimise  sum_modules sum_{i > r} s_i^2 / |dW|_adapter^2    with  sum_modules bytes(r) <=
-///   budget
+///   minimise  sum_modules sum_{i > r} s_i^2 / |dW|_adapter^2
+///   such that sum_modules bytes(r) <= budget
 ///
 /// s_i are the singular values of a module's change dW, from the factors alone; cutting a change to
 /// its first r loses exactly the squares of the others (Eckart and Young). Ranks are taken in the
-/// order of energy a byte. Where all ranks cost the same no choice is better; else none is for a
-/// budget that is smaller by one step (a rank, or several that pay for a basis together).
+/// order of energy per byte. Optimal where all ranks cost the same; otherwise at least as good
+/// as any choice for a budget one step smaller (a rank, or several that pay for a basis together).
+/// Source: ours.
 
 #include <algorithm>
 #include <cmath>
@@ -217,8 +218,7 @@ inline void finish(const std::vector<RankedModule>& modules, ConsolidationPlan& 
 /// The ranks that lose least among those that fit. Adapters that fit as they are stay bit for bit.
 /// @param adapters      at least one, none null
 /// @param budget_bytes  for the modules of all adapters, bases of confined ones included; heads
-/// come
-///                      on top
+///                      come on top
 /// @throws ArgumentError   no adapter, a null one, or a budget that the least ranks pass
 /// @throws NonFiniteError  a module with NaN or infinity
 /// Cost: O((in + out) r^2 + r^3) a module.
@@ -258,9 +258,11 @@ template <RealScalar S>
   return plan;
 }
 
-/// Few bytes for an error: of each adapter by itself the ranks that keep least a byte go, as long
+/// Few bytes for an error: each adapter by itself loses the ranks that keep least per byte, as long
 /// as
-///   |dW - dW'|_F <= relative_error |dW|_F    over all its sites.
+///
+///   |dW - dW'|_F <= relative_error |dW|_F    over all its sites
+///
 /// @param relative_error  0 or more, below 1; 0 lets go only of what is round-off
 /// @param options         `relative` makes no difference
 /// @throws as plan_ranks, and ArgumentError for a relative_error out of range

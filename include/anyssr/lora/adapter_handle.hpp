@@ -4,6 +4,7 @@
 /// @file
 /// A task's adapter as a learner keeps it: in memory, or on disk until it is needed. Who uses one
 /// holds the pointer that get() gives, and the adapter stays in memory as long.
+/// Source: ours.
 
 #include <cstddef>
 #include <cstdint>

@@ -5,11 +5,12 @@
 /// Which adapters of many do the same: for every pair, over the sites that both have,
 ///
 ///   similarity      <dW_1, dW_2> / (|dW_1| |dW_2|)
-///   row overlap     sum |V_1^T V_2|^2 / sum min(r_1, r_2)     what the changes read of their
-///   inputs column overlap  sum |U_1^T U_2|^2 / sum min(r_1, r_2)     where they write
+///   row overlap     sum |V_1^T V_2|^2 / sum min(r_1, r_2)     what they read of their inputs
+///   column overlap  sum |U_1^T U_2|^2 / sum min(r_1, r_2)     where they write
 ///
 /// with dW = U diag(s) V^T of each module. The overlaps are mean squared cosines of principal
 /// angles. No out x in matrix is formed; the products of all adapters at a site are one Gram.
+/// Source: ours.
 
 #include <algorithm>
 #include <cmath>

@@ -8,6 +8,7 @@
 ///
 /// On another task's queries that is interference: what the adapter would change there if it were
 /// active. Over its response to its own task's queries it is a number without a unit.
+/// Source: ours.
 
 #include <cmath>
 #include <string>

@@ -244,8 +244,8 @@ template <RealScalar S>
 /// The module of the rank asked for that loses least on the inputs of all terms; it is not
 /// confined. Inputs outside every moment's subspace are not changed.
 /// @throws ShapeError, NonFiniteError, ArgumentError  no term, an incomplete one, modules or
-/// moments
-///         of two layers, numbers that are not finite, moments of no rows or of none possible
+///         moments of two layers, numbers that are not finite, moments of no rows or of rows that
+///         cannot be
 /// Cost: K^3 / 3 + K^2 R flops with R the sum of the ranks and K = in, or the sum of the moments'
 /// directions; in double.
 template <RealScalar S>

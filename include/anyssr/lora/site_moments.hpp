@@ -8,6 +8,7 @@
 ///   subspace   S ~ U (U^T X^T X U) U^T    U in x k orthonormal: k^2 numbers for wide inputs
 ///
 /// They are sums over rows: those of batches add up. What the subspace form leaves out is counted.
+/// Source: RegMean, arXiv 2212.09849, for the whole form; the subspace form is ours.
 
 #include <algorithm>
 #include <cmath>

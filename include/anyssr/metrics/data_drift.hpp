@@ -7,16 +7,15 @@
 ///
 ///   e_j^2 = v_j / n + v'_j / n'      t_j = (m'_j - m_j) / e_j       (Welch 1947)
 ///   degrees of freedom = e_j^4 / ( (v_j / n)^2 / (n - 1) + (v'_j / n')^2 / (n' - 1) )
-///   p(features) = min(1, c min_j P(|T| >= |t_j|))                   (Bonferroni over c
-///   coordinates)
+///   p(features) = min(1, c min_j P(|T| >= |t_j|))       (Bonferroni over c coordinates)
 ///
 /// Before may be a mixture of tasks in the shares w_t of now, so that features are compared as if
 /// each task had been asked as often before: m = sum w_t m_t, v / n above is sum w_t^2 v_t / n_t.
 /// Then v' holds the distance between the tasks too, and the p-value is too large, never too small.
 /// For shares, a_t of n rows before and b_t of n' now:
 ///
-///   chi^2 = sum_t (sqrt(n'/n) a_t - sqrt(n/n') b_t)^2 / (a_t + b_t),   cells - 1 degrees of
-///   freedom
+///   chi^2 = sum_t (sqrt(n'/n) a_t - sqrt(n/n') b_t)^2 / (a_t + b_t)
+///   degrees of freedom = cells - 1
 ///
 /// where tasks of which fewer than 5 rows are expected in the smaller sample share a cell.
 

@@ -5,9 +5,11 @@
 /// Saves a learner to a folder, so that nothing can hurt it: a reader, a crash or a loss of power
 /// at any moment sees the generation before or the new one, whole.
 ///
-///   (1) LOCK is taken   (2) new adapters and the router are written and reach the disk
-///   (3) so does the manifest   (4) CURRENT is replaced: committed   (5) what neither the new nor
-///   the previous manifest names is deleted
+///   (1) LOCK is taken
+///   (2) new adapters and the router are written and reach the disk
+///   (3) so does the manifest
+///   (4) CURRENT is replaced: committed
+///   (5) what neither the new nor the previous manifest names is deleted
 ///
 /// An error before (4) deletes what was written and leaves the checkpoint as it was. Adapters are
 /// written once: saving after task 100 writes the router and one adapter.
@@ -39,9 +41,9 @@
 namespace anyssr::inline ANYSSR_ABI {
 
 struct SaveOptions {
-  bool recover =
-      false;  ///< read all that is stored through; where the current generation is
-              ///< damaged go on from the newest whole one, and write damaged adapters anew
+  /// Reads all that is stored through. If the current generation is damaged, the save goes on from
+  /// the newest whole one and writes damaged adapters anew.
+  bool recover = false;
   bool replace = false;  ///< save over a state that this learner does not come from
   std::string audit_head =
       {};  ///< AuditLog::head of the moment, "sha256:" and 64 digits: a later cut of the log shows
@@ -105,8 +107,8 @@ inline bool commit_generation(const std::filesystem::path& root, const Manifest&
 class CheckpointWriter {
  public:
   /// Makes the folder where there is none (those above it must be there) and takes its lock.
-  /// @throws FileError  where another writer is at work, named by pid and host, or the system
-  ///         refuses
+  /// @throws FileError  where another writer is at work, named by pid and host, or where the
+  ///                    system refuses
   explicit CheckpointWriter(const std::filesystem::path& root) : root_(made(root)), lock_(root_) {}
 
   [[nodiscard]] const std::filesystem::path& root() const noexcept { return root_; }

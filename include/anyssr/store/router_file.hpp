@@ -144,8 +144,7 @@ inline Index read_task_rows(const SafetensorsReader& reader, std::vector<RoutedT
   return counts;
 }
 
-/// @param dim           d that the expansion gives; the file proves it before memory is taken for
-///                      it
+/// @param dim           d that the expansion gives; the file proves it before memory is taken
 /// @param dtype         of the sums
 /// @param tasks         names and columns, in the order of the file's rows
 /// @param removed_rows  of removed tasks, within 0..2^53

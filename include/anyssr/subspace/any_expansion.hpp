@@ -3,6 +3,7 @@
 
 /// @file
 /// An expansion whose kind is chosen at run time, by ExpansionOptions::kind.
+/// Source: ours.
 
 #include <utility>
 #include <variant>
@@ -47,7 +48,7 @@ class AnyExpansion {
   }
 
   /// Calls f(features) where the expansion passes them through (no copy, sparse stays sparse), else
-  /// f(expanded) with a const RowMajorMatrix<S>&, n x d, that lives as long as the call.
+  /// f(expanded) with a `const RowMajorMatrix<S>&`, n x d, that lives as long as the call.
   /// @return what f returns, of one type for both
   /// @throws ShapeError
   template <FeatureMatrix<S> X, class F>

@@ -11,6 +11,7 @@
 /// spans alone: |B A x| <= 50 eps |A| |B| |x|. Directions below 1e-3 of the largest are dropped,
 /// for what is shared with the earlier tasks survives in R as round-off, which a plain QR would
 /// blow up to full columns.
+/// Source: ours; InfLoRA, arXiv 2404.00228, confines LoRA modules likewise.
 
 #include <algorithm>
 #include <cmath>

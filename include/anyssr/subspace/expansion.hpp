@@ -10,6 +10,7 @@
 /// Walsh-Hadamard transforms (HadamardExpansion), or the features themselves (IdentityExpansion).
 /// An expansion is a function of its options and D alone: a state stores those, never a matrix.
 /// Expanded rows are dense and row-major. NaN and infinity pass through; whoever keeps rows checks.
+/// Source: ACIL, arXiv 2205.14922, expands features at random; scales and bandwidth are ours.
 
 #include <bit>
 #include <concepts>

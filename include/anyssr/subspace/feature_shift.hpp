@@ -16,6 +16,7 @@
 /// same regression up to the ridge on the intercept, lambda / (n c^2), since it only moves weight
 /// between the intercept and the rest. Behind an expansion that is not linear, s matters as a seed
 /// does.
+/// Source: ours.
 
 #include <algorithm>
 #include <cmath>

@@ -4,6 +4,7 @@
 /// @file
 /// The expansion that changes nothing: h = x, d = D. Routers then work on the features themselves,
 /// and sparse rows may stay sparse (AnyExpansion::visit_expanded).
+/// Source: ours.
 
 #include "anyssr/subspace/expansion.hpp"
 

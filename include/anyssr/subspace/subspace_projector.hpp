@@ -9,6 +9,7 @@
 ///
 /// New rows are folded in by the basis of [diag(s) U^T; X_new]: U and s stand for all rows so far.
 /// Stacking the residual alone would lose what the new rows add inside U.
+/// Source: ours; the update is the incremental SVD of Brand, Linear Algebra Appl. 415, 20 (2006).
 
 #include <algorithm>
 #include <cmath>

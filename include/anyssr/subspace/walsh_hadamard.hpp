@@ -7,6 +7,7 @@
 ///   H_1 = [1]          H_2m = [H_m  H_m; H_m  -H_m]          H H = m I
 ///
 /// Radix 4: two levels a pass over memory, m log2(m) additions.
+/// Source: ours; the transform is textbook.
 
 #include "anyssr/core/concepts.hpp"
 
