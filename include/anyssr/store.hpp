@@ -18,6 +18,8 @@
 #include "anyssr/store/probe.hpp"
 #include "anyssr/store/router_file.hpp"
 #include "anyssr/store/span_files.hpp"
+#include "anyssr/store/storage_forecast.hpp"
+#include "anyssr/store/storage_shape.hpp"
 #include "anyssr/store/stored_file.hpp"
 #include "anyssr/store/succession.hpp"
 #include "anyssr/store/sweep.hpp"

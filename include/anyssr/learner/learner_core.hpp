@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "anyssr/learner/learner_options.hpp"
+#include "anyssr/learner/learner_state.hpp"
+#include "anyssr/learner/published.hpp"
 #include "anyssr/learner/query_explanation.hpp"
 #include "anyssr/learner/snapshot.hpp"
 
@@ -50,21 +52,6 @@ concept ChecksAdapter = requires(const B& backbone, const Adapter<typename B::Sc
 };
 
 }  // namespace detail
-
-/// Everything that a learner has learned; options and backbone name the rest.
-template <RealScalar S>
-struct LearnerState {
-  RouterState<S> router;
-  std::vector<std::shared_ptr<const AdapterHandle<S>>> handles = {};  ///< one a task
-  TaskSubspaces<S> subspaces = {};
-  std::uint64_t generation = 0;
-  RoutingPolicy policy = {};
-  UsageMeter::Counts usage = {};
-  /// Of the two tasks that a merge joined and that waits for commit or undo, by its name.
-  std::map<std::string, std::vector<std::shared_ptr<const AdapterHandle<S>>>, std::less<>> merged =
-      {};
-  std::optional<InspectorState> inspector = {};  ///< where the learner watches its data
-};
 
 /// The shared part of ContinualLearner; see there.
 template <Backbone B>

@@ -15,22 +15,12 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/learner/corrections.hpp"
 #include "anyssr/learner/learner_core.hpp"
 #include "anyssr/learner/merge_adapters.hpp"
 #include "anyssr/lora/adapter_budget.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
-
-/// A human's word on one query.
-template <class Input, class Target>
-struct Correction {
-  Input query;
-  std::string right_task;
-  std::optional<Target> target = {};  ///< as for learn_task; none: the label that the task gives
-  std::optional<std::pair<std::string, Target>> learned_as =
-      {};               ///< the task and target with which the query was learned, if it was
-  std::string id = {};  ///< the caller's id of the request, for the audit log
-};
 
 /// Part of ContinualLearner; see there.
 template <Backbone B>

@@ -7,7 +7,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,10 +14,10 @@
 #include <vector>
 
 #include "anyssr/core/threads.hpp"
-#include "anyssr/learner/serving.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter_handle.hpp"
 #include "anyssr/router/routing_table.hpp"
+#include "anyssr/serving/decision_record.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -139,7 +138,7 @@ class Snapshot {
     if (!serving_->watch) return;
     std::vector<std::string> chosen;
     for (const auto& prediction : predictions) chosen.push_back(prediction.task);
-    serving_->watch->observe_queries(features, chosen);
+    serving_->watch->observe_queries(features, chosen, detail::seconds_now());
   }
 
   template <class F>
@@ -195,49 +194,5 @@ class Snapshot {
   std::shared_ptr<const Serving> serving_;  // never null
   std::uint64_t generation_;
 };
-
-namespace detail {
-
-/// A mutex of whoever has it: a copy of its owner gets one of its own.
-class OwnMutex : public std::mutex {
- public:
-  OwnMutex() = default;
-  OwnMutex(const OwnMutex& /*other*/) noexcept {}
-  OwnMutex& operator=(const OwnMutex& /*other*/) noexcept { return *this; }
-};
-
-/// A cell that one thread writes and any number read. (std::atomic<std::shared_ptr> of libstdc++ 12
-/// fails ThreadSanitizer.)
-template <class T>
-class Published {
- public:
-  explicit Published(std::shared_ptr<const T> value) noexcept : value_(std::move(value)) {}
-  Published(const Published& other) : value_(other.load()) {}
-  Published(Published&& other) noexcept : value_(other.load()) {}
-  Published& operator=(const Published& other) noexcept {
-    store(other.load());
-    return *this;
-  }
-  Published& operator=(Published&& other) noexcept {
-    store(other.load());
-    return *this;
-  }
-  ~Published() = default;
-
-  [[nodiscard]] std::shared_ptr<const T> load() const noexcept {
-    const std::scoped_lock lock(mutex_);
-    return value_;
-  }
-  void store(std::shared_ptr<const T> value) noexcept {
-    const std::scoped_lock lock(mutex_);
-    value_.swap(value);
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::shared_ptr<const T> value_;
-};
-
-}  // namespace detail
 
 }  // namespace anyssr::inline ANYSSR_ABI

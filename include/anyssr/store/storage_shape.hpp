@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "anyssr/core/concepts.hpp"
-#include "anyssr/learner/storage_forecast.hpp"
+#include "anyssr/store/storage_forecast.hpp"
 #include "anyssr/lora/adapter.hpp"
 #include "anyssr/metrics/inspector_state.hpp"
 #include "anyssr/router/novelty.hpp"
