@@ -4,6 +4,7 @@
 /// @file
 /// A learner on disk: save, load, adapters loaded on demand. Needs nlohmann/json besides Eigen.
 
+#include "anyssr/learner/continual_learner.hpp"
 #include "anyssr/store/adapter_folder.hpp"
 #include "anyssr/store/adapter_store.hpp"
 #include "anyssr/store/checkpoint_lock.hpp"

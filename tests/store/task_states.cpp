@@ -202,7 +202,8 @@ TEST_CASE("under a budget the adapters of waiting and archived tasks are loaded 
   PointLearner<float> lean = load_points<float>(root, {.adapter_budget = 1, .threads = 1}, &report);
   CHECK(report.adapter_counts().misses == 0);
   for (const auto& handle : lean.snapshot().handles()) CHECK_FALSE(handle->is_resident());
-  for (const auto& handle : lean.merged().at("both")) CHECK_FALSE(handle->is_resident());
+  const auto waiting = lean.merged();
+  for (const auto& handle : waiting.at("both")) CHECK_FALSE(handle->is_resident());
   CHECK((Learned<float>(lean) == Learned<float>(learner)));
   lean.undo_merge("both");
   const auto inputs = small_task<float>(3).inputs;

@@ -7,8 +7,9 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "anyssr/core/abi.hpp"
+#include "anyssr/core/types.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -22,5 +23,17 @@ struct Correction {
       {};               ///< the task and target with which the query was learned, if it was
   std::string id = {};  ///< the caller's id of the request, for the audit log
 };
+
+namespace detail {
+
+/// The rows of one task that corrections learn or unlearn.
+template <class Input>
+struct CorrectedTask {
+  std::vector<Input> inputs = {};
+  std::vector<Index> labels = {};    ///< empty for a task without labels
+  std::vector<Index> observed = {};  ///< for the inspector, as learn_task and extend_task do
+};
+
+}  // namespace detail
 
 }  // namespace anyssr::inline ANYSSR_ABI

@@ -29,6 +29,7 @@
 #include "anyssr/core/rows.hpp"
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
+#include "anyssr/lora/optional_members.hpp"
 #include "anyssr/subspace/dense_expansion.hpp"
 #include "anyssr/train/constant_head.hpp"
 #include "anyssr/train/objective.hpp"

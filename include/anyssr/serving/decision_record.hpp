@@ -2,13 +2,10 @@
 #pragma once
 
 /// @file
-/// What a decision leaves behind beside its answer: a count of use, an item for review, an entry in
-/// the audit log.
+/// What a decision leaves behind beside its answer: an item for review, an entry in the audit log.
 
 #include <algorithm>
 #include <array>
-#include <chrono>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,15 +15,9 @@
 #include "anyssr/core/finite.hpp"
 #include "anyssr/router/routed_task.hpp"
 #include "anyssr/router/routing_policy.hpp"
-#include "anyssr/serving/data_watch.hpp"
 #include "anyssr/serving/serving_hooks.hpp"
-#include "anyssr/serving/usage_meter.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
-
-[[nodiscard]] inline double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 /// The best tasks of a decision, at most `best.size()`, largest first.
 /// @return how many there are
@@ -51,9 +42,7 @@ template <class Input, class Output>
 struct Serving {
   PolicyTable policy;
   ServingHooks<Input, Output> hooks;
-  std::shared_ptr<UsageMeter> usage;  // shared by all snapshots of a learner; never null
-  std::shared_ptr<DataWatch> watch;   // likewise; null where nothing is watched
-  std::uint64_t router_digest = 0;    // where there is an audit sink
+  std::uint64_t router_digest = 0;  // where there is an audit sink
 
   /// What the audit log digests of each query; empty where nothing is logged or asked for.
   [[nodiscard]] std::vector<std::string> bytes_of(std::span<const Input> inputs) const {
@@ -63,11 +52,11 @@ struct Serving {
     return bytes;
   }
 
+  /// Tells review queue and audit log of a decision.
   /// @param bytes  as bytes_of says
-  void account(const std::vector<RoutedTask>& tasks, std::uint64_t generation, const Input& input,
-               std::string_view bytes, std::string_view id, const RoutingDecision& decision) const {
+  void tell(const std::vector<RoutedTask>& tasks, std::uint64_t generation, const Input& input,
+            std::string_view bytes, std::string_view id, const RoutingDecision& decision) const {
     const std::string& task = tasks[static_cast<std::size_t>(decision.task)].name;
-    usage->add(task, decision, seconds_now());
     if (decision.outcome == RoutingOutcome::review && hooks.reviews) {
       ReviewItem<Input> item{.query = std::string(id),
                              .input = input,

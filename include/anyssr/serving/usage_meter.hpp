@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
-#include <string_view>
-#include <utility>
 
 #include "anyssr/router/routing_decision.hpp"
+#include "anyssr/serving/task_id.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -27,57 +27,71 @@ struct TaskUsage {
   [[nodiscard]] double mean_confidence() const noexcept {
     return count == 0 ? 0 : confidence_sum / static_cast<double>(count);
   }
+  TaskUsage& operator+=(const TaskUsage& more) noexcept {
+    count += more.count;
+    answered += more.answered;
+    confidence_sum += more.confidence_sum;
+    last_use = std::max(last_use, more.last_use);
+    return *this;
+  }
 };
 
-/// Counts of use by task. Any number of threads may use one.
+/// Counts of use by task. Any number of threads may use one. What is counted for a task that has
+/// gone, say by an old snapshot, counts for nobody.
 class UsageMeter {
  public:
+  /// By the name of the task: as counts are shown and saved.
   using Counts = std::map<std::string, TaskUsage, std::less<>>;
 
   UsageMeter() = default;
-  explicit UsageMeter(Counts counts) : counts_(std::move(counts)) {}
+  UsageMeter(const UsageMeter& other) : uses_(other.copy()) {}
+  UsageMeter& operator=(const UsageMeter& other) = delete;
+  ~UsageMeter() = default;
 
-  void add(std::string_view task, const RoutingDecision& decision, double now) {
+  /// Counts for a task from now on.
+  void open(TaskId task, const TaskUsage& before = {}) {
     const std::scoped_lock lock(mutex_);
-    TaskUsage& usage = at(task);
-    ++usage.count;
+    uses_.insert_or_assign(task, before);
+  }
+  void close(TaskId task) noexcept {
+    const std::scoped_lock lock(mutex_);
+    uses_.erase(task);
+  }
+  /// Adds the use of one task to that of another, and closes the first.
+  void move(TaskId from, TaskId to) noexcept {
+    const std::scoped_lock lock(mutex_);
+    const auto source = uses_.find(from);
+    const auto target = uses_.find(to);
+    if (source == uses_.end() || target == uses_.end() || from == to) return;
+    target->second += source->second;
+    uses_.erase(source);
+  }
+  void add(TaskId task, const RoutingDecision& decision, double now) noexcept {
     const bool answers =
         decision.outcome == RoutingOutcome::routed || decision.outcome == RoutingOutcome::blend;
-    usage.answered += answers ? 1 : 0;
-    usage.confidence_sum += decision.confidence;
-    usage.last_use = std::max(usage.last_use, now);
-  }
-  [[nodiscard]] Counts counts() const {
     const std::scoped_lock lock(mutex_);
-    return counts_;
+    const auto found = uses_.find(task);
+    if (found == uses_.end()) return;
+    found->second += {.count = 1,
+                      .answered = answers ? 1U : 0U,
+                      .confidence_sum = decision.confidence,
+                      .last_use = now};
   }
-  /// Adds the use of one name to that of another; also a renaming.
-  void join(std::string_view from, std::string_view to) {
+  /// Nothing where the task has gone.
+  [[nodiscard]] TaskUsage of(TaskId task) const {
     const std::scoped_lock lock(mutex_);
-    const auto found = counts_.find(from);
-    if (from == to || found == counts_.end()) return;
-    const TaskUsage more = found->second;
-    counts_.erase(found);
-    TaskUsage& usage = at(to);
-    usage.count += more.count;
-    usage.answered += more.answered;
-    usage.confidence_sum += more.confidence_sum;
-    usage.last_use = std::max(usage.last_use, more.last_use);
-  }
-  void erase(std::string_view task) {
-    const std::scoped_lock lock(mutex_);
-    const auto found = counts_.find(task);
-    if (found != counts_.end()) counts_.erase(found);
+    const auto found = uses_.find(task);
+    return found == uses_.end() ? TaskUsage{} : found->second;
   }
 
  private:
-  TaskUsage& at(std::string_view task) {
-    const auto found = counts_.find(task);
-    return found != counts_.end() ? found->second : counts_[std::string(task)];
+  [[nodiscard]] std::map<TaskId, TaskUsage> copy() const {
+    const std::scoped_lock lock(mutex_);
+    return uses_;
   }
 
   mutable std::mutex mutex_;
-  Counts counts_;
+  std::map<TaskId, TaskUsage> uses_;  // one entry for each task that is there
 };
 
 }  // namespace anyssr::inline ANYSSR_ABI
