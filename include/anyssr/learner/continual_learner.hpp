@@ -72,7 +72,7 @@ class ContinualLearner {
   using Output = typename Adaptable::Output;
   using PredictOptions = typename Adaptable::PredictOptions;
   using Hooks = ServingHooks<Input, Output>;
-  using Handles = detail::AdapterHandles<Scalar>;
+  using Handles = AdapterHandles<Scalar>;
 
   /// Takes the backbone and freezes it: nothing writes to it from here on.
   /// @throws ArgumentError  for an option out of range
@@ -232,7 +232,7 @@ class ContinualLearner {
   void undo_merge(std::string_view name);
 
   /// Both adapters of each task that waits for commit_merge or undo_merge, by the task's name.
-  [[nodiscard]] detail::MergeOriginals<Scalar> merged() const;
+  [[nodiscard]] MergeOriginals<Scalar> merged() const;
 
   /// The router learns what another one learned, as if its rows had come here: that of a learner on
   /// another machine, say. Tasks of one name become one, and their labels count as the same.

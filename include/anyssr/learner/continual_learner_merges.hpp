@@ -124,7 +124,7 @@ void ContinualLearner<B>::undo_merge(std::string_view name) {
 }
 
 template <Backbone B>
-detail::MergeOriginals<typename ContinualLearner<B>::Scalar> ContinualLearner<B>::merged() const {
+MergeOriginals<typename ContinualLearner<B>::Scalar> ContinualLearner<B>::merged() const {
   const auto now = published_.load();
   return now->records().originals(now->tasks());
 }

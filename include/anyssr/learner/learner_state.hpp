@@ -5,11 +5,7 @@
 /// Everything that a learner has learned, as one value.
 
 #include <cstdint>
-#include <functional>
-#include <map>
-#include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "anyssr/learner/task_subspaces.hpp"
@@ -26,15 +22,14 @@ namespace anyssr::inline ANYSSR_ABI {
 /// LearnerStateView, whose sums are the learner's own, and is restored from LearnerState.
 template <class Router, class Subspaces, RealScalar S>
 struct BasicLearnerState {
-  Router router;                                                      ///< RouterState, or a router
-  std::vector<std::shared_ptr<const AdapterHandle<S>>> handles = {};  ///< one per task
+  Router router;                   ///< RouterState, or a router
+  AdapterHandles<S> handles = {};  ///< one per task
   Subspaces subspaces = {};
   std::uint64_t generation = 0;  ///< changes that led here (Snapshot::generation)
   RoutingPolicy policy = {};
   UsageMeter::Counts usage = {};
   /// Both adapters of each merge that waits for commit or undo, by the name of the merged task.
-  std::map<std::string, std::vector<std::shared_ptr<const AdapterHandle<S>>>, std::less<>>
-      originals = {};
+  MergeOriginals<S> originals = {};
   std::optional<InspectorState> inspector = {};  ///< where the learner watches its data
 };
 
@@ -70,12 +65,11 @@ template <RealScalar S>
 namespace detail {
 
 /// Handles of every task and, right after it, of the tasks that it is to join.
-/// @param tasks  of the router
 /// @throws ArgumentError  where one is missing
-template <class State>
-[[nodiscard]] auto handles_with_parts(const State& state, const std::vector<RoutedTask>& tasks) {
-  auto all = state.handles;
-  all.clear();
+template <RealScalar S>
+[[nodiscard]] AdapterHandles<S> handles_with_parts(const LearnerStateView<S>& state) {
+  const std::vector<RoutedTask>& tasks = state.router.tasks();
+  AdapterHandles<S> all;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     all.push_back(state.handles[t]);
     if (tasks[t].parts.empty()) continue;

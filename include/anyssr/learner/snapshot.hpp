@@ -42,7 +42,7 @@ class Snapshot {
   using Records = detail::TaskRecords<Scalar, Input>;
   using Serving = detail::Serving<Input, Output>;
   /// One per task, in the table's order.
-  using Handles = detail::AdapterHandles<Scalar>;
+  using Handles = AdapterHandles<Scalar>;
 
   Snapshot(std::shared_ptr<const B> backbone, std::shared_ptr<const RoutingTable<Scalar>> table,
            Records records, std::uint64_t generation,

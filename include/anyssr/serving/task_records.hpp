@@ -31,14 +31,6 @@ namespace anyssr::inline ANYSSR_ABI::detail {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// Adapters of tasks, one per task.
-template <RealScalar S>
-using AdapterHandles = std::vector<std::shared_ptr<const AdapterHandle<S>>>;
-
-/// Both adapters of each merge that waits, by the name of the merged task.
-template <RealScalar S>
-using MergeOriginals = std::map<std::string, AdapterHandles<S>, std::less<>>;
-
 template <RealScalar S>
 struct TaskRecord {
   TaskId id = TaskId::fresh();

@@ -249,7 +249,7 @@ class CheckpointWriter {
       }
     }
     std::uint64_t number = detail::next_folder_number(root_ / "adapters");
-    const auto handles = detail::handles_with_parts(state, state.router.tasks());
+    const auto handles = detail::handles_with_parts(state);
     const auto tasks = detail::with_parts(next.tasks);
     for (std::size_t k = 0; k < tasks.size(); ++k) {
       StoredTask& task = *tasks[k];

@@ -49,17 +49,15 @@ void expect_loadable_tasks(const AnalyticRouter<S>& router) {
   }
 }
 
-/// @param state  LearnerStateView
-template <class State>
-void describe_tasks(const State& state, Manifest& manifest) {
+template <RealScalar S>
+void describe_tasks(const LearnerStateView<S>& state, Manifest& manifest) {
   expect_loadable_tasks(state.router);
-  const std::vector<RoutedTask>& routed = state.router.tasks();
-  for (const RoutedTask& task : routed) {
+  for (const RoutedTask& task : state.router.tasks()) {
     expect_utf8("the task name", task.name);
     for (const RoutedTask& part : task.parts) expect_utf8("the task name", part.name);
     manifest.tasks.push_back(stored_task(task));
   }
-  const auto handles = handles_with_parts(state, routed);
+  const auto handles = handles_with_parts(state);
   const auto tasks = with_parts(manifest.tasks);
   for (std::size_t k = 0; k < tasks.size(); ++k) tasks[k]->digest = handles[k]->info().digest;
   manifest.removed_rows = static_cast<std::uint64_t>(state.router.removed_rows());
