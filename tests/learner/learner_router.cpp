@@ -28,13 +28,14 @@ double router_tolerance() {
   return round_off<S>(1e5);
 }
 
-/// Has the sink write down "event task rows".
+/// Has the sink write down "event task rows" of each change.
 template <class S>
 void write_down(PointLearner<S>& learner, std::vector<std::string>& told) {
   learner.set_hooks({.audit = [&told](const AuditEvent& event) {
-    const auto& change = std::get<ChangeEvent>(event);
-    told.push_back(std::string(change.event) + " " + std::string(change.task) + " " +
-                   std::to_string(change.rows.value_or(0)));
+    const auto* const change = std::get_if<ChangeEvent>(&event);
+    if (change == nullptr) return;
+    told.push_back(std::string(change->event) + " " + std::string(change->task) + " " +
+                   std::to_string(change->rows.value_or(0)));
   }});
 }
 
