@@ -4,7 +4,7 @@
 /// @file
 /// The run of `operations`: its options and all that it measures.
 
-#include <anyssr/learner/storage_forecast.hpp>
+#include <anyssr/store/storage_forecast.hpp>
 #include <anyssr/metrics/calibration.hpp>
 #include <anyssr/metrics/inspector_report.hpp>
 #include <anyssr/metrics/risk_coverage.hpp>

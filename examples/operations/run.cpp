@@ -5,7 +5,7 @@
 #include <anyssr/io/audit_log.hpp>
 #include <anyssr/io/audit_verification.hpp>
 #include <anyssr/learner/continual_learner.hpp>
-#include <anyssr/learner/storage_shape.hpp>
+#include <anyssr/store/storage_shape.hpp>
 #include <anyssr/learner/task_pairs.hpp>
 #include <cstdio>
 #include <memory>

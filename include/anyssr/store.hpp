@@ -4,6 +4,7 @@
 /// @file
 /// A learner on disk: save, load, adapters loaded on demand. Needs nlohmann/json besides Eigen.
 
+#include "anyssr/learner/continual_learner.hpp"
 #include "anyssr/store/adapter_folder.hpp"
 #include "anyssr/store/adapter_store.hpp"
 #include "anyssr/store/checkpoint_lock.hpp"
@@ -18,6 +19,8 @@
 #include "anyssr/store/probe.hpp"
 #include "anyssr/store/router_file.hpp"
 #include "anyssr/store/span_files.hpp"
+#include "anyssr/store/storage_forecast.hpp"
+#include "anyssr/store/storage_shape.hpp"
 #include "anyssr/store/stored_file.hpp"
 #include "anyssr/store/succession.hpp"
 #include "anyssr/store/sweep.hpp"

@@ -12,6 +12,7 @@
 
 #include "anyssr/lora/adapter_algebra.hpp"
 #include "anyssr/lora/merged_weight.hpp"
+#include "anyssr/lora/optional_members.hpp"
 #include "support/catch.hpp"
 #include "support/llama_folder.hpp"
 #include "support/numeric.hpp"

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "anyssr/lora/optional_members.hpp"
 #include "support/catch.hpp"
 #include "support/numeric.hpp"
 
@@ -177,6 +178,7 @@ struct NoBackbone {
 
 static_assert(Backbone<TextHashingBackbone<float>> && Backbone<TextHashingBackbone<double>>);
 static_assert(FingerprintedBackbone<TextHashingBackbone<double>>);
+static_assert(NamesFeatures<TextHashingBackbone<float>>);
 static_assert(!Backbone<NoBackbone> && !FingerprintedBackbone<NoBackbone>);
 
 }  // namespace

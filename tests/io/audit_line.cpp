@@ -78,35 +78,22 @@ TEST_CASE("a change is a line of the fields that it has", "[io][golden]") {
                                   .task = "cards",
                                   .rows = 120,
                                   .seconds = 1.5,
-                                  .adapter_bytes = 4096,
-                                  .check = "sha256:77"}) ==
+                                  .adapter_bytes = 4096}) ==
         start +
             R"(learn","generation":8,"task":"cards","rows":120,"seconds":1.5,)"
-            R"("adapter_bytes":4096,"check":"sha256:77","router_digest":"0x00ab000000000001",)" +
-            end);
-  CHECK(audit_line_of(ChangeEvent{.event = "calibrate",
-                                  .generation = 9,
-                                  .rows = 10,
-                                  .temperature = 0.5,
-                                  .ece_before = 0.25,
-                                  .ece_after = 1e-7}) ==
-        start +
-            R"(calibrate","generation":9,"rows":10,"temperature":0.5,"ece_before":0.25,)"
-            R"("ece_after":1e-07,)" +
+            R"("adapter_bytes":4096,"router_digest":"0x00ab000000000001",)" +
             end);
   CHECK(audit_line_of(ChangeEvent{.event = "confirm", .query = "q-17", .task = "cards"}) ==
         start + R"(confirm","generation":0,"query":"q-17","task":"cards",)" + end);
-  CHECK(audit_line_of(
-            ChangeEvent{.event = "merge", .source = "north", .rows = 0, .condition = 1e22}) ==
-        start + R"(merge","generation":0,"source":"north","rows":0,"condition":1e+22,)" + end);
-  CHECK(audit_line_of(ChangeEvent{.event = "save",
-                                  .seconds = 0.125,
-                                  .path = "/state",
-                                  .bytes = 1 << 20,
-                                  .from_generation = 3}) ==
+  CHECK(audit_line_of(ChangeEvent{.event = "merge_tasks",
+                                  .task = "all",
+                                  .source = "north",
+                                  .second_source = "south",
+                                  .rows = 0,
+                                  .seconds = 1e-7}) ==
         start +
-            R"(save","generation":0,"path":"/state","bytes":1048576,"seconds":0.125,)"
-            R"("from_generation":3,)" +
+            R"(merge_tasks","generation":0,"task":"all","source":"north","second_source":"south",)"
+            R"("rows":0,"seconds":1e-07,)" +
             end);
 }
 
@@ -246,7 +233,7 @@ TEST_CASE("a line with long names is cut in all of them and stays a line", "[io]
   CHECK(json["query"].get<std::string>().size() == 8192 / 6);
   CHECK(json["text"].get<std::string>().size() > 1000);
   const ChangeEvent change{
-      .event = longest, .task = longest, .source = longest, .check = longest, .path = longest};
+      .event = longest, .task = longest, .source = longest, .second_source = longest};
   CHECK(audit_json_of(audit_line_of(change))["cut"] == true);
 }
 

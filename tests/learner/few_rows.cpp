@@ -7,8 +7,8 @@
 
 #include "anyssr/backbone/text_hashing.hpp"
 #include "anyssr/learner/continual_learner.hpp"
-#include "anyssr/learner/storage_forecast.hpp"
-#include "anyssr/learner/storage_shape.hpp"
+#include "anyssr/store/storage_forecast.hpp"
+#include "anyssr/store/storage_shape.hpp"
 #include "support/catch.hpp"
 #include "support/numeric.hpp"
 #include "support/small_learner.hpp"

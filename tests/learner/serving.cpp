@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "anyssr/learner/serving.hpp"
+#include "anyssr/serving/decision_record.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -78,7 +78,7 @@ TEST_CASE("a merge that waits raises no alarm of drift", "[learner]") {
 
 TEST_CASE("a waiting merge is named by the key it waits under", "[learner]") {
   auto learner = living_learner<double>();
-  const auto waiting = [&]() -> const std::string& { return learner.merged().begin()->first; };
+  const auto waiting = [&] { return learner.merged().begin()->first; };
   const std::string name = "a name that needs memory of its own";
   learner.merge_tasks("task-0", "task-1", name + " before");
   learner.rename_task(waiting(), name);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <list>
 
+#include "anyssr/lora/optional_members.hpp"
 #include "support/catch.hpp"
 #include "support/linear_backbone.hpp"
 #include "support/numeric.hpp"
@@ -43,6 +44,7 @@ static_assert(AdaptableBackbone<Smallest>);
 static_assert(!HasTrainingTrunk<Smallest>);
 static_assert(!HasLabels<Smallest>);
 static_assert(!HasClosedForm<Smallest>);
+static_assert(!ChecksTargets<Smallest> && !ChecksAdapter<Smallest>);
 static_assert(AdaptableBackbone<LinearBackbone<float>>);
 static_assert(HasLabels<LinearBackbone<double>>);
 static_assert(HasClosedForm<LinearBackbone<double>>);

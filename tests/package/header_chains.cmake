@@ -36,6 +36,7 @@ function(_anyssr_reach root header)
   if(known)
     return()
   endif()
+  set_property(GLOBAL PROPERTY anyssr_reach_${header} ${header}) # a class and its bodies include each other
   set(reached ${header})
   file(STRINGS ${root}/${header} lines REGEX "^#include \"anyssr/")
   foreach(line IN LISTS lines)

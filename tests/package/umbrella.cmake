@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # anyssr/anyssr.hpp includes every header of the rooms that need Eigen alone, and nothing else.
-set(rooms core linalg metrics subspace rls lora router train learner backbone)
+set(rooms core linalg metrics subspace rls lora router serving train learner backbone)
 set(include_dir ${SOURCE}/include)
 set(expected "")
 foreach(room IN LISTS rooms)

@@ -202,7 +202,8 @@ TEST_CASE("under a budget the adapters of waiting and archived tasks are loaded 
   PointLearner<float> lean = load_points<float>(root, {.adapter_budget = 1, .threads = 1}, &report);
   CHECK(report.adapter_counts().misses == 0);
   for (const auto& handle : lean.snapshot().handles()) CHECK_FALSE(handle->is_resident());
-  for (const auto& handle : lean.merged().at("both")) CHECK_FALSE(handle->is_resident());
+  const auto waiting = lean.merged();
+  for (const auto& handle : waiting.at("both")) CHECK_FALSE(handle->is_resident());
   CHECK((Learned<float>(lean) == Learned<float>(learner)));
   lean.undo_merge("both");
   const auto inputs = small_task<float>(3).inputs;
@@ -226,6 +227,25 @@ TEST_CASE("a policy that alone has changed is saved", "[store]") {
   CHECK((Learned<float>(loaded) == Learned<float>(learner)));
   learner.set_policy({});
   CHECK((saved_again(learner, root) == Learned<float>(learner)));
+}
+
+TEST_CASE("an absorbed router and another ridge are saved over the state before", "[store]") {
+  const TemporaryFolder folder;
+  const std::string root = folder.file("state");
+  PointLearner<float> learner = small_learner<float>();
+  learn_small_tasks(learner, 0, 2);
+  save(learner, root);
+  PointLearner<float> elsewhere = small_learner<float>();
+  learn_small_tasks(elsewhere, 2, 4);
+  learner.absorb_router(elsewhere.router(), {{"task-2", *elsewhere.snapshot().adapter("task-2")},
+                                             {"task-3", *elsewhere.snapshot().adapter("task-3")}});
+  CHECK(save(learner, root).adapters_written == 2);
+  CHECK((Learned<float>(load_points<float>(root, {.threads = 1})) == Learned<float>(learner)));
+  learner.set_ridge(2);
+  CHECK(save(learner, root).adapters_written == 0);
+  const PointLearner<float> loaded = load_points<float>(root, {.threads = 1});
+  CHECK(loaded.router().options().rls.ridge == 2);
+  CHECK((Learned<float>(loaded) == Learned<float>(learner)));
 }
 
 TEST_CASE("usage that alone has changed is saved and goes on after a load", "[store]") {

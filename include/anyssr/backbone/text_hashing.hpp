@@ -302,7 +302,5 @@ class TextHashingBackbone {
 };
 
 static_assert(Backbone<TextHashingBackbone<float>> && Backbone<TextHashingBackbone<double>>);
-static_assert(FingerprintedBackbone<TextHashingBackbone<float>>);
-static_assert(NamesFeatures<TextHashingBackbone<float>>);
 
 }  // namespace anyssr::inline ANYSSR_ABI

@@ -40,26 +40,19 @@ struct RouteEvent {
 
 /// A change of the learner. Fields that an event does not have stay empty.
 struct ChangeEvent {
-  std::string_view event =
-      {};  ///< learn, extend, remove, archive, restore, rename, freeze, confirm, ...
+  /// learn, extend, remove, archive, restore, rename, freeze, unfreeze, replace, correct, confirm,
+  /// consolidate, merge_tasks, commit, undo, absorb, set_ridge; or a word of the caller's
+  std::string_view event = {};
   std::uint64_t generation = 0;
   std::uint64_t router_digest = 0;
   std::string_view query = {};  ///< the caller's id of a request that a human decided
   std::string_view task = {};
-  std::string_view source = {};  ///< the (first) task or router of a merge, the old name of a
-                                 ///< rename, the wrong task of a correction
+  std::string_view source = {};  ///< the (first) task of a merge, the old name of a rename, the
+                                 ///< wrong task of a correction
   std::string_view second_source = {};  ///< the other task of a merge
   std::optional<Index> rows = {};
   std::optional<double> seconds = {};
   std::optional<std::uint64_t> adapter_bytes = {};
-  std::string_view check = {};  ///< digest of the adapter
-  std::optional<double> temperature = {};
-  std::optional<double> ece_before = {};
-  std::optional<double> ece_after = {};
-  std::optional<double> condition = {};
-  std::string_view path = {};
-  std::optional<std::uint64_t> bytes = {};
-  std::optional<std::uint64_t> from_generation = {};
 };
 
 using AuditEvent = std::variant<RouteEvent, ChangeEvent>;

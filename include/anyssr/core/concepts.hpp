@@ -5,11 +5,9 @@
 /// The concepts that the library asks of its parameters: scalars, feature matrices, backbones.
 
 #include <concepts>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <type_traits>
-#include <vector>
 
 #include "anyssr/core/types.hpp"
 
@@ -43,31 +41,11 @@ concept Backbone = RealScalar<typename B::Scalar> &&
   { backbone.features(inputs) } -> FeatureMatrix<typename B::Scalar>;
 };
 
-/// A backbone that names itself, so that a saved state is never used under another model.
-template <class B>
-concept FingerprintedBackbone = requires(const B& backbone) {
-  { backbone.fingerprint() } -> std::convertible_to<std::string>;
-};
-
-/// A backbone with an input of its own, of which a saved state keeps the features: a backbone that
-/// computes something else is then found out.
-template <class B>
-concept ProbedBackbone = requires(const B& backbone) {
-  { backbone.probe_input() } -> std::convertible_to<typename B::Input>;
-};
-
 /// A part of a feature that has a name to people: an n-gram of a text.
 struct FeaturePart {
   Index feature = 0;  ///< column of the features
   double value = 0;   ///< its part of the number there
   std::string name;
-};
-
-/// A backbone that can say what the features of an input consist of; the parts of a feature add up
-/// to it.
-template <class B>
-concept NamesFeatures = requires(const B& backbone, const typename B::Input& input) {
-  { backbone.feature_parts(input) } -> std::convertible_to<std::vector<FeaturePart>>;
 };
 
 }  // namespace anyssr::inline ANYSSR_ABI

@@ -274,16 +274,8 @@ class AuditLineBuilder {
     add_text("source", event.source);
     add_text("second_source", event.second_source);
     add("rows", event.rows);
-    add_text("path", event.path);
-    add("bytes", event.bytes);
     add("seconds", event.seconds);
-    add("from_generation", event.from_generation);
     add("adapter_bytes", event.adapter_bytes);
-    add_text("check", event.check);
-    add("temperature", event.temperature);
-    add("ece_before", event.ece_before);
-    add("ece_after", event.ece_after);
-    add("condition", event.condition);
     add_router(event.router_digest);
   }
 

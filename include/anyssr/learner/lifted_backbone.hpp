@@ -30,6 +30,7 @@
 #include "anyssr/learner/lift_objective.hpp"
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
+#include "anyssr/lora/optional_members.hpp"
 #include "anyssr/subspace/dense_expansion.hpp"
 #include "anyssr/train/constant_head.hpp"
 #include "anyssr/train/objective.hpp"

@@ -26,6 +26,7 @@
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 #include "anyssr/lora/data_aware_merge.hpp"
+#include "anyssr/lora/optional_members.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 

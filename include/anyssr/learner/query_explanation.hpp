@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "anyssr/learner/snapshot.hpp"
+#include "anyssr/lora/optional_members.hpp"
 #include "anyssr/router/explanation.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {

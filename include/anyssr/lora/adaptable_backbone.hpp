@@ -93,8 +93,7 @@ struct AnySiteVisitor {
 ///   is_correct(output, target)
 ///   visit_site_inputs(trunk, adapter, visitor)
 ///                                       visitor(site name, n x in rows that enter the site)
-/// Each of these is optional and has a concept of its own below: training_trunk, label_of,
-/// fit_closed_form, score, work, loss_weight.
+/// What a backbone may have besides stands in lora/optional_members.hpp.
 template <class B>
 concept AdaptableBackbone = Backbone<B> && std::default_initializable<typename B::PredictOptions> &&
     std::copyable<typename B::Target> && std::movable<typename B::Trunk> &&
@@ -121,95 +120,6 @@ concept AdaptableBackbone = Backbone<B> && std::default_initializable<typename B
   { backbone.is_correct(output, target) } -> std::convertible_to<bool>;
   backbone.visit_site_inputs(trunk, adapter, visitor);
 };
-
-/// A backbone that reads the answers too when it trains (a language model).
-template <class B>
-concept HasTrainingTrunk = AdaptableBackbone<B> &&
-    requires(const B& backbone, std::span<const typename B::Input> inputs,
-             std::span<const typename B::Target> targets) {
-  { backbone.training_trunk(inputs, targets) } -> std::same_as<typename B::Trunk>;
-};
-
-/// A backbone whose targets are classes.
-template <class B>
-concept HasLabels = AdaptableBackbone<B> &&
-    requires(const B& backbone, const typename B::Target& target) {
-  { backbone.label_of(target) } -> std::convertible_to<Index>;
-};
-
-/// A backbone that can fill heads (trained = false) without a gradient.
-template <class B>
-concept HasClosedForm = AdaptableBackbone<B> &&
-    requires(const B& backbone, const typename B::Trunk& trunk,
-             std::span<const typename B::Target> targets, Adapter<typename B::Scalar>& adapter) {
-  backbone.fit_closed_form(trunk, targets, adapter);
-};
-
-/// A backbone whose answers are more or less right: score(output, target) is 0 (wrong) to 1
-/// (right), say ROUGE-L of a summary. is_correct stays the yes or no of it.
-template <class B>
-concept HasScore = AdaptableBackbone<B> &&
-    requires(const B& backbone, const typename B::Output& output,
-             const typename B::Target& target) {
-  { backbone.score(output, target) } -> std::convertible_to<double>;
-};
-
-/// A backbone that can tell how much there is to compute in a trunk, in a unit that users know: a
-/// language model counts the tokens of all rows. Progress reports it a second.
-template <class B>
-concept HasWork = AdaptableBackbone<B> &&
-    requires(const B& backbone, const typename B::Trunk& trunk) {
-  { backbone.work(trunk) } -> std::convertible_to<Index>;
-};
-
-/// A backbone whose loss is not a mean over rows: loss_weight(trunk, targets) is what its mean is
-/// over (a language model: the answer tokens). With it mini-batches add up to what one batch of all
-/// their rows would give.
-template <class B>
-concept HasLossWeight = AdaptableBackbone<B> &&
-    requires(const B& backbone, const typename B::Trunk& trunk,
-             std::span<const typename B::Target> targets) {
-  { backbone.loss_weight(trunk, targets) } -> std::convertible_to<double>;
-};
-
-/// How right an answer is, 0 to 1: the backbone's score where it has one, else 1 where is_correct.
-/// @throws ArgumentError  the backbone's score is outside 0..1 or NaN
-template <AdaptableBackbone B>
-[[nodiscard]] double score_of(const B& backbone, const typename B::Output& output,
-                              const typename B::Target& target) {
-  if constexpr (HasScore<B>) {
-    const double score = backbone.score(output, target);
-    detail::expect(detail::is_within(score, 0.0, 1.0), "score of an answer is ", score,
-                   ", expected 0 to 1 from the backbone");
-    return score;
-  } else {
-    return backbone.is_correct(output, target) ? 1 : 0;
-  }
-}
-
-/// The trunk to train on: training_trunk where the backbone has one, else trunk(inputs).
-/// @throws ShapeError  another number of targets than of inputs
-template <AdaptableBackbone B>
-[[nodiscard]] typename B::Trunk make_training_trunk(const B& backbone,
-                                                    std::span<const typename B::Input> inputs,
-                                                    std::span<const typename B::Target> targets) {
-  detail::expect_count("targets", targets.size(), static_cast<Index>(inputs.size()));
-  if constexpr (HasTrainingTrunk<B>) {
-    return backbone.training_trunk(inputs, targets);
-  } else {
-    return backbone.trunk(inputs);
-  }
-}
-
-/// The class of every target.
-template <HasLabels B>
-[[nodiscard]] std::vector<Index> labels_of(const B& backbone,
-                                           std::span<const typename B::Target> targets) {
-  std::vector<Index> labels;
-  labels.reserve(targets.size());
-  for (const auto& target : targets) labels.push_back(backbone.label_of(target));
-  return labels;
-}
 
 /// The modules of a new adapter: one for each site that `options` names (all where it names none),
 /// none with rank 0. A module's start depends on the seed and the name of its site only.

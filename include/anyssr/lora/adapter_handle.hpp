@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "anyssr/lora/adapter.hpp"
 
@@ -60,5 +61,13 @@ class AdapterHandle {
   Pointer resident_;
   std::function<Pointer()> load_;
 };
+
+/// Adapters of tasks, one per task.
+template <RealScalar S>
+using AdapterHandles = std::vector<std::shared_ptr<const AdapterHandle<S>>>;
+
+/// Both adapters of each merge that waits, by the name of the merged task.
+template <RealScalar S>
+using MergeOriginals = std::map<std::string, AdapterHandles<S>, std::less<>>;
 
 }  // namespace anyssr::inline ANYSSR_ABI

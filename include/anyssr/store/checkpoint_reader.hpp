@@ -19,7 +19,7 @@
 
 #include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
-#include "anyssr/learner/continual_learner.hpp"
+#include "anyssr/learner/learner_state.hpp"
 #include "anyssr/store/adapter_folder.hpp"
 #include "anyssr/store/adapter_store.hpp"
 #include "anyssr/store/generations.hpp"
@@ -88,7 +88,8 @@ void place_handles(const Manifest& manifest,
   auto next = handles.begin();
   for (const StoredTask& task : manifest.tasks) {
     state.handles.push_back(*next++);
-    for (std::size_t k = 0; k < task.parts.size(); ++k) state.merged[task.name].push_back(*next++);
+    for (std::size_t k = 0; k < task.parts.size(); ++k)
+      state.originals[task.name].push_back(*next++);
   }
 }
 
@@ -275,18 +276,6 @@ void expect_spans_fit(const typename Learner::Adaptable& backbone,
   }
 }
 
-/// Refuses adapters in memory, of tasks that wait for a merge, that the backbone cannot answer
-/// under (ContinualLearner::restore checks those of the tasks themselves).
-template <class Learner>
-void expect_parts_fit(const typename Learner::Adaptable& backbone,
-                      const LearnerState<typename Learner::Scalar>& state) {
-  for (const auto& [task, handles] : state.merged) {
-    for (const auto& handle : handles) {
-      if (handle->is_resident()) Learner::check_adapter(backbone, *handle->get());
-    }
-  }
-}
-
 /// The learner that a stored state makes; errors of contents become FormatErrors of the folder.
 template <class Learner>
 [[nodiscard]] Learner build_learner(const std::filesystem::path& root,
@@ -304,7 +293,6 @@ template <class Learner>
                            is_backbone_in_question = false;
                            expect_spans_fit<Learner>(*adaptable, stored.state.subspaces);
                            add_handles<Learner>(root, options, adaptable, stored);
-                           expect_parts_fit<Learner>(*adaptable, stored.state);
                            return std::move(stored.state);
                          });
     expect_same_expansion(root, learner.router().expansion(), stored.manifest);

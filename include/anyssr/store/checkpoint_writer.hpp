@@ -25,7 +25,7 @@
 
 #include "anyssr/core/stopwatch.hpp"
 #include "anyssr/io/path_text.hpp"
-#include "anyssr/learner/continual_learner.hpp"
+#include "anyssr/learner/learner_state.hpp"
 #include "anyssr/store/adapter_folder.hpp"
 #include "anyssr/store/checkpoint_lock.hpp"
 #include "anyssr/store/describe_learner.hpp"
@@ -136,13 +136,17 @@ class CheckpointWriter {
     Manifest next;
     detail::PendingFiles pending(root_);
     learner.while_unchanged([&] {
-      next = detail::describe_learner(learner);
+      detail::expect<NumericalError>(!learner.is_poisoned(),
+                                     "the router is poisoned by an earlier failed factorisation: "
+                                     "its state cannot be saved; the last saved one is whole");
+      const auto state = learner.state();
+      next = detail::describe_learner(state, learner.options(), learner.backbone());
       next.audit_head = options.audit_head;
       if (base && !options.replace) {
-        detail::expect_successor(root_, *base, next, learner.router());
+        detail::expect_successor(root_, *base, next, state.router);
       }
       next.generation = next_generation();
-      write_state(learner, base, next, pending, options.recover, report);
+      write_state(state, base, next, pending, options.recover, report);
     });
     const bool is_durable = detail::commit_generation(root_, next, pending, report);
     if (!std::exchange(has_saved_, true)) {
@@ -215,29 +219,30 @@ class CheckpointWriter {
   }
 
   /// Everything of a generation but its manifest.
-  template <class Learner>
-  void write_state(const Learner& learner, const std::optional<Manifest>& base, Manifest& next,
-                   detail::PendingFiles& pending, bool verify, SaveReport& report) const {
+  template <RealScalar S>
+  void write_state(const LearnerStateView<S>& state, const std::optional<Manifest>& base,
+                   Manifest& next, detail::PendingFiles& pending, bool verify,
+                   SaveReport& report) const {
     const std::filesystem::path adapters = root_ / "adapters";
     detail::make_folder(adapters);
     std::error_code ignored;  // it was asked for a moment ago
     detail::expect<FileError>(!std::filesystem::is_symlink(adapters, ignored),
                               detail::path_text(adapters),
                               ": is a link, expected a folder: a load would refuse it");
-    write_adapters(learner, base, next, pending, verify, report);
+    write_adapters(state, base, next, pending, verify, report);
     next.router = "router-" + detail::numbered(next.generation) + ".safetensors";
     pending.add(next.router);
-    next.files.push_back(detail::write_router_file(root_, next.router, learner.router()));
+    next.files.push_back(detail::write_router_file(root_, next.router, state.router));
     report.bytes_written += next.files.back().bytes;
-    report.bytes_written += detail::write_spans(root_, learner.subspaces(), base ? &*base : nullptr,
-                                                verify, next, pending);
-    report.bytes_written += detail::write_inspector(root_, learner.inspector(), next, pending);
+    report.bytes_written +=
+        detail::write_spans(root_, state.subspaces, base ? &*base : nullptr, verify, next, pending);
+    report.bytes_written += detail::write_inspector(root_, state.inspector, next, pending);
   }
 
-  template <class Learner>
-  void write_adapters(const Learner& learner, const std::optional<Manifest>& base, Manifest& next,
-                      detail::PendingFiles& pending, bool verify, SaveReport& report) const {
-    using S = typename Learner::Scalar;
+  template <RealScalar S>
+  void write_adapters(const LearnerStateView<S>& state, const std::optional<Manifest>& base,
+                      Manifest& next, detail::PendingFiles& pending, bool verify,
+                      SaveReport& report) const {
     std::map<std::uint64_t, std::string> stored;  // digest -> folder of the base
     std::map<std::uint64_t, std::string> listed;  // digest -> folder of the new generation
     if (base && base->scalar == next.scalar) {    // a narrowed adapter keeps its digest
@@ -246,7 +251,7 @@ class CheckpointWriter {
       }
     }
     std::uint64_t number = detail::next_folder_number(root_ / "adapters");
-    const auto handles = detail::handles_with_parts(learner);
+    const auto handles = detail::handles_with_parts(state);
     const auto tasks = detail::with_parts(next.tasks);
     for (std::size_t k = 0; k < tasks.size(); ++k) {
       StoredTask& task = *tasks[k];

@@ -221,12 +221,6 @@ inline void expect_checkpoint(const std::filesystem::path& root) {
                     ": holds no checkpoint: it has no file CURRENT");
 }
 
-/// A generation and how it was found.
-struct OpenGeneration {
-  Manifest manifest;
-  std::string damage = {};  // why an older one was taken; empty: it is the current one
-};
-
 /// Gives a first save the time to commit, up to a second: between its manifest and its CURRENT the
 /// folder looks as if somebody had lost CURRENT.
 inline void await_first_commit(const std::filesystem::path& root) {

@@ -24,10 +24,10 @@ inline constexpr std::uint64_t max_inspector_bytes = std::uint64_t{512} << 20;
 /// @return bytes written
 /// @throws ArgumentError  a name that is not UTF-8, or more than a load would take;  FileError
 inline std::uint64_t write_inspector(const std::filesystem::path& root,
-                                     const std::optional<DataInspector>& inspector, Manifest& next,
+                                     const std::optional<InspectorState>& inspector, Manifest& next,
                                      PendingFiles& pending) {
   if (!inspector) return 0;
-  const std::string text = inspector_state_json(inspector->state()).dump() + "\n";
+  const std::string text = inspector_state_json(*inspector).dump() + "\n";
   expect(text.size() <= max_inspector_bytes, "the inspector's state needs a file of ", text.size(),
          " bytes, expected at most ", max_inspector_bytes,
          ": keep a smaller sketch or fewer windows");

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "anyssr/core/random.hpp"
-#include "anyssr/lora/adaptable_backbone.hpp"
+#include "anyssr/lora/optional_members.hpp"
 #include "anyssr/subspace/any_expansion.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {

@@ -23,7 +23,7 @@
 #include <utility>
 
 #include "anyssr/io/json_fields.hpp"
-#include "anyssr/learner/serving.hpp"
+#include "anyssr/serving/usage_meter.hpp"
 #include "anyssr/router/routing_policy.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {

@@ -30,6 +30,7 @@
 #include "anyssr/core/stopwatch.hpp"
 #include "anyssr/core/threads.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
+#include "anyssr/lora/optional_members.hpp"
 #include "anyssr/train/adamw.hpp"
 #include "anyssr/train/mini_batches.hpp"
 #include "anyssr/train/schedule.hpp"

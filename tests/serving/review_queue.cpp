@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "anyssr/router/review_queue.hpp"
+#include "anyssr/serving/review_queue.hpp"
 
 #include <set>
 #include <string>
@@ -31,7 +31,7 @@ std::vector<std::string> queries_of(const ReviewQueue<std::string>& queue) {
 
 }  // namespace
 
-TEST_CASE("queries wait in the order in which they came", "[router]") {
+TEST_CASE("queries wait in the order in which they came", "[serving]") {
   ReviewQueue<std::string> queue;
   CHECK(queue.size() == 0);
   CHECK(queue.list().empty());
@@ -42,7 +42,7 @@ TEST_CASE("queries wait in the order in which they came", "[router]") {
   CHECK(queue.list()[1].request == 2);
 }
 
-TEST_CASE("a request is found with all that was said of it", "[router]") {
+TEST_CASE("a request is found with all that was said of it", "[serving]") {
   ReviewQueue<std::string> queue;
   ReviewItem<std::string> item = waiting("a");
   item.request = 77;  // the queue's own number counts
@@ -59,7 +59,7 @@ TEST_CASE("a request is found with all that was said of it", "[router]") {
   CHECK(queue.size() == 1);
 }
 
-TEST_CASE("a confirmed request leaves the queue with the router's task", "[router]") {
+TEST_CASE("a confirmed request leaves the queue with the router's task", "[serving]") {
   ReviewQueue<std::string> queue;
   queue.add(waiting("a"));
   const auto request = queue.add(waiting("b", "cooking"));
@@ -71,7 +71,7 @@ TEST_CASE("a confirmed request leaves the queue with the router's task", "[route
   CHECK(queries_of(queue) == std::vector<std::string>{"a", "c"});
 }
 
-TEST_CASE("a corrected request leaves the queue with the human's task", "[router]") {
+TEST_CASE("a corrected request leaves the queue with the human's task", "[serving]") {
   ReviewQueue<std::string> queue;
   const auto first = queue.add(waiting("a"));
   const auto second = queue.add(waiting("b"));
@@ -83,7 +83,7 @@ TEST_CASE("a corrected request leaves the queue with the human's task", "[router
   CHECK(queue.size() == 0);
 }
 
-TEST_CASE("numbers of requests are never given twice", "[router]") {
+TEST_CASE("numbers of requests are never given twice", "[serving]") {
   ReviewQueue<std::string> queue(2);
   queue.confirm(queue.add(waiting("a")).value());
   CHECK(queue.add(waiting("b")) == 2U);
@@ -93,7 +93,7 @@ TEST_CASE("numbers of requests are never given twice", "[router]") {
   CHECK(queue.add(waiting("d")) == 4U);
 }
 
-TEST_CASE("a full queue refuses what is new and counts it", "[router]") {
+TEST_CASE("a full queue refuses what is new and counts it", "[serving]") {
   ReviewQueue<std::string> queue(2);
   queue.add(waiting("a"));
   queue.add(waiting("b"));
@@ -106,7 +106,7 @@ TEST_CASE("a full queue refuses what is new and counts it", "[router]") {
   CHECK(queue.refused() == 2);
 }
 
-TEST_CASE("a request that is dropped waits no more", "[router]") {
+TEST_CASE("a request that is dropped waits no more", "[serving]") {
   ReviewQueue<std::string> queue;
   const auto request = queue.add(waiting("a"));
   CHECK(queue.drop(*request));
@@ -114,7 +114,7 @@ TEST_CASE("a request that is dropped waits no more", "[router]") {
   CHECK(queue.size() == 0);
 }
 
-TEST_CASE("what waits follows the new name of a task", "[router]") {
+TEST_CASE("what waits follows the new name of a task", "[serving]") {
   ReviewQueue<std::string> queue;
   queue.add(waiting("a"));
   queue.add(waiting("b", "loans"));
@@ -131,7 +131,7 @@ TEST_CASE("what waits follows the new name of a task", "[router]") {
   CHECK(queue.list().front().candidates == std::vector<std::string>{"money"});
 }
 
-TEST_CASE("a request that does not wait is refused", "[router][error]") {
+TEST_CASE("a request that does not wait is refused", "[serving][error]") {
   ReviewQueue<std::string> queue;
   queue.add(waiting("a"));
   queue.add(waiting("b"));
@@ -148,12 +148,12 @@ TEST_CASE("a request that does not wait is refused", "[router][error]") {
         "the task of request 2 is empty, expected a name");
 }
 
-TEST_CASE("a queue without a place is refused", "[router][error]") {
+TEST_CASE("a queue without a place is refused", "[serving][error]") {
   CHECK(message_of<ArgumentError>([] { ReviewQueue<int> queue(0); }) ==
         "capacity is 0, expected at least 1");
 }
 
-TEST_CASE("threads share one queue", "[router]") {
+TEST_CASE("threads share one queue", "[serving]") {
   ReviewQueue<int> queue(10000);
   std::vector<std::thread> team;
   for (int k = 0; k < 4; ++k) {

@@ -17,10 +17,10 @@
 #include <vector>
 
 #include "anyssr/core/concepts.hpp"
-#include "anyssr/learner/storage_forecast.hpp"
 #include "anyssr/lora/adapter.hpp"
 #include "anyssr/metrics/inspector_state.hpp"
 #include "anyssr/router/novelty.hpp"
+#include "anyssr/store/storage_forecast.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
@@ -119,34 +119,34 @@ template <class Learner>
                      .exact_leverage = router.options().novelty.mode == NoveltyMode::leverage,
                      .adapter_memory_bytes = sizeof(typename Learner::Scalar),
                      .adapter_disk_bytes = sizeof(typename Learner::Scalar)};
-  const auto snapshot = learner.snapshot();
-  if (snapshot.tasks().empty()) return shape;
-  const auto count = static_cast<double>(snapshot.tasks().size());
-  shape.usage_entries = static_cast<double>(learner.usage().size()) / count;
+  if (router.tasks().empty()) return shape;
+  const auto state = learner.state();
+  const auto count = static_cast<double>(router.tasks().size());
+  shape.usage_entries = static_cast<double>(state.usage.size()) / count;
   shape.name_bytes = 0;
-  for (const auto& task : snapshot.tasks()) {
+  for (const auto& task : router.tasks()) {
     shape.name_bytes += static_cast<double>(task.name.size()) / count;
   }
-  shape.label_columns = static_cast<double>(snapshot.table().weights().cols()) / count - 1;
+  shape.label_columns = static_cast<double>(router.table()->weights().cols()) / count - 1;
   double adapters = 0;
   const auto add_all = [&](const auto& handles) {
     for (const auto& handle : handles) detail::add_adapter(*handle->get(), shape);
     adapters += static_cast<double>(handles.size());
   };
-  add_all(snapshot.handles());
-  for (const auto& [name, parts] : learner.merged()) add_all(parts);
+  add_all(state.handles);
+  for (const auto& [name, parts] : state.originals) add_all(parts);
   shape.adapters_a_task = adapters / count;
   shape.metadata_bytes /= adapters;
   for (double* const sum :
        {&shape.adapter_parameters, &shape.adapter_tensors, &shape.head_parameters}) {
     *sum /= count;
   }
-  for (const auto& [site, span] : learner.subspaces().spans()) {
+  for (const auto& [site, span] : state.subspaces.spans()) {
     shape.span_parameters += static_cast<double>(span.size()) / count;
     shape.span_sites += 1;
   }
-  if (const auto inspector = learner.inspector()) {
-    const detail::InspectorParts parts = detail::inspector_parts(inspector->state());
+  if (state.inspector) {
+    const detail::InspectorParts parts = detail::inspector_parts(*state.inspector);
     shape.inspector = parts.rest;
     shape.inspector_a_task = {parts.tasks.memory / count, parts.tasks.disk / count};
   }
