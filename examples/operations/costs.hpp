@@ -6,7 +6,7 @@
 
 #include <anyssr/core/error.hpp>
 #include <anyssr/core/text.hpp>
-#include <anyssr/learner/storage_forecast.hpp>
+#include <anyssr/store/storage_forecast.hpp>
 #include <iomanip>
 #include <span>
 #include <sstream>
