@@ -77,7 +77,8 @@ inline constexpr int most_fraction_steps = 1000000;
   ContinuedFraction fraction(1);
   bool moves = true;
   for (int i = 1; i < most_fraction_steps && moves; ++i) {
-    const double m = i / 2;  // whole on purpose
+    const int half = i / 2;
+    const double m = half;
     const double twice = a + 2 * m;
     moves = fraction.step(i % 2 == 0 ? m * (b - m) * x / ((twice - 1) * twice)
                                      : -(a + m) * (a + b + m) * x / (twice * (twice + 1)),

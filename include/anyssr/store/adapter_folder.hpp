@@ -262,7 +262,7 @@ std::vector<StoredFile> write_adapter_folder(const std::filesystem::path& root,
   std::vector<StoredFile> files;
   for (const std::string& name : names) {
     files.push_back(stored_file(making, name));
-    files.back().path = "adapters/" + folder + "/" + name;
+    files.back().path = concat("adapters/", folder, "/", name);
   }
   if (::rename(making.c_str(), (adapters / folder).c_str()) != 0) {
     raise_file_error(adapters / folder, "cannot be put in place", errno);

@@ -45,6 +45,7 @@ template <class Tasks>
 template <class Tasks>
 [[nodiscard]] auto pointers_to(Tasks& tasks) {
   std::vector<decltype(tasks.data())> all;
+  all.reserve(tasks.size());
   for (auto& task : tasks) all.push_back(&task);
   return all;
 }
