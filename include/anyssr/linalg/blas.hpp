@@ -10,6 +10,7 @@
 ///
 /// A call uses at most the threads that its caller was given, where the BLAS can be told (OpenBLAS,
 /// BLIS, MKL); others bring as many as their own settings say.
+/// Source: ours.
 
 #include <climits>
 #include <mutex>

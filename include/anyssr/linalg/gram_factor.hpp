@@ -5,6 +5,8 @@
 /// A Cholesky factor of a Gram matrix that outlives the sums it came from:
 ///
 ///   S + lambda I = U^T U        leverage(h) = h (S + lambda I)^-1 h^T = |U^-T h^T|^2
+///
+/// Source: ours.
 
 #include <algorithm>
 

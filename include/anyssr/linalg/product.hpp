@@ -12,6 +12,7 @@
 /// program has four dense products per scalar. A compiler's time grows with the square of the
 /// number of types. Operands that do not stand in memory (sparse ones, expressions) go to Eigen as
 /// they are. A product runs on the calling thread, in programs compiled with OpenMP too.
+/// Source: ours.
 
 #include <concepts>
 #include <cstdint>

@@ -9,6 +9,7 @@
 /// Dense rows enter as tiles of general matrix products, or by a BLAS's syrk: n d^2 flops. Sparse
 /// rows cost the square of their count of nonzeros. A tile has one owner, so any number of threads
 /// gives the same bits (not where a BLAS takes the large ones).
+/// Source: ours.
 
 #include <algorithm>
 

@@ -4,6 +4,7 @@
 /// @file
 /// A product C = A B whose tiles are shared out over threads where it takes long enough. The tiles
 /// depend on the shapes alone, so the bits are the same for any number of threads.
+/// Source: ours.
 
 #include <algorithm>
 

@@ -7,6 +7,7 @@
 ///   P = R Z          R: d x d, lower triangle;  Z: d x n
 ///
 /// Shared out by tiles of rows with one owner each (same bits for any number of threads).
+/// Source: ours.
 
 #include <algorithm>
 

@@ -9,6 +9,7 @@
 ///
 /// These functions are templates of a type that is always double, as is what else in the library
 /// decomposes a matrix: a compiler then reads Eigen's decompositions only where one is used.
+/// Source: ours.
 
 #include <Eigen/SVD>
 #include <concepts>

@@ -4,6 +4,7 @@
 /// @file
 /// One batch on its way into the sums: what is checked before anything changes, and the entries of
 /// its targets that are not zero.
+/// Source: ours.
 
 #include <algorithm>
 #include <cmath>

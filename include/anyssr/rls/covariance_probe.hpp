@@ -9,6 +9,7 @@
 /// The right products are sums over rows and run along in double; a miss is the error of R or W.
 /// They find what no condition number tells: round-off of the first rows, while R falls from
 /// 1 / lambda, stays in R for ever.
+/// Source: ours.
 
 #include <cstdint>
 

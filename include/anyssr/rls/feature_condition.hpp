@@ -14,6 +14,7 @@
 /// from zero that float keeps no digit of what varies; a ridge, relative to tr(S) / d, that suits
 /// the mean or the largest columns and hides what varies, or hides what varies within tasks where
 /// their means do not tell them apart; columns that explain each other to round-off.
+/// Source: ours.
 
 #include <algorithm>
 #include <cmath>

@@ -3,6 +3,7 @@
 
 /// @file
 /// What a regression has learned, as numbers: enough to go on elsewhere as if it had never stopped.
+/// Source: ours.
 
 #include <string_view>
 

@@ -3,6 +3,7 @@
 
 /// @file
 /// The forms of recursive least squares, their options and reports.
+/// Source: Any-SSR, arXiv 2503.13575, for the regression; the options are ours.
 
 #include <concepts>
 #include <cstdint>

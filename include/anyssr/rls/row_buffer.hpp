@@ -4,6 +4,7 @@
 /// @file
 /// Rows on their way into the sums, gathered into blocks: a block costs as little a row as a large
 /// batch, whoever adds one row at a time.
+/// Source: ours.
 
 #include <algorithm>
 #include <vector>

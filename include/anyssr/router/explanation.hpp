@@ -8,6 +8,7 @@
 ///   score(a) - score(b) = sum_j h_j (w_a - w_b)_j,     w_t = task column + w * best label column
 ///
 /// so each feature's share of the margin is exact.
+/// Source: ours.
 
 #include <algorithm>
 #include <cmath>

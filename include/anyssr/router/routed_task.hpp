@@ -3,6 +3,7 @@
 
 /// @file
 /// A task as the router knows it: its columns of W, its state and what was measured of it.
+/// Source: ours.
 
 #include <algorithm>
 #include <string>

@@ -4,6 +4,7 @@
 /// @file
 /// What all parts of the analytic router share: its options, its sums, the table that readers see,
 /// and how a change of the sums becomes a new table, or none.
+/// Source: ours.
 
 #include <cmath>
 #include <memory>

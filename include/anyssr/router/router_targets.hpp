@@ -4,6 +4,7 @@
 /// @file
 /// How tasks and labels become columns of the regression: a row's target is 1 in the column of its
 /// task and, with label columns, 1 in the column of its label.
+/// Source: Any-SSR, arXiv 2503.13575, for the columns of tasks; those of labels are ours.
 
 #include <algorithm>
 #include <span>

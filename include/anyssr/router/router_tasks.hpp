@@ -8,6 +8,7 @@
 /// Joining tasks a and b is exact: targets are unit vectors, so the column of their union is the
 /// sum of their columns, C_ab = C_a + C_b, hence W_ab = W_a + W_b. Until the commit both columns
 /// stand side by side, and the join can be undone without a trace.
+/// Source: ours.
 
 #include <string>
 #include <string_view>

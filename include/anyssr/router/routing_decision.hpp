@@ -3,6 +3,7 @@
 
 /// @file
 /// What the router says of one query.
+/// Source: ours.
 
 #include <cstdint>
 #include <optional>

@@ -12,6 +12,7 @@
 ///
 /// in this order, and blend before review. The thresholds can be fitted on rows that were kept out
 /// of learning (fit_confidence).
+/// Source: ours.
 
 #include <algorithm>
 #include <cmath>

@@ -10,6 +10,7 @@
 /// A task without label columns counts its task column as its best label. w is fixed while
 /// learning, so the chosen task depends on the rows learned and not on their order. A task that is
 /// not active is never chosen: its score is minus infinity.
+/// Source: Any-SSR, arXiv 2503.13575, for the scores; temperature: arXiv 1706.04599.
 
 #include <algorithm>
 #include <cmath>

@@ -5,6 +5,7 @@
 /// How much a task's rows weigh, and what that makes of the ridge. In a balanced router every task
 /// counts the same: a row of a task of n_t declared rows weighs 1 / n_t, and an absolute ridge is
 /// scaled by (sum of weights) / rows, so that it means the same as without weights.
+/// Source: ours.
 
 #include <algorithm>
 #include <cmath>

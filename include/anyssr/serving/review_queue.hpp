@@ -4,6 +4,7 @@
 /// @file
 /// Queries that wait for a human: listed, confirmed or corrected by the number of their request.
 /// The queue keeps what it was given until it is resolved or dropped, and nothing else does.
+/// Source: ours.
 
 #include <algorithm>
 #include <cstdint>
