@@ -15,6 +15,7 @@
 #include <concepts>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "anyssr/core/concepts.hpp"
@@ -42,8 +43,8 @@ inline constexpr double largest_norm = 1e140;
 
 /// Moments of n >= 1 rows. The mean comes first, so that the squares do not cancel.
 /// A template of `double` alone, so that only its callers compile it.
-template <std::same_as<double> S>
-[[nodiscard]] FeatureMoments moments_of(const Matrix<S>& z) {
+template <std::same_as<double> S = double>
+[[nodiscard]] FeatureMoments moments_of(const std::type_identity_t<Matrix<S>>& z) {
   FeatureMoments moments{.rows = z.rows()};
   moments.mean = z.colwise().mean().transpose();
   moments.m2 = (z.rowwise() - moments.mean.transpose()).colwise().squaredNorm().transpose();
