@@ -92,7 +92,7 @@ TEST_CASE("the drift of features is the largest of plain Welch statistics", "[me
 TEST_CASE("a mean over strata has the errors of its parts", "[metrics][property]") {
   const FeatureMoments first = detail::moments_of(random_normal<double>(20, 3, 1));
   const FeatureMoments second =
-      detail::moments_of((random_normal<double>(50, 3, 2).array() * 3 + 5).matrix());
+      detail::moments_of<double>((random_normal<double>(50, 3, 2).array() * 3 + 5).matrix());
   const detail::EstimatedMean mean = detail::estimated_mean({{&first, 0.25}, {&second, 0.75}});
   for (Index j = 0; j < 3; ++j) {
     CAPTURE(j);
