@@ -313,7 +313,7 @@ template <class Learner>
 
 }  // namespace detail
 
-/// Loads a learner. Takes no lock: a writer may save meanwhile.
+/// Loads a learner. Waits for no lock: a writer may save meanwhile.
 /// @tparam Learner  `ContinualLearner<B>`
 /// @param backbone  the one that the state was learned on
 /// @throws FileError       there is no checkpoint, a file is missing, or the system refuses
