@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -65,14 +66,8 @@ class FileLock {
            held.st_ino == there.st_ino;
   }
 
-  /// The first line of the file.
-  [[nodiscard]] std::string text() const {
-    std::array<char, 256> text{};
-    const ssize_t got = ::pread(file_.number(), text.data(), text.size(), 0);
-    std::string line(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
-    line.resize(std::min(line.find('\n'), line.size()));
-    return line;
-  }
+  /// The first line of the file; empty where it cannot be read.
+  [[nodiscard]] std::string text() const { return read_line().value_or(""); }
 
   /// Refuses a file of somebody else that has the name of the lock: write_text would spoil it.
   /// Zeros may be left by a loss of power.
@@ -80,8 +75,9 @@ class FileLock {
   /// @throws FileError
   template <class Predicate>
   void expect_no_other_text(const Predicate& is_ours) const {
-    const std::string found = text();
-    if (found.empty() || found.starts_with('\0') || is_ours(found)) return;
+    const std::optional<std::string> found = read_line();
+    if (!found) raise_file_error(path_, "cannot be read", errno);
+    if (found->empty() || found->starts_with('\0') || is_ours(*found)) return;
     raise<FileError>(path_text(path_), ": is no lock but a file of somebody else: move it away");
   }
 
@@ -92,6 +88,15 @@ class FileLock {
   }
 
  private:
+  [[nodiscard]] std::optional<std::string> read_line() const {
+    std::array<char, 256> text{};
+    const ssize_t got = ::pread(file_.number(), text.data(), text.size(), 0);
+    if (got < 0) return std::nullopt;
+    std::string line(text.data(), static_cast<std::size_t>(got));
+    line.resize(std::min(line.find('\n'), line.size()));
+    return line;
+  }
+
   [[nodiscard]] int take_by_fcntl() const {
 #ifdef F_OFD_SETLK
     struct flock whole {};
