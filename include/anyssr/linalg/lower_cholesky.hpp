@@ -3,8 +3,9 @@
 
 /// @file
 /// Cholesky factors of matrices of moderate size, A = L L^T, in place and on the calling thread:
-/// recursive halves down to leaves of 128 columns, leaves by panels of 32, so that nearly all flops
-/// are matrix products. cholesky.hpp factors large Grams with this as its leaf.
+/// recursive halves down to leaves of 128 columns, leaves by panels of 8, so that nearly all flops
+/// are matrix products and few sums are rounded on the way. It is the leaf of cholesky.hpp, which
+/// factors large Grams.
 /// Source: Golub and Van Loan, Matrix Computations, 4th ed., 4.2.
 
 #include <algorithm>
@@ -36,7 +37,7 @@ template <RealScalar S>
     for (Index k = begin; k < j; ++k) add_multiple(-a(j, k), &a(j, k), column, below);
     const S pivot = *column;
     if (!(pivot > S(0)) || !is_finite(pivot)) return false;
-    scale(S(1) / std::sqrt(pivot), column, below);
+    VectorMap<S>(column, below) /= std::sqrt(pivot);  // a reciprocal would round twice
   }
   return true;
 }
@@ -63,15 +64,12 @@ template <RealScalar S>
                                           Sign::subtract);
     return factor_lower(part(head, head, rest, rest));
   }
-  constexpr Index panel = 32;
+  constexpr Index panel = 8;
   for (Index begin = 0; begin < n; begin += panel) {
-    const Index end = std::min(n, begin + panel);
-    if (!factor_panel(a, begin, end)) return false;
-    for (Index next = end; next < n; next += panel) {
-      const Index cols = std::min(panel, n - next);
-      const auto left = a.block(next, begin, n - next, end - begin);
-      subtract_product(a.block(next, next, n - next, cols), left, left.topRows(cols).transpose());
-    }
+    const Index cols = std::min(panel, n - begin);
+    const auto left = a.block(begin, 0, n - begin, begin);
+    subtract_product(a.block(begin, begin, n - begin, cols), left, left.topRows(cols).transpose());
+    if (!factor_panel(a, begin, begin + cols)) return false;
   }
   return true;
 }
