@@ -344,13 +344,13 @@ TEST_CASE("an adapter that could not be read again is not written", "[io][error]
   CHECK(message_of<ArgumentError>([&] {
           write_peft_adapter(path, Adapter<float>(), {.task_type = "\xFF"});
         }) == "task_type is \"\xEF\xBF\xBD\", expected UTF-8");
-  adapter = {};
-  adapter.modules.emplace(
+  Adapter<double> wide;
+  wide.modules.emplace(
       "a",
-      random_module<float>(
+      random_module<double>(
           2, 2, {.rank = 4, .alpha = std::numeric_limits<double>::max(), .rank_stabilised = true},
           1));
-  CHECK(message_of<ArgumentError>([&] { write_peft_adapter(path, adapter); }) ==
+  CHECK(message_of<ArgumentError>([&] { write_peft_adapter(path, wide); }) ==
         "alpha of \"a\" is inf, expected a finite number above 0");
 }
 
