@@ -4,11 +4,11 @@
 /// @file
 /// The run of `operations`: its options and all that it measures.
 
-#include <anyssr/store/storage_forecast.hpp>
 #include <anyssr/metrics/calibration.hpp>
 #include <anyssr/metrics/inspector_report.hpp>
 #include <anyssr/metrics/risk_coverage.hpp>
 #include <anyssr/router/routing_policy.hpp>
+#include <anyssr/store/storage_forecast.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>

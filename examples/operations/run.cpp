@@ -5,8 +5,8 @@
 #include <anyssr/io/audit_log.hpp>
 #include <anyssr/io/audit_verification.hpp>
 #include <anyssr/learner/continual_learner.hpp>
-#include <anyssr/store/storage_shape.hpp>
 #include <anyssr/learner/task_pairs.hpp>
+#include <anyssr/store/storage_shape.hpp>
 #include <cstdio>
 #include <memory>
 #include <utility>

@@ -23,8 +23,8 @@
 #include <utility>
 
 #include "anyssr/io/json_fields.hpp"
-#include "anyssr/serving/usage_meter.hpp"
 #include "anyssr/router/routing_policy.hpp"
+#include "anyssr/serving/usage_meter.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
