@@ -156,9 +156,9 @@ TEST_CASE("llama_generate says what is wrong", "[examples][error]") {
   CHECK(contains(refused(llama.model() + " --ids ''"), "--ids"));
   CHECK(contains(refused(llama.model() + " --prompt ''"), "--prompt: is empty, expected"));
   CHECK(contains(refused(llama.model() + " --ids 1 --prompt a"), "--prompt"));
-  CHECK(contains(refused(llama.model() + " --ids 1 --k 2"), "shallow_layers is 2, expected 1..1"));
-  CHECK(contains(refused(llama.model() + " --ids 1 --tokens -1"), "max_tokens is -1"));
-  CHECK(contains(refused(llama.model() + " --ids 1 --top-p 0"), "top_p is 0"));
+  CHECK(contains(refused(llama.model() + " --ids 1 --k 2"), "--k is 2, expected 1..1"));
+  CHECK(contains(refused(llama.model() + " --ids 1 --tokens -1"), "--tokens is -1"));
+  CHECK(contains(refused(llama.model() + " --ids 1 --top-p 0"), "--top-p is 0"));
   CHECK(contains(refused(llama.model() + " --ids 1 --scalar half"), "--scalar is 'half'"));
   CHECK(contains(refused(llama.model() + " --ids 1 --adapter /nowhere"), "/nowhere"));
   CHECK(contains(refused(llama.model() + " --ids 1 --json /nowhere/out"), "/nowhere/out"));
