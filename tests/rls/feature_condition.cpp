@@ -122,7 +122,8 @@ TEMPLATE_TEST_CASE("what varies within tasks is told where the ridge hides it an
   Matrix<S> x = plain_features<S>();
   Matrix<S> apart = x.leftCols(4);
   for (Index i = 0; i < x.rows(); ++i) {
-    x.row(i).array() += static_cast<S>(1e5 * static_cast<double>(i % 4));  // all tasks stand in one direction
+    x.row(i).array() +=
+        static_cast<S>(1e5 * static_cast<double>(i % 4));  // all tasks stand in one direction
     apart.row(i) *= S(1e-5);
     apart(i, i % 4) += S(1);  // one direction per task: what varies within is not needed
   }
