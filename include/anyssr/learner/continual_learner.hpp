@@ -79,8 +79,10 @@ class ContinualLearner {
   explicit ContinualLearner(B backbone, const LearnerOptions& options = {});
   /// A copy counts its use and watches its data for itself.
   ContinualLearner(const ContinualLearner& other);
+  // NOLINTNEXTLINE(performance-noexcept-move-constructor): a member decides
   ContinualLearner(ContinualLearner&&) = default;
   ContinualLearner& operator=(const ContinualLearner& other);
+  // NOLINTNEXTLINE(performance-noexcept-move-constructor): a member decides
   ContinualLearner& operator=(ContinualLearner&&) = default;
   ~ContinualLearner() = default;
 
