@@ -309,6 +309,30 @@ TEST_CASE("temperatures pool by their weights on a logarithmic scale", "[router]
   CHECK(pooled_temperature({}, 7) == 7);
 }
 
+TEST_CASE("the order of tasks changes no bit of what they say together", "[router][property]") {
+  std::vector<TaskCalibration> tasks;
+  for (unsigned t = 0; t < 5; ++t) {
+    TaskCalibration task{.rows = 40 + 7 * static_cast<Index>(t),
+                         .temperature = 3 + 1.1 * t,
+                         .temperature_weight = 0.3 + 0.7 * t,
+                         .mean_score = 1.7};
+    task.residuals =
+        detail::sketch_residuals(random_residuals(static_cast<int>(task.rows), 0.01 * t, 20 + t));
+    tasks.push_back(task);
+  }
+  const std::vector<double> means(tasks.size(), 1.6);
+  const ResidualQuantiles quantiles(tasks, means, 1);
+  const double temperature = pooled_temperature(tasks, 5);
+  for (int turn = 1; turn < 5; ++turn) {
+    std::ranges::rotate(tasks, tasks.begin() + 1);
+    CAPTURE(turn);
+    CHECK(pooled_temperature(tasks, 5) == temperature);
+    for (const double coverage : {0.1, 0.5, 0.8, 0.9, 0.95}) {
+      CHECK(ResidualQuantiles(tasks, means, 1).at(coverage) == quantiles.at(coverage));
+    }
+  }
+}
+
 TEMPLATE_TEST_CASE("the mean score that sums give is that of the rows", "[router][property]", float,
                    double) {
   using S = TestType;

@@ -30,6 +30,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "anyssr/core/error.hpp"
@@ -202,7 +203,8 @@ struct CarriedResidual {
 
 }  // namespace detail
 
-/// Residuals of all tasks together, weighted by the tasks' rows, as they would be today.
+/// Residuals of all tasks together, weighted by the tasks' rows, as they would be today. The order
+/// of the tasks changes no bit.
 class ResidualQuantiles {
  public:
   ResidualQuantiles() = default;
@@ -216,16 +218,22 @@ class ResidualQuantiles {
                     std::span<const double> mean_scores, double label_weight,
                     std::span<const double> task_rows = {}) {
     const double top = detail::residual_top(label_weight);
-    std::vector<std::array<double, residual_levels>> sketches;
-    std::vector<double> weights;
+    std::vector<std::pair<std::array<double, residual_levels>, double>> parts;  // with weights
     for (std::size_t t = 0; t < calibrations.size(); ++t) {
       const TaskCalibration& task = calibrations[t];
       if (task.rows == 0) continue;
-      sketches.push_back(
-          detail::carry_residuals(task.residuals, task.mean_score - mean_scores[t], top));
       const auto rows = static_cast<double>(task.rows);
-      weights.push_back(task_rows.empty() ? rows : std::max(rows, task_rows[t]));
+      parts.emplace_back(
+          detail::carry_residuals(task.residuals, task.mean_score - mean_scores[t], top),
+          task_rows.empty() ? rows : std::max(rows, task_rows[t]));
       rows_ += rows;
+    }
+    std::ranges::sort(parts);
+    std::vector<std::array<double, residual_levels>> sketches;
+    std::vector<double> weights;
+    for (const auto& [sketch, weight] : parts) {
+      sketches.push_back(sketch);
+      weights.push_back(weight);
     }
     if (rows_ > 0) pooled_ = detail::pooled_sketch(sketches, weights);
   }
@@ -251,15 +259,21 @@ class ResidualQuantiles {
   double rows_ = 0;
 };
 
-/// b of all tasks together.
+/// b of all tasks together. Their order changes no bit.
 /// @param otherwise  where none was measured
 [[nodiscard]] inline double pooled_temperature(std::span<const TaskCalibration> calibrations,
                                                double otherwise) {
+  std::vector<std::pair<double, double>> parts;  // weights and weighted logarithms
+  for (const TaskCalibration& task : calibrations) {
+    parts.emplace_back(task.temperature_weight,
+                       task.temperature_weight * std::log(task.temperature));
+  }
+  std::ranges::sort(parts);
   double weight = 0;
   double sum = 0;
-  for (const TaskCalibration& task : calibrations) {
-    weight += task.temperature_weight;
-    sum += task.temperature_weight * std::log(task.temperature);
+  for (const auto& [of_task, logarithm] : parts) {
+    weight += of_task;
+    sum += logarithm;
   }
   return weight > 0 ? std::exp(sum / weight) : otherwise;
 }

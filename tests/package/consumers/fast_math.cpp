@@ -4,6 +4,7 @@
 /// The program of a user who compiles with -ffast-math: NaN and infinity are refused as ever, what
 /// was learned stays as it was, and the answers are right.
 
+#include <Eigen/Cholesky>
 #include <cmath>
 #include <cstdio>
 #include <functional>
