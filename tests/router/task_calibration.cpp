@@ -316,8 +316,8 @@ TEST_CASE("the order of tasks changes no bit of what they say together", "[route
                          .temperature = 3 + 1.1 * t,
                          .temperature_weight = 0.3 + 0.7 * t,
                          .mean_score = 1.7};
-    task.residuals =
-        detail::sketch_residuals(random_residuals(static_cast<int>(task.rows), 0.01 * t, 20 + t));
+    task.residuals = detail::sketch_residuals(
+        random_residuals(static_cast<std::size_t>(task.rows), 0.01 * t, 20 + t));
     tasks.push_back(task);
   }
   const std::vector<double> means(tasks.size(), 1.6);
