@@ -107,6 +107,7 @@ TEST_CASE("what is really damaged is found although another process saves on", "
   const ArmedCalls armed(slow_disk);
   const std::vector<std::string> damage = damage_of(verify_checkpoint(state.root));
   REQUIRE(damage.size() == 1);
+  CAPTURE(damage[0]);
   CHECK(contains(damage[0], damaged + ": is damaged: its check is sha256:"));
   CHECK(contains(message_of<FormatError>([&] { (void)load_points<float>(state.root); }),
                  damaged + ": is damaged"));
