@@ -25,6 +25,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -173,6 +174,27 @@ inline void expect_current_fits(const std::filesystem::path& root, const Current
   }
 }
 
+/// What CURRENT says, with a hold on the generation that it names. The newest manifests are held
+/// before CURRENT is opened: until a slow disk has given its line, a fast writer has deleted what
+/// it names.
+/// @throws FileError, FormatError  as read_current
+[[nodiscard]] inline std::pair<CurrentLine, GenerationPin> pin_current(
+    const std::filesystem::path& root) {
+  constexpr std::size_t most = 4;  // that may have been current a moment ago
+  std::vector<std::pair<std::string, GenerationPin>> held;
+  for (const std::uint64_t number : generations_in(root)) {
+    if (held.size() == most) break;
+    const std::string name = manifest_name(number);
+    held.emplace_back(name, GenerationPin(root / name));
+  }
+  CurrentLine line = read_current(root);
+  for (auto& [name, pin] : held) {
+    if (name == line.manifest) return {std::move(line), std::move(pin)};
+  }
+  GenerationPin pin(root / line.manifest);
+  return {std::move(line), std::move(pin)};
+}
+
 /// Refuses a generation of which a file is missing or damaged.
 inline void expect_whole(const std::filesystem::path& root, const Manifest& manifest,
                          Verify verify) {
@@ -284,9 +306,11 @@ template <class... Parts>
                                                   Verify verify) {
   FoundGeneration found;
   try {
-    found.line = read_current(root);
-    // who verifies nothing holds the checkpoint's lock
-    if (verify != Verify::nothing) found.pin.emplace(root / found.line->manifest);
+    if (verify == Verify::nothing) {  // its caller holds the checkpoint's lock
+      found.line = read_current(root);
+    } else {
+      std::tie(found.line, found.pin) = pin_current(root);
+    }
     Manifest manifest = read_manifest(root, *found.line);
     expect_whole(root, manifest, verify);
     found.manifest = std::move(manifest);

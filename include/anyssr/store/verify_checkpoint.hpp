@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "anyssr/store/generations.hpp"
@@ -34,12 +36,12 @@ namespace detail {
     return reports.back().damage.empty();
   };
   CurrentLine line;
+  std::optional<GenerationPin> pin;
   const bool has_line = look("CURRENT", [&] {
-    line = read_current(root);
+    std::tie(line, pin) = pin_current(root);
     expect_current_fits(root, line);
   });
   if (!has_line) return reports;
-  const GenerationPin pin(root / line.manifest);
   Manifest manifest;
   const bool readable =
       look(line.manifest, [&] { manifest = read_manifest(root, line.manifest, line.check); });
