@@ -116,6 +116,14 @@ void expect_rows(std::string_view name, const X& x, Index rows) {
   }
 }
 
+/// "features are 12 x 300, expected 12 x 512"
+template <class X>
+void expect_shape(std::string_view name, const X& x, Index rows, Index cols) {
+  if (x.rows() != rows || x.cols() != cols) {
+    raise<ShapeError>(name, " are ", x.rows(), " x ", x.cols(), ", expected ", rows, " x ", cols);
+  }
+}
+
 /// A list of one entry a row.
 inline void expect_count(std::string_view name, std::size_t count, Index expected) {
   if (static_cast<Index>(count) != expected) {

@@ -99,18 +99,18 @@ class LiftedBackbone {
   }
 
   [[nodiscard]] std::string fingerprint() const {
-    std::string base = "unnamed";
-    if constexpr (FingerprintedBackbone<B>) base = backbone_.fingerprint();
+    const std::string base = fingerprint_of(backbone_).value_or("unnamed");
     return detail::concat(base, "|lift-1:", options_.dim, ":", to_string(options_.activation), ":",
                           options_.gain, ":", options_.seed);
   }
 
-  [[nodiscard]] Input probe_input() const requires ProbedBackbone<B> {
+  /// As the backbone gives it: an Input or a std::optional of one.
+  [[nodiscard]] auto probe_input() const requires ProbedBackbone<B> {
     return backbone_.probe_input();
   }
 
-  [[nodiscard]] std::vector<FeaturePart> feature_parts(const Input& input) const requires
-      NamesFeatures<B> {
+  /// As the backbone gives them: a std::vector<FeaturePart> or a std::optional of one.
+  [[nodiscard]] auto feature_parts(const Input& input) const requires NamesFeatures<B> {
     return backbone_.feature_parts(input);
   }
 
@@ -208,10 +208,7 @@ class LiftedBackbone {
  private:
   template <class X>
   [[nodiscard]] Features checked(X&& features, Index count) const {
-    if (features.rows() != count || features.cols() != feature_dim()) {
-      detail::raise<ShapeError>("features of the backbone are ", features.rows(), " x ",
-                                features.cols(), ", expected ", count, " x ", feature_dim());
-    }
+    detail::expect_shape("features of the backbone", features, count, feature_dim());
     Features result = std::forward<X>(features);
     detail::expect_finite("features of the backbone", result);
     return result;

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,21 +79,20 @@ template <AdaptableBackbone B>
   const std::span<const typename B::Input> inputs(&query, 1);
   const auto trunk = snapshot.backbone().trunk(inputs);
   const auto& features = snapshot.backbone().features(trunk);
-  const bool named = NamesFeatures<B> && snapshot.table().has_plain_features();
+  std::optional<std::vector<FeaturePart>> parts;
+  if (snapshot.table().has_plain_features()) parts = feature_parts_of(snapshot.backbone(), query);
   const Explanation found =
-      explain(snapshot.table(), features, rivals, named ? features.cols() : pushes);
+      explain(snapshot.table(), features, rivals, parts ? features.cols() : pushes);
   QueryExplanation result{
       .task = snapshot.tasks()[static_cast<std::size_t>(found.decision.task)].name,
       .decision = found.decision,
       .rivals = {}};
-  std::vector<FeaturePart> parts;
-  if constexpr (NamesFeatures<B>) parts = snapshot.backbone().feature_parts(query);
   for (const RivalExplanation& rival : found.rivals) {
     Rival words{.task = snapshot.tasks()[static_cast<std::size_t>(rival.task)].name,
                 .margin = rival.margin,
                 .pushes = {}};
-    if (named) {
-      words.pushes = detail::named_pushes(rival.pushes, parts);
+    if (parts) {
+      words.pushes = detail::named_pushes(rival.pushes, *parts);
     } else {
       for (const FeaturePush& push : rival.pushes) {
         const char* const kind = found.of_features ? "feature " : "expanded feature ";

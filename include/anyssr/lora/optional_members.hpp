@@ -10,6 +10,8 @@
 ///                                                            another model
 ///     probe_input()                   ProbedBackbone         nor under one that computes otherwise
 ///     feature_parts(input)            NamesFeatures          explanations in words
+///     Each may return a std::optional, for a backbone that knows only at run time what it has
+///     (backbone/any_backbone.hpp). An empty one counts as a missing member.
 ///   one that adapters attach to
 ///     training_trunk(inputs, targets) HasTrainingTrunk       reads the answers when it trains
 ///     label_of(target)                HasLabels              targets are classes
@@ -22,6 +24,7 @@
 ///     check_adapter(adapter)          ChecksAdapter          refuses adapters
 
 #include <concepts>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,21 +36,21 @@ namespace anyssr::inline ANYSSR_ABI {
 /// A backbone that names itself, so that a saved state is never used under another model.
 template <class B>
 concept FingerprintedBackbone = requires(const B& backbone) {
-  { backbone.fingerprint() } -> std::convertible_to<std::string>;
+  { backbone.fingerprint() } -> std::convertible_to<std::optional<std::string>>;
 };
 
 /// A backbone with an input of its own, of which a saved state keeps the features: a backbone that
 /// computes something else is then found out.
 template <class B>
 concept ProbedBackbone = requires(const B& backbone) {
-  { backbone.probe_input() } -> std::convertible_to<typename B::Input>;
+  { backbone.probe_input() } -> std::convertible_to<std::optional<typename B::Input>>;
 };
 
 /// A backbone that can say what the features of an input consist of; the parts of a feature add up
 /// to it.
 template <class B>
 concept NamesFeatures = requires(const B& backbone, const typename B::Input& input) {
-  { backbone.feature_parts(input) } -> std::convertible_to<std::vector<FeaturePart>>;
+  { backbone.feature_parts(input) } -> std::convertible_to<std::optional<std::vector<FeaturePart>>>;
 };
 
 /// A backbone that reads the answers too when it trains (a language model).
@@ -114,6 +117,37 @@ concept ChecksAdapter = AdaptableBackbone<B> &&
     requires(const B& backbone, const Adapter<typename B::Scalar>& adapter) {
   backbone.check_adapter(adapter);
 };
+
+/// The name of a backbone; empty if it has none.
+template <class B>
+[[nodiscard]] std::optional<std::string> fingerprint_of(const B& backbone) {
+  if constexpr (FingerprintedBackbone<B>) {
+    return backbone.fingerprint();
+  } else {
+    return std::nullopt;
+  }
+}
+
+/// The input whose features tell a backbone from another one; empty if it offers none.
+template <class B>
+[[nodiscard]] std::optional<typename B::Input> probe_input_of(const B& backbone) {
+  if constexpr (ProbedBackbone<B>) {
+    return backbone.probe_input();
+  } else {
+    return std::nullopt;
+  }
+}
+
+/// What the features of an input consist of; empty if the backbone cannot say.
+template <class B>
+[[nodiscard]] std::optional<std::vector<FeaturePart>> feature_parts_of(
+    const B& backbone, const typename B::Input& input) {
+  if constexpr (NamesFeatures<B>) {
+    return backbone.feature_parts(input);
+  } else {
+    return std::nullopt;
+  }
+}
 
 /// How right an answer is, 0 to 1: the backbone's score where it has one, else 1 where is_correct.
 /// @throws ArgumentError  the backbone's score is outside 0..1 or NaN

@@ -188,7 +188,7 @@ void add_handles(const std::filesystem::path& given_root, const LoadOptions& opt
 template <class Backbone>
 void expect_same_backbone(const std::filesystem::path& root, const Backbone& backbone,
                           const Manifest& manifest, std::vector<std::string>& warnings) {
-  const std::string found = fingerprint_of(backbone);
+  const std::string found = stored_fingerprint(backbone);
   expect(found == manifest.backbone, path_text(root), ": was saved on the backbone '",
          manifest.backbone, "', expected '", found, "', which is at hand");
   const auto dim = static_cast<std::uint64_t>(backbone.feature_dim());

@@ -73,7 +73,7 @@ template <RealScalar S, class Backbone>
   manifest.library = ANYSSR_VERSION_STRING;
   manifest.created = utc_now();
   manifest.scalar = scalar_name<S>();
-  manifest.backbone = fingerprint_of(backbone);
+  manifest.backbone = stored_fingerprint(backbone);
   expect_utf8("the fingerprint of the backbone", manifest.backbone);
   manifest.feature_dim = static_cast<std::uint64_t>(state.router.feature_dim());
   manifest.backbone_probe = probe_backbone(backbone);

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,13 +48,10 @@ template <RealScalar S>
 /// The features of a backbone's own probe input; empty where it offers none.
 template <AdaptableBackbone B>
 [[nodiscard]] std::vector<double> probe_backbone(const B& backbone) {
-  if constexpr (ProbedBackbone<B>) {
-    const typename B::Input input = backbone.probe_input();
-    const typename B::Trunk trunk = backbone.trunk(std::span<const typename B::Input>(&input, 1));
-    return signed_sums(backbone.features(trunk));
-  } else {
-    return {};
-  }
+  const std::optional<typename B::Input> input = probe_input_of(backbone);
+  if (!input) return {};
+  const typename B::Trunk trunk = backbone.trunk(std::span<const typename B::Input>(&*input, 1));
+  return signed_sums(backbone.features(trunk));
 }
 
 /// |a - b| / |b|; the largest double where they are not of one size.
@@ -71,12 +69,8 @@ template <AdaptableBackbone B>
 
 /// What names a backbone; "unnamed" where it names itself not.
 template <class B>
-[[nodiscard]] std::string fingerprint_of(const B& backbone) {
-  if constexpr (FingerprintedBackbone<B>) {
-    return backbone.fingerprint();
-  } else {
-    return "unnamed";
-  }
+[[nodiscard]] std::string stored_fingerprint(const B& backbone) {
+  return fingerprint_of(backbone).value_or("unnamed");
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI::detail
