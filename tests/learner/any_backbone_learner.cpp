@@ -69,7 +69,7 @@ TEST_CASE("real questions are routed and answered as by the wrapped backbone", "
   LearnerOptions options = small_learner_options();
   options.lift.dim = 32;
   ContinualLearner direct(texts, options);
-  ContinualLearner any(AnyBackbone(texts), options);
+  ContinualLearner any(AnyBackbone{texts}, options);  // g++ 12 takes (texts) for a declaration
   std::vector<std::string> queries;
   for (Index task = 0; task < 4; ++task) {
     ClincSplit rows = data->train.of_task(task);

@@ -72,7 +72,7 @@ class AnyBackbone {
 
   [[nodiscard]] Index feature_dim() const { return model_->feature_dim(); }
 
-  /// The model's features, n x feature_dim(). A RowMajorMatrix<S> is not copied. Sparse features
+  /// The model's features, n x feature_dim(). A RowMajorMatrix is not copied. Sparse features
   /// become dense: n feature_dim() numbers of memory, and products cost as much.
   /// @throws ShapeError  the model gives another shape;  what the model throws
   [[nodiscard]] RowMajorMatrix<S> features(std::span<const Input> inputs) const {
