@@ -392,3 +392,8 @@ class ContinualLearner {
 #include "anyssr/learner/continual_learner_merges.hpp"
 #include "anyssr/learner/continual_learner_serving.hpp"
 #include "anyssr/learner/continual_learner_tasks.hpp"
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/any_learners.hpp"
+#include "anyssr/instantiate/text_learners.hpp"
+#endif

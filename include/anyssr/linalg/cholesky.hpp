@@ -293,3 +293,7 @@ template <RealScalar S>
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/factorisations.hpp"
+#endif

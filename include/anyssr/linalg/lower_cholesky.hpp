@@ -87,3 +87,7 @@ void solve_by_lower(const Matrix<S>& lower, Matrix<S>& x) {
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI::detail
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/factorisations.hpp"
+#endif

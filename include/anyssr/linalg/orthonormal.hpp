@@ -164,3 +164,7 @@ template <class Y>
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/spectra.hpp"
+#endif

@@ -170,3 +170,7 @@ void add_triangle_of_product(C&& c, const A& a, const B& b, Sign sign) {
 
 }  // namespace detail
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/products.hpp"
+#endif

@@ -349,3 +349,7 @@ template <class Learner>
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/checkpoints.hpp"
+#endif

@@ -294,3 +294,7 @@ SaveReport save(const Learner& learner, const std::filesystem::path& root,
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/checkpoints.hpp"
+#endif
