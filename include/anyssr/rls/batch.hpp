@@ -15,6 +15,7 @@
 
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/row_digest.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/rls/rls_options.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
@@ -36,6 +37,20 @@ template <class X>
     return SparseRows<typename X::Scalar>(x);
   } else {
     return typename X::PlainObject(x);
+  }
+}
+
+/// X as one of few types, so that what follows is compiled once and not once per type of a caller:
+/// dense numbers in memory as a map, compressed rows as they are, other sparse rows as a copy. Other
+/// dense expressions stay what they are.
+template <class X>
+[[nodiscard]] decltype(auto) as_rows(const X& x) {
+  if constexpr (!SparseFeatures<X>) {
+    return as_map(x);
+  } else if constexpr (is_direct<X>) {
+    return (x);
+  } else {
+    return evaluated(x);
   }
 }
 
