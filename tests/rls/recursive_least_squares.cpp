@@ -259,3 +259,24 @@ TEMPLATE_TEST_CASE("no digest depends on the form or the batches", "[rls]", floa
   CHECK(feed(information, shuffled(rows, 22), 13, Storage::mixed) == digest);
   CHECK(feed(covariance, rows, 50, Storage::mixed) == digest);
 }
+
+TEMPLATE_TEST_CASE("a row of a matrix in either order is learned like a matrix of one row", "[rls]",
+                   InformationFloat, InformationDouble, CovarianceFloat, CovarianceDouble) {
+  using S = typename TestType::Scalar;
+  const Matrix<S> x = random_normal<S>(20, 6, 1);
+  const Matrix<S> y = random_normal<S>(20, 2, 2);
+  const RowMajorMatrix<S> x_by_rows = x;
+  TestType expected(6, absolute(0.5));
+  TestType by_columns(6, absolute(0.5));
+  TestType by_rows(6, absolute(0.5));
+  for (Index i = 0; i < x.rows(); ++i) {
+    const std::uint64_t digest = expected.update(Matrix<S>(x.row(i)), Matrix<S>(y.row(i)));
+    CHECK(by_columns.update(x.row(i), y.row(i)) == digest);
+    CHECK(by_rows.update(x_by_rows.row(i), y.row(i)) == digest);
+  }
+  expected.downdate(Matrix<S>(x.row(3)), Matrix<S>(y.row(3)));
+  by_columns.downdate(x.row(3), y.row(3));
+  by_rows.downdate(x_by_rows.row(3), y.row(3));
+  CHECK(by_columns.weights() == expected.weights());
+  CHECK(by_rows.weights() == expected.weights());
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The life of tasks without old rows: archived, frozen, renamed, removed.
-#include "anyssr/router/router_tasks.hpp"
+#include "anyssr/router/analytic_router.hpp"
 
 #include <cmath>
 #include <limits>

@@ -15,6 +15,7 @@
 
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/row_digest.hpp"
+#include "anyssr/linalg/product.hpp"
 #include "anyssr/rls/rls_options.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
@@ -36,6 +37,20 @@ template <class X>
     return SparseRows<typename X::Scalar>(x);
   } else {
     return typename X::PlainObject(x);
+  }
+}
+
+/// X as one of few types, so that what follows is compiled once and not once per type of a caller:
+/// dense numbers in memory as a map, compressed rows as they are, other sparse rows as a copy. Other
+/// dense expressions stay what they are.
+template <class X>
+[[nodiscard]] decltype(auto) as_rows(const X& x) {
+  if constexpr (!SparseFeatures<X>) {
+    return as_map(x);
+  } else if constexpr (is_direct<X>) {
+    return (x);
+  } else {
+    return evaluated(x);
   }
 }
 
@@ -72,6 +87,16 @@ void for_each_target(const Y& y, Index i, const F& f) {
   }
 }
 
+/// x itself, but a single row whose numbers stand apart (of a column-major matrix) as a copy.
+template <class X>
+[[nodiscard]] decltype(auto) in_one_piece(const X& x) {
+  if constexpr (DenseFeatures<X> && !MatrixInMemory<X> && X::RowsAtCompileTime == 1) {
+    return evaluated(x);
+  } else {
+    return (x);
+  }
+}
+
 /// Squared norm of a row or matrix in double: NaN or infinity where an entry is not finite.
 template <class X>
 [[nodiscard]] double squared_norm(const X& x) {
@@ -85,6 +110,19 @@ template <class X>
     return sum;
   } else {
     return x.template cast<double>().squaredNorm();
+  }
+}
+
+/// Calls f(features, targets, |x|^2) with x and y in memory, each as one of few types (as_rows). The
+/// norm is summed in the order of the caller's own type, on which its last bit depends.
+template <class X, class Y, class F>
+decltype(auto) visit_rows(const X& x, const Y& y, const F& f) {
+  if constexpr (!is_direct<X>) {
+    return visit_rows(evaluated(x), y, f);
+  } else if constexpr (!is_direct<Y>) {
+    return visit_rows(x, evaluated(y), f);
+  } else {
+    return f(as_rows(in_one_piece(x)), as_rows(in_one_piece(y)), squared_norm(x));
   }
 }
 
@@ -117,13 +155,17 @@ class Batch {
   /// @throws ShapeError, NonFiniteError, ArgumentError  naming what is wrong
   template <class X, class Y>
   Batch(const X& x, const Y& y, const BatchOptions& options, Index dim)
+      : Batch(x, y, squared_norm(x), options, dim) {}
+  /// @param norm  |x|^2
+  template <class X, class Y>
+  Batch(const X& x, const Y& y, double norm, const BatchOptions& options, Index dim)
       : options_(options), rows_(x.rows()) {
     expect_cols("features", x, dim);
     expect<ShapeError>(rows_ > 0, "features have no rows, expected at least 1");
     expect_rows("targets", y, rows_);
     expect_distinct_columns(options.columns, y.cols());
     check_weights();
-    feature_energy_ = largest_weight_ * squared_norm(x);
+    feature_energy_ = largest_weight_ * norm;
     if (!is_finite(feature_energy_)) expect_finite("features", x);
     target_energy_ = largest_weight_ * squared_norm(y);
     if (!is_finite(target_energy_)) expect_finite("targets", y);

@@ -7,21 +7,15 @@
 ///   S = sum_i s_i x_i^T x_i        C = sum_i s_i x_i^T y_i        W = (S + lambda I)^-1 C
 ///
 /// Rows are gathered into blocks, S stands in one triangle of a square and its Cholesky factor in
-/// the other, few new rows update the factor instead of making it again.
+/// the other, few new rows update the factor instead of making it again. The class stands here; the
+/// bodies of its members are in the information_form_*.hpp of this folder, by theme.
 /// Source: Any-SSR, arXiv 2503.13575 (router training), and ACIL, arXiv 2205.14922; GCV: Golub,
 /// Heath and Wahba 1979.
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
-#include <utility>
 
-#include "anyssr/core/threads.hpp"
-#include "anyssr/linalg/cholesky.hpp"
-#include "anyssr/linalg/factor_update.hpp"
 #include "anyssr/linalg/gram_factor.hpp"
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/rls/regression_sums.hpp"
@@ -37,15 +31,12 @@ class RecursiveLeastSquares<S, Information> {
 
   /// @param dim  d, width of a row, at least 1
   /// @throws ArgumentError  for a dimension or option out of range
-  explicit RecursiveLeastSquares(Index dim, const RlsOptions& options = {})
-      : options_(checked(dim, options)), sums_(dim, options_.threads) {}
+  explicit RecursiveLeastSquares(Index dim, const RlsOptions& options = {});
 
   /// Goes on from a state, as if it had been learned here: the sums are the same bits.
   /// @throws ShapeError, NonFiniteError, ArgumentError  for a state that no rows can lead to, or an
   ///         option out of range
-  RecursiveLeastSquares(const RlsOptions& options, RegressionState<S> state)
-      : options_(checked(state.second_moment.rows(), options)),
-        sums_(possible(std::move(state)), options_.threads) {}
+  RecursiveLeastSquares(const RlsOptions& options, RegressionState<S> state);
 
   [[nodiscard]] Index dim() const noexcept { return sums_.dim(); }
   [[nodiscard]] Index targets() const noexcept { return sums_.targets(); }
@@ -59,21 +50,10 @@ class RecursiveLeastSquares<S, Information> {
   /// Another ridge, as if it had been used from the start; needs no data.
   /// @throws ArgumentError  for a ridge that is not finite and above 0
   void set_ridge(double ridge) { set_ridge(ridge, options_.ridge_scale); }
-  void set_ridge(double ridge, RidgeScale scale) {
-    expect_ridge(ridge);
-    if (ridge == options_.ridge && scale == options_.ridge_scale) return;
-    options_.ridge = ridge;
-    options_.ridge_scale = scale;
-    factor_current_ = false;
-    weights_current_ = false;
-  }
+  void set_ridge(double ridge, RidgeScale scale);
 
   /// Adds zero columns on the right until there are `count`.  Cost: O(d count).
-  void reserve_targets(Index count) {
-    if (count <= targets()) return;
-    sums_.reserve_targets(count);
-    weights_current_ = false;
-  }
+  void reserve_targets(Index count);
 
   /// Adds a batch: S += sum s_i x_i^T x_i, C += sum s_i x_i^T y_i.
   /// @param x  n x d, one row a sample, dense in any storage order or row-major sparse
@@ -86,18 +66,9 @@ class RecursiveLeastSquares<S, Information> {
   /// and a buffer of at most d^2 / 8 numbers (or 256 rows), in which small batches wait for others.
   template <FeatureMatrix<S> X, FeatureMatrix<S> Y>
   std::uint64_t update(const X& x, const Y& y, const BatchOptions& options = {}) {
-    if constexpr (!detail::is_direct<X>) {
-      return update(detail::evaluated(x), y, options);
-    } else if constexpr (!detail::is_direct<Y>) {
-      return update(x, detail::evaluated(y), options);
-    } else {
-      const detail::Batch<S> batch(x, y, options, dim());
-      batch.expect_no_overflow(sums_.trace_bound(), target_energy().sum());
-      const std::uint64_t digest = batch.digest(x, y, sums_.digest_keys());
-      sums_.add(x, y, batch);
-      weights_current_ = false;
-      return digest;
-    }
+    return detail::visit_rows(x, y, [&](const auto& features, const auto& targets, double norm) {
+      return add_rows(features, targets, norm, options);
+    });
   }
 
   /// Takes rows out again: exact in exact arithmetic, to eps cond(S + lambda I) in this one.
@@ -110,38 +81,16 @@ class RecursiveLeastSquares<S, Information> {
   template <FeatureMatrix<S> X, FeatureMatrix<S> Y>
   void downdate(const X& x, const Y& y, const BatchOptions& options = {},
                 std::optional<std::uint64_t> digest = {}) {
-    if constexpr (!detail::is_direct<X>) {
-      downdate(detail::evaluated(x), y, options, digest);
-    } else if constexpr (!detail::is_direct<Y>) {
-      downdate(x, detail::evaluated(y), options, digest);
-    } else {
-      const detail::Batch<S> batch(x, y, options, dim());
-      batch.expect_removable(x, y, rows(), targets(), digest, sums_.digest_keys());
-      sums_.flush();  // what is left is judged by S
-      detail::RegressionSums<S> next = sums_;
-      next.subtract(x, y, batch);
-      replace_by_less(std::move(next));
-    }
+    detail::visit_rows(x, y, [&](const auto& features, const auto& targets, double norm) {
+      take_rows_out(features, targets, norm, options, digest);
+    });
   }
 
   /// Adds the sums of another regression: the same as having learned its rows here.
   /// @param columns  target column here of each of its columns, no two equal; empty: 0, 1, 2, ...
   /// @throws ShapeError, ArgumentError  another dim, wrong columns; NonFiniteError where the sums
   ///         would overflow; before any state changes
-  void merge(const RecursiveLeastSquares& other, std::span<const Index> columns = {}) {
-    if (&other == this) return merge(RecursiveLeastSquares(other), columns);
-    detail::expect<ShapeError>(other.dim() == dim(), "the regression to merge has dim ",
-                               other.dim(), ", expected ", dim());
-    detail::expect_distinct_columns(columns, other.targets());
-    const double limit = static_cast<double>(std::numeric_limits<S>::max()) / 4;
-    detail::expect<NonFiniteError>(trace_bound() + other.trace_bound() < limit &&
-                                       target_energy().sum() + other.target_energy().sum() < limit,
-                                   "the merged sums would overflow");
-    sums_.flush();
-    other.sums_.flush();
-    sums_.merge(other.sums_, columns);
-    weights_current_ = false;
-  }
+  void merge(const RecursiveLeastSquares& other, std::span<const Index> columns = {});
 
   /// Takes the sums of another regression out again, the inverse of merge: exact in exact
   /// arithmetic, to eps cond(S + lambda I) in this one.
@@ -149,14 +98,7 @@ class RecursiveLeastSquares<S, Information> {
   /// @throws ShapeError, ArgumentError  another dim, wrong columns, or where the sums prove that
   ///         they never held those rows, as in downdate. The state is then as it was.
   /// Cost: d^3 / 3 flops and a copy of the state while it runs.
-  void unmerge(const RecursiveLeastSquares& other, std::span<const Index> columns = {}) {
-    sums_.expect_removable(other.sums_, columns);
-    sums_.flush();
-    other.sums_.flush();
-    detail::RegressionSums<S> next = sums_;
-    next.unmerge(other.sums_, columns);
-    replace_by_less(std::move(next));
-  }
+  void unmerge(const RecursiveLeastSquares& other, std::span<const Index> columns = {});
 
   /// Column j of C moves to column to[j], or is dropped where that is -1; columns of one place add
   /// up, of `count` places one without a source is zero. W is then that of the sums of the targets,
@@ -166,53 +108,24 @@ class RecursiveLeastSquares<S, Information> {
   /// @throws ShapeError, ArgumentError, NonFiniteError (columns that add up to infinity)  before
   ///         any state changes
   /// Cost: O(d (T + count)); S and its factor stay.
-  void recombine_targets(std::span<const Index> to, Index count) {
-    detail::expect_new_columns(to, targets(), count);
-    sums_.flush();
-    sums_.recombine_targets(to, count);
-    weights_current_ = false;
-  }
+  void recombine_targets(std::span<const Index> to, Index count);
 
   /// W, d x T, of everything seen so far. Solved once a state: asking again costs nothing.
   /// @throws NumericalError  where S + lambda I is not positive definite in this scalar
   /// Cost: what factor() costs, and 2 d^2 T flops.
-  [[nodiscard]] const Matrix<S>& weights() const {
-    if (!weights_current_) {
-      factor();
-      if (weights_.cols() != targets()) {
-        weights_ = Matrix<S>(dim(), targets());  // Eigen's resize that fails leaves a freed pointer
-      }
-      weights_ = sums_.cross_correlation();
-      solve_forward(sums_.square(), factor_diagonal_, weights_, options_.threads);
-      solve_backward(sums_.square(), factor_diagonal_, weights_, options_.threads);
-      weights_current_ = true;
-    }
-    return weights_;
-  }
+  [[nodiscard]] const Matrix<S>& weights() const;
 
   /// X W, n x T.
   template <FeatureMatrix<S> X>
   [[nodiscard]] Matrix<S> predict(const X& x) const {
-    detail::expect_cols("features", x, dim());
-    const detail::SerialEigen serial;
-    return detail::product_of<Matrix<S>>(x, weights());
+    return products_with_weights(detail::as_map(x));
   }
 
   /// h_i (S + lambda I)^-1 h_i^T, one number a row: large where a row is unlike all rows seen.
   /// Cost: one triangular solve, n d^2 flops, in chunks of 512 rows.
   template <FeatureMatrix<S> X>
   [[nodiscard]] Vector<S> leverage(const X& x) const {
-    detail::expect_cols("features", x, dim());
-    factor();
-    constexpr Index chunk = 512;
-    Vector<S> result(x.rows());
-    for (Index begin = 0; begin < x.rows(); begin += chunk) {
-      const Index count = std::min(chunk, x.rows() - begin);
-      Matrix<S> z = x.middleRows(begin, count).transpose();
-      solve_forward(sums_.square(), factor_diagonal_, z, options_.threads);
-      result.segment(begin, count) = z.colwise().squaredNorm().transpose();
-    }
-    return result;
+    return leverages(detail::as_map(x));
   }
 
   /// Factors S + lambda I now, if rows came since the last time. With an absolute ridge and at most
@@ -220,34 +133,10 @@ class RecursiveLeastSquares<S, Information> {
   /// wins up to d / 9 rows). A relative ridge changes with every row, so it needs a new factor.
   /// @throws NumericalError  where it is not positive definite in this scalar
   /// Cost: d^3 / 3 flops otherwise.
-  void factor() const {
-    if (has_factor() && sums_.buffered() == 0) return;
-    const Index fresh = sums_.buffered();
-    // Each update adds round-off of its own to the factor: a new one is due after d / 2 rows, and
-    // after 64 updates, since single rows add the most.
-    if (has_factor() && options_.ridge_scale == RidgeScale::absolute && 10 * fresh <= dim() &&
-        2 * (rows_since_factor_ + fresh) <= dim() && updates_since_factor_ < 64) {
-      sums_.flush_through([this](auto rows) {
-        update_factor<S>(sums_.square(), factor_diagonal_, rows, options_.threads);
-      });
-      rows_since_factor_ += fresh;
-      ++updates_since_factor_;
-    } else {
-      sums_.flush();
-      factor_current_ = factor_shifted(sums_.square(), static_cast<S>(ridge()), factor_diagonal_,
-                                       options_.threads);
-      if (!factor_current_) raise_indefinite();
-      rows_since_factor_ = 0;
-      updates_since_factor_ = 0;
-    }
-    factor_version_ = sums_.version();
-  }
+  void factor() const;
 
   /// The factor of S + lambda I, a copy.  Cost: d^2 numbers, and what factor() costs.
-  [[nodiscard]] GramFactor<S> gram_factor() const {
-    factor();
-    return {.square = sums_.square(), .diagonal = factor_diagonal_, .threads = options_.threads};
-  }
+  [[nodiscard]] GramFactor<S> gram_factor() const;
 
   /// Generalised cross-validation from the sums alone, over all columns:
   ///   gcv = n RSS / (n - df)^2,  RSS = E - tr W^T C - lambda |W|^2,  df = d - lambda tr G^-1
@@ -256,22 +145,7 @@ class RecursiveLeastSquares<S, Information> {
   /// @throws NumericalError  where every candidate is refused (RidgeCandidate::gcv)
   /// Cost: 2/3 d^3 + 2 d^2 T flops a candidate (one eigendecomposition would cost as much as 30 of
   /// them here), and d T numbers.
-  [[nodiscard]] RidgeSelection select_ridge(std::span<const double> ridges) const {
-    detail::expect(!ridges.empty(), "ridges are empty, expected at least one candidate");
-    for (const double ridge : ridges) detail::expect_positive("ridge", ridge);
-    expect_rows_to_select_by();
-    RidgeSelection selection;
-    for (const double ridge : ridges) {
-      selection.candidates.push_back(cross_validate(ridge).candidate);
-    }
-    detail::expect<NumericalError>(detail::choose_ridge(selection),
-                                   "no candidate ridge can be judged: all of them leave fewer than "
-                                   "2 % of ",
-                                   rows(),
-                                   " rows as degrees of freedom, or drown in round-off; add larger "
-                                   "ones");
-    return selection;
-  }
+  [[nodiscard]] RidgeSelection select_ridge(std::span<const double> ridges) const;
 
   /// The same over decades of tr(S) / d that fit the features: from 1e-6 to 10, down until the
   /// ridge hides no direction of them (ridge_search.hpp), and on while the best stands at an end,
@@ -279,55 +153,26 @@ class RecursiveLeastSquares<S, Information> {
   /// @throws ArgumentError  no rows learned
   /// Cost: as above, for 8 candidates where S is well conditioned, one more for each decade that
   /// its smallest direction lies deeper.
-  [[nodiscard]] RidgeSelection select_ridge() const {
-    expect_rows_to_select_by();
-    const auto scale = options_.ridge_scale;
-    return detail::search_ridge(detail::ridge_decades<S>(sums_.square().diagonal(), scale),
-                                [this](double ridge) { return cross_validate(ridge); });
-  }
+  [[nodiscard]] RidgeSelection select_ridge() const;
 
   /// The smallest share of a column's energy, ridge included, that the columns before it leave
   /// unexplained. Near round-off (see pivot_limit) the weights are made of round-off.
   /// @throws NumericalError  as factor()
   /// Cost: what factor() costs.
-  [[nodiscard]] double smallest_pivot() const {
-    factor();
-    return detail::smallest_pivot<S>(sums_.square().diagonal(), ridge(), factor_diagonal_);
-  }
+  [[nodiscard]] double smallest_pivot() const;
 
   /// S as a full symmetric d x d matrix (a copy).
-  [[nodiscard]] Matrix<S> second_moment() const {
-    sums_.flush();
-    return sums_.square().template selfadjointView<Eigen::Lower>();
-  }
+  [[nodiscard]] Matrix<S> second_moment() const;
   /// S in the lower triangle and its diagonal; what stands above them is the factor's.
-  [[nodiscard]] const Matrix<S>& lower_second_moment() const {
-    sums_.flush();
-    return sums_.square();
-  }
+  [[nodiscard]] const Matrix<S>& lower_second_moment() const;
   /// C, d x T.
-  [[nodiscard]] const Matrix<S>& cross_correlation() const {
-    sums_.flush();
-    return sums_.cross_correlation();
-  }
+  [[nodiscard]] const Matrix<S>& cross_correlation() const;
 
   /// (S + lambda I)^-1, lower triangle with diagonal; the rest of `inverse` is not touched.
   /// @param inverse  d x d
   /// @throws NumericalError  as factor()
   /// Cost: 4/3 d^3 flops
-  void write_inverse_gram(Matrix<S>& inverse) const {
-    factor();
-    constexpr Index chunk = 256;
-    for (Index begin = 0; begin < dim(); begin += chunk) {
-      Matrix<S> z = Matrix<S>::Zero(dim(), std::min(chunk, dim() - begin));
-      z.middleRows(begin, z.cols()).setIdentity();
-      solve_forward(sums_.square(), factor_diagonal_, z, options_.threads);
-      solve_backward(sums_.square(), factor_diagonal_, z, options_.threads);
-      for (Index j = 0; j < z.cols(); ++j) {
-        inverse.col(begin + j).tail(dim() - begin - j) = z.col(j).tail(dim() - begin - j);
-      }
-    }
-  }
+  void write_inverse_gram(Matrix<S>& inverse) const;
 
   /// sum_i s_i y_i^2, one number a column, in double: with W and C it gives the residual sum of
   /// squares.
@@ -340,65 +185,32 @@ class RecursiveLeastSquares<S, Information> {
   [[nodiscard]] const RegressionBounds& bounds() const noexcept { return sums_.bounds(); }
 
   /// Bytes of the state: S and the factor in one square, C, W, the diagonals and the buffer.
-  [[nodiscard]] std::size_t bytes() const noexcept {
-    return sums_.bytes() +
-           static_cast<std::size_t>(factor_diagonal_.size() + weights_.size()) * sizeof(S);
-  }
+  [[nodiscard]] std::size_t bytes() const noexcept;
 
  private:
-  static void expect_ridge(double ridge) {
-    detail::expect_positive("ridge", ridge);
-    const auto most = static_cast<double>(std::numeric_limits<S>::max());
-    detail::expect(ridge <= most, "ridge is ", ridge, ", expected at most ", most,
-                   ", which the scalar can hold");
-  }
-  [[nodiscard]] static RlsOptions checked(Index dim, RlsOptions options) {
-    detail::expect(dim >= 1, "dim is ", dim, ", expected at least 1");
-    expect_ridge(options.ridge);
-    options.threads = resolve_threads(options.threads);
-    return options;
-  }
+  friend class RecursiveLeastSquares<S, Covariance>;  // its rows enter the sums that it keeps
 
-  [[nodiscard]] static RegressionState<S> possible(RegressionState<S> state) {
-    detail::expect_possible_state(state);
-    return state;
-  }
-  /// Goes on from sums of which rows were taken out, if they are possible.
-  void replace_by_less(detail::RegressionSums<S> next) {
-    next.expect_possible(sums_);
-    sums_ = std::move(next);
-    factor_current_ = false;
-    weights_current_ = false;
-  }
+  static void expect_ridge(double ridge);
+  [[nodiscard]] static RlsOptions checked(Index dim, RlsOptions options);
+  [[nodiscard]] static RegressionState<S> possible(RegressionState<S> state);
 
-  [[nodiscard]] double lambda_of(double ridge) const {
-    if (options_.ridge_scale == RidgeScale::absolute) return ridge;
-    sums_.flush();
-    const double trace = sums_.trace();
-    return trace <= 0 ? ridge : ridge * trace / static_cast<double>(dim());
-  }
+  // Features and targets as visit_rows gives them.
+  template <class X, class Y>
+  std::uint64_t add_rows(const X& x, const Y& y, double norm, const BatchOptions& options);
+  template <class X, class Y>
+  void take_rows_out(const X& x, const Y& y, double norm, const BatchOptions& options,
+                     std::optional<std::uint64_t> digest);
+  template <class X>
+  [[nodiscard]] Matrix<S> products_with_weights(const X& x) const;
+  template <class X>
+  [[nodiscard]] Vector<S> leverages(const X& x) const;
 
-  /// Whether U is of S, the buffer aside.
-  [[nodiscard]] bool has_factor() const noexcept {
-    return factor_current_ && factor_version_ == sums_.version();
-  }
-
-  [[noreturn]] void raise_indefinite() const {
-    detail::raise<NumericalError>("the Gram matrix is not positive definite at ridge ", ridge(),
-                                  " in ", sizeof(S) == 4 ? "float" : "double", ": raise the ridge",
-                                  sizeof(S) == 4 ? " or use double" : "");
-  }
-
-  void expect_rows_to_select_by() const {
-    detail::expect(rows() > 0, "no rows are learned yet, expected some to select a ridge by");
-    sums_.flush();
-  }
-
-  [[nodiscard]] detail::JudgedRidge cross_validate(double ridge) const {
-    factor_current_ = false;  // its place serves the candidates
-    return detail::cross_validate(sums_, ridge, lambda_of(ridge), factor_diagonal_,
-                                  options_.threads);
-  }
+  void replace_by_less(detail::RegressionSums<S> next);
+  [[nodiscard]] double lambda_of(double ridge) const;
+  [[nodiscard]] bool has_factor() const noexcept;
+  [[noreturn]] void raise_indefinite() const;
+  void expect_rows_to_select_by() const;
+  [[nodiscard]] detail::JudgedRidge cross_validate(double ridge) const;
 
   RlsOptions options_;
   mutable detail::RegressionSums<S> sums_;  // its strict upper triangle: U, S + lambda I = U^T U
@@ -412,3 +224,6 @@ class RecursiveLeastSquares<S, Information> {
 };
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#include "anyssr/rls/information_form_rows.hpp"
+#include "anyssr/rls/information_form_solution.hpp"

@@ -45,6 +45,12 @@ inline void expect_task_of_row(std::span<const std::string> names, Index rows,
   }
 }
 
+/// A batch as a router sees it.
+struct TaskRows {
+  std::vector<RoutedTask> tasks;   ///< of the router after the change, new ones at the end
+  std::vector<Index> task_of_row;  ///< index into tasks, one a row
+};
+
 /// Gives the tasks of rows the columns that they lack.
 /// @param next   first free column; @return the first free one afterwards
 /// @param labels empty: no label columns
@@ -86,9 +92,9 @@ template <RealScalar S>
 /// @param tasks  those of this router: grows by what it does not know
 /// @param next   first free column
 /// @return column here of each of the other's `columns` columns
-inline std::vector<Index> merge_tasks(std::vector<RoutedTask>& tasks,
-                                      const std::vector<RoutedTask>& others, Index columns,
-                                      Index next) {
+inline std::vector<Index> absorb_tasks(std::vector<RoutedTask>& tasks,
+                                       const std::vector<RoutedTask>& others, Index columns,
+                                       Index next) {
   std::vector<Index> place(static_cast<std::size_t>(columns), -1);
   for (const RoutedTask& other : others) {
     auto mine = std::find_if(tasks.begin(), tasks.end(),

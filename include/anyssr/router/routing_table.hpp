@@ -144,10 +144,10 @@ class RoutingTable {
   template <FeatureMatrix<S> X>
   void decide(const X& features, RoutingWorkspace<S>& workspace,
               std::vector<RoutingDecision>& decisions) const {
-    check(features);
+    check(detail::as_map(features));
     const detail::SerialEigen serial;
     decisions.resize(static_cast<std::size_t>(features.rows()));
-    score(features, workspace);
+    score(detail::as_map(features), workspace);
     for (Index i = 0; i < features.rows(); ++i) {
       conclude(i, workspace, decisions[static_cast<std::size_t>(i)]);
     }
@@ -157,9 +157,9 @@ class RoutingTable {
   template <FeatureMatrix<S> X>
   void decide(const X& features, RoutingWorkspace<S>& workspace, RoutingDecision& decision) const {
     detail::expect_rows("features", features, 1);
-    check(features);
+    check(detail::as_map(features));
     const detail::SerialEigen serial;
-    score(features, workspace);
+    score(detail::as_map(features), workspace);
     conclude(0, workspace, decision);
   }
 
