@@ -39,6 +39,7 @@ function(_anyssr_reach root header)
   set_property(GLOBAL PROPERTY anyssr_reach_${header} ${header}) # a class and its bodies include each other
   set(reached ${header})
   file(STRINGS ${root}/${header} lines REGEX "^#include \"anyssr/")
+  list(FILTER lines EXCLUDE REGEX "/instantiate/") # in programs that link anyssr::compiled alone
   foreach(line IN LISTS lines)
     string(REGEX REPLACE "^#include \"([^\"]+)\".*" "\\1" included "${line}")
     _anyssr_reach(${root} ${included})

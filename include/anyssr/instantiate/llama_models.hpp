@@ -5,12 +5,10 @@
 /// Language models of the LLaMA family.
 
 #include "anyssr/backbone/llama/llama_backbone.hpp"
-#include "anyssr/backbone/llama/llama_generation.hpp"
 
 #define ANYSSR_INSTANTIATE_LLAMA_MODELS(EXPLICIT, S) \
   EXPLICIT class anyssr::LlamaBackbone<S>;           \
-  EXPLICIT class anyssr::LlamaGeneration<S>;         \
-  EXPLICIT class anyssr::detail::LlamaModel<S>;      \
+  EXPLICIT class anyssr::LlamaModel<S>;              \
   EXPLICIT class anyssr::detail::LlamaGradient<S>;
 
 #ifdef ANYSSR_COMPILED

@@ -140,7 +140,3 @@ void update_factor(Matrix<S>& square, Vector<S>& diagonal,
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
-
-#ifdef ANYSSR_COMPILED
-#include "anyssr/instantiate/factorisations.hpp"
-#endif

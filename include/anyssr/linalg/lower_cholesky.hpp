@@ -87,7 +87,3 @@ void solve_by_lower(const Matrix<S>& lower, Matrix<S>& x) {
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI::detail
-
-#ifdef ANYSSR_COMPILED
-#include "anyssr/instantiate/factorisations.hpp"
-#endif

@@ -47,7 +47,3 @@ void multiply_symmetric(const Matrix<S>& square, const Matrix<S>& columns, Matri
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
-
-#ifdef ANYSSR_COMPILED
-#include "anyssr/instantiate/factorisations.hpp"
-#endif

@@ -313,3 +313,7 @@ template <RealScalar S>
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/adapter_algebra.hpp"
+#endif

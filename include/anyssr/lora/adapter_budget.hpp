@@ -358,3 +358,7 @@ template <RealScalar S>
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/adapter_budgets.hpp"
+#endif

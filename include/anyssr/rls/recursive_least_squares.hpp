@@ -18,3 +18,7 @@
 #include "anyssr/rls/covariance_form.hpp"
 #include "anyssr/rls/information_form.hpp"
 #include "anyssr/rls/rls_options.hpp"
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/regressions.hpp"
+#endif

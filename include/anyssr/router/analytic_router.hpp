@@ -300,3 +300,7 @@ class AnalyticRouter {
 #include "anyssr/router/analytic_router_learning.hpp"
 #include "anyssr/router/analytic_router_sums.hpp"
 #include "anyssr/router/analytic_router_tasks.hpp"
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/routers.hpp"
+#endif

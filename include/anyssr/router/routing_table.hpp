@@ -144,94 +144,30 @@ class RoutingTable {
   template <FeatureMatrix<S> X>
   void decide(const X& features, RoutingWorkspace<S>& workspace,
               std::vector<RoutingDecision>& decisions) const {
-    check(detail::as_map(features));
-    const detail::SerialEigen serial;
-    decisions.resize(static_cast<std::size_t>(features.rows()));
-    score(detail::as_map(features), workspace);
-    for (Index i = 0; i < features.rows(); ++i) {
-      conclude(i, workspace, decisions[static_cast<std::size_t>(i)]);
-    }
+    decide_all(detail::as_map(features), workspace, decisions);
   }
 
   /// Decides on one query: features is 1 x feature_dim().
   template <FeatureMatrix<S> X>
   void decide(const X& features, RoutingWorkspace<S>& workspace, RoutingDecision& decision) const {
-    detail::expect_rows("features", features, 1);
-    check(detail::as_map(features));
-    const detail::SerialEigen serial;
-    score(detail::as_map(features), workspace);
-    conclude(0, workspace, decision);
+    decide_one(detail::as_map(features), workspace, decision);
   }
 
  private:
+  // Features as maps, as SparseRows<S>, or as expressions.
   template <class X>
-  void check(const X& features) const {
-    detail::expect<TaskError>(!tasks_.empty(), "no task is learned yet: call learn first");
-    detail::expect<TaskError>(active_, "no task is active: all are archived, restore one first");
-    detail::expect_cols("features", features, feature_dim());
-    detail::expect_finite("features", features);
-  }
-
-  /// workspace.raw = phi(features) W
+  void decide_all(const X& features, RoutingWorkspace<S>& workspace,
+                  std::vector<RoutingDecision>& decisions) const;
   template <class X>
-  void score(const X& features, RoutingWorkspace<S>& workspace) const {
-    if (workspace.raw.rows() != features.rows() || workspace.raw.cols() != weights_.cols()) {
-      workspace.raw.resize(features.rows(), weights_.cols());
-    }
-    expansion_->visit_expanded(features, workspace.expansion, [&](const auto& expanded) {
-      multiply(expanded, workspace.raw);
-      meter_.measure(expanded, workspace.leverage);
-    });
-  }
-
+  void decide_one(const X& features, RoutingWorkspace<S>& workspace,
+                  RoutingDecision& decision) const;
   template <class X>
-  void multiply(const X& expanded, RowMajorMatrix<S>& raw) const {
-    if constexpr (SparseFeatures<X>) {
-      raw.setZero();
-      for (Index i = 0; i < expanded.rows(); ++i) {
-        for (typename X::InnerIterator it(expanded, i); it; ++it) {
-          raw.row(i) += it.value() * weights_.row(it.index());
-        }
-      }
-    } else {
-      detail::set_shared_product(raw, expanded, weights_, parameters_.threads);
-    }
-  }
-
-  void conclude(Index row, RoutingWorkspace<S>& workspace, RoutingDecision& decision) const {
-    const auto count = static_cast<Index>(tasks_.size());
-    if (decision.scores.size() != count) decision.scores.resize(count);
-    if (workspace.best_label.size() != count) workspace.best_label.resize(count);
-    task_score_parts(tasks_, workspace.raw.row(row), decision.scores, workspace.best_label);
-    decision.scores += parameters_.label_weight * workspace.best_label;
-    decision.task = -1;
-    decision.runner_up = -1;
-    for (Index t = 0; t < count; ++t) {
-      if (!tasks_[static_cast<std::size_t>(t)].active) {
-        decision.scores(t) = -std::numeric_limits<double>::infinity();
-      } else if (decision.task < 0 || decision.scores(t) > decision.scores(decision.task)) {
-        decision.runner_up = std::exchange(decision.task, t);
-      } else if (decision.runner_up < 0 ||
-                 decision.scores(t) > decision.scores(decision.runner_up)) {
-        decision.runner_up = t;
-      }
-    }
-    const double best = decision.scores(decision.task);
-    decision.margin = decision.runner_up < 0 ? best : best - decision.scores(decision.runner_up);
-    double sum = 0;  // of active tasks: exp of -infinity is undefined under -ffast-math
-    for (Index t = 0; t < count; ++t) {
-      if (!tasks_[static_cast<std::size_t>(t)].active) continue;
-      sum += std::exp(parameters_.temperature * (decision.scores(t) - best));
-    }
-    decision.confidence = 1 / sum;
-    decision.novelty =
-        meter_.novelty(best / (1 + parameters_.label_weight), row, workspace.leverage);
-    detail::expect<NonFiniteError>(
-        detail::is_finite(best) && detail::is_finite(decision.confidence) &&
-            detail::is_finite(decision.novelty.value_or(0)),
-        "features of row ", row, " are too large: their scores or their novelty are not finite");
-    decision.outcome = RoutingOutcome::routed;
-  }
+  void check(const X& features) const;
+  template <class X>
+  void score(const X& features, RoutingWorkspace<S>& workspace) const;
+  template <class X>
+  void multiply(const X& expanded, RowMajorMatrix<S>& raw) const;
+  void conclude(Index row, RoutingWorkspace<S>& workspace, RoutingDecision& decision) const;
 
   std::shared_ptr<const AnyExpansion<S>> expansion_;
   RowMajorMatrix<S> weights_;  // d x columns; row-major, so a sparse query reads whole rows
@@ -240,5 +176,101 @@ class RoutingTable {
   NoveltyMeter<S> meter_;
   bool active_;  // whether any task is
 };
+
+template <RealScalar S>
+template <class X>
+void RoutingTable<S>::decide_all(const X& features, RoutingWorkspace<S>& workspace,
+                                 std::vector<RoutingDecision>& decisions) const {
+  check(features);
+  const detail::SerialEigen serial;
+  decisions.resize(static_cast<std::size_t>(features.rows()));
+  score(features, workspace);
+  for (Index i = 0; i < features.rows(); ++i) {
+    conclude(i, workspace, decisions[static_cast<std::size_t>(i)]);
+  }
+}
+
+template <RealScalar S>
+template <class X>
+void RoutingTable<S>::decide_one(const X& features, RoutingWorkspace<S>& workspace,
+                                 RoutingDecision& decision) const {
+  detail::expect_rows("features", features, 1);
+  check(features);
+  const detail::SerialEigen serial;
+  score(features, workspace);
+  conclude(0, workspace, decision);
+}
+
+template <RealScalar S>
+template <class X>
+void RoutingTable<S>::check(const X& features) const {
+  detail::expect<TaskError>(!tasks_.empty(), "no task is learned yet: call learn first");
+  detail::expect<TaskError>(active_, "no task is active: all are archived, restore one first");
+  detail::expect_cols("features", features, feature_dim());
+  detail::expect_finite("features", features);
+}
+
+/// workspace.raw = phi(features) W
+template <RealScalar S>
+template <class X>
+void RoutingTable<S>::score(const X& features, RoutingWorkspace<S>& workspace) const {
+  if (workspace.raw.rows() != features.rows() || workspace.raw.cols() != weights_.cols()) {
+    workspace.raw.resize(features.rows(), weights_.cols());
+  }
+  expansion_->visit_expanded(features, workspace.expansion, [&](const auto& expanded) {
+    multiply(expanded, workspace.raw);
+    meter_.measure(expanded, workspace.leverage);
+  });
+}
+
+template <RealScalar S>
+template <class X>
+void RoutingTable<S>::multiply(const X& expanded, RowMajorMatrix<S>& raw) const {
+  if constexpr (SparseFeatures<X>) {
+    raw.setZero();
+    for (Index i = 0; i < expanded.rows(); ++i) {
+      for (typename X::InnerIterator it(expanded, i); it; ++it) {
+        raw.row(i) += it.value() * weights_.row(it.index());
+      }
+    }
+  } else {
+    detail::set_shared_product(raw, expanded, weights_, parameters_.threads);
+  }
+}
+
+template <RealScalar S>
+void RoutingTable<S>::conclude(Index row, RoutingWorkspace<S>& workspace,
+                               RoutingDecision& decision) const {
+  const auto count = static_cast<Index>(tasks_.size());
+  if (decision.scores.size() != count) decision.scores.resize(count);
+  if (workspace.best_label.size() != count) workspace.best_label.resize(count);
+  task_score_parts(tasks_, workspace.raw.row(row), decision.scores, workspace.best_label);
+  decision.scores += parameters_.label_weight * workspace.best_label;
+  decision.task = -1;
+  decision.runner_up = -1;
+  for (Index t = 0; t < count; ++t) {
+    if (!tasks_[static_cast<std::size_t>(t)].active) {
+      decision.scores(t) = -std::numeric_limits<double>::infinity();
+    } else if (decision.task < 0 || decision.scores(t) > decision.scores(decision.task)) {
+      decision.runner_up = std::exchange(decision.task, t);
+    } else if (decision.runner_up < 0 || decision.scores(t) > decision.scores(decision.runner_up)) {
+      decision.runner_up = t;
+    }
+  }
+  const double best = decision.scores(decision.task);
+  decision.margin = decision.runner_up < 0 ? best : best - decision.scores(decision.runner_up);
+  double sum = 0;  // of active tasks: exp of -infinity is undefined under -ffast-math
+  for (Index t = 0; t < count; ++t) {
+    if (!tasks_[static_cast<std::size_t>(t)].active) continue;
+    sum += std::exp(parameters_.temperature * (decision.scores(t) - best));
+  }
+  decision.confidence = 1 / sum;
+  decision.novelty = meter_.novelty(best / (1 + parameters_.label_weight), row, workspace.leverage);
+  detail::expect<NonFiniteError>(
+      detail::is_finite(best) && detail::is_finite(decision.confidence) &&
+          detail::is_finite(decision.novelty.value_or(0)),
+      "features of row ", row, " are too large: their scores or their novelty are not finite");
+  decision.outcome = RoutingOutcome::routed;
+}
 
 }  // namespace anyssr::inline ANYSSR_ABI

@@ -351,5 +351,5 @@ template <class Learner>
 }  // namespace anyssr::inline ANYSSR_ABI
 
 #ifdef ANYSSR_COMPILED
-#include "anyssr/instantiate/checkpoints.hpp"
+#include "anyssr/instantiate/loaded_learners.hpp"
 #endif

@@ -296,5 +296,5 @@ SaveReport save(const Learner& learner, const std::filesystem::path& root,
 }  // namespace anyssr::inline ANYSSR_ABI
 
 #ifdef ANYSSR_COMPILED
-#include "anyssr/instantiate/checkpoints.hpp"
+#include "anyssr/instantiate/saved_learners.hpp"
 #endif

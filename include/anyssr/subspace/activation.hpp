@@ -133,3 +133,7 @@ void activate_in_place(Activation activation, Eigen::DenseBase<D>& values) {
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/activations.hpp"
+#endif

@@ -202,3 +202,7 @@ template <class U, class V>
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/subspaces.hpp"
+#endif

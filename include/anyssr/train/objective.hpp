@@ -92,3 +92,7 @@ template <class L>
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/objectives.hpp"
+#endif

@@ -310,3 +310,7 @@ requires FeatureMatrix<H, typename H::Scalar>
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/ridge_heads.hpp"
+#endif

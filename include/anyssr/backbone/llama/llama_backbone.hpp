@@ -370,9 +370,6 @@ void LlamaBackbone<S>::visit_site_inputs(const Trunk& trunk, const Adapter<S>& a
 }  // namespace anyssr::inline ANYSSR_ABI
 
 #ifdef ANYSSR_COMPILED
-#include "anyssr/instantiate/llama_models.hpp"
-#endif
-
-#ifdef ANYSSR_COMPILED
 #include "anyssr/instantiate/llama_learners.hpp"
+#include "anyssr/instantiate/llama_models.hpp"
 #endif
