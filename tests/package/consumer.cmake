@@ -7,13 +7,7 @@ file(REMOVE_RECURSE ${dir})
 file(MAKE_DIRECTORY ${dir}/source)
 file(COPY ${CMAKE_CURRENT_LIST_DIR}/consumer.cpp DESTINATION ${dir}/source)
 
-function(run)
-  execute_process(COMMAND ${ARGV} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
-  if(NOT status EQUAL 0)
-    message(FATAL_ERROR "${ARGV}\nended with ${status}:\n${output}")
-  endif()
-  set(output "${output}" PARENT_SCOPE)
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
 if(NOT KIND STREQUAL "fetched") # installed in one place and moved to another
   run(${CMAKE_COMMAND} --install ${BINARY} --prefix ${dir}/first)

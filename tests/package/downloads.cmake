@@ -91,12 +91,7 @@ Eigen::Index rows(const nlohmann::json& json, const CLI::App& app) {
   return Eigen::MatrixXf(json.size(), app.count()).rows();
 }
 ]=])
-function(run)
-  execute_process(COMMAND ${ARGV} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
-  if(NOT status EQUAL 0)
-    message(FATAL_ERROR "${ARGV}\nended with ${status}:\n${output}")
-  endif()
-endfunction()
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 run(${CMAKE_COMMAND} -S ${dir}/source -B ${dir}/build -G ${GENERATOR} -D SOURCE=${SOURCE}
     -D CMAKE_CXX_COMPILER=${COMPILER} -D ANYSSR_BUILD_TESTS=ON -D ANYSSR_BUILD_EXAMPLES=ON
     -D ANYSSR_BUILD_BENCH=ON ${archives})
