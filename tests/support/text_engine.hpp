@@ -16,6 +16,9 @@ namespace anyssr::test {
 
 inline constexpr Index text_dim = 64;
 
+/// g++ 12 warns of a temporary in the initializer of a member.
+inline constexpr TextHashingOptions text_options{.dim = text_dim};
+
 /// Hashed text as dense rows. `factor` stands for other weights under the same name.
 template <class S>
 class DenseTexts {
@@ -37,7 +40,7 @@ class DenseTexts {
   }
 
  private:
-  TextHashingBackbone<S> texts_{{.dim = text_dim}};
+  TextHashingBackbone<S> texts_{text_options};
   std::string name_;
   S factor_;
 };
