@@ -95,6 +95,13 @@ TEST_CASE("scores that tell nothing leave the temperature at one", "[linalg][pro
   CHECK(fit_temperature(Eigen::MatrixXd::Constant(3, 3, 0.7), labels) == 1);
   const std::vector<Index> only{0, 0};
   CHECK(fit_temperature(Eigen::MatrixXd::Constant(2, 1, 3), only) == 1);
+  for (const double size : {1e-17, 0.7, 7e5}) {  // in either direction of the label
+    Eigen::MatrixXd nearly = Eigen::MatrixXd::Constant(3, 3, size);
+    nearly(0, 0) = std::nextafter(size, 10 * size);
+    CHECK(fit_temperature(nearly, labels) == 1);
+    nearly(0, 0) = std::nextafter(size, 0);
+    CHECK(fit_temperature(nearly, labels) == 1);
+  }
 }
 
 TEST_CASE("tiny and huge scores stay inside the range", "[linalg][property]") {

@@ -72,6 +72,32 @@ TEMPLATE_TEST_CASE("blocks arrays and maps are activated where they stand", "[su
   CHECK(array(2) == TestType(5));
 }
 
+TEMPLATE_TEST_CASE("an entry is activated to the same bits wherever it stands",
+                   "[subspace][property]", float, double) {
+  const Index size = 61;
+  const RowVector<TestType> z = 40 * random_normal<TestType>(1, size, 3);
+  for (const Activation activation : all_activations) {
+    CAPTURE(to_string(activation));
+    RowVector<TestType> expected = z;
+    for (TestType& entry : expected) {
+      Eigen::Array<TestType, 1, 1> alone(entry);
+      activate_in_place(activation, alone);
+      entry = alone(0);
+    }
+    for (Index begin = 0; begin < 20; ++begin) {  // another address and another length each time
+      RowVector<TestType> moved = z;
+      auto rest = moved.tail(size - begin);
+      activate_in_place(activation, rest);
+      CHECK((rest.array() == expected.tail(size - begin).array()).all());
+    }
+    RowMajorMatrix<TestType> column(size, 3);
+    column.col(1) = z.transpose();
+    auto middle = column.col(1);
+    activate_in_place(activation, middle);
+    CHECK((middle.transpose().array() == expected.array()).all());
+  }
+}
+
 TEST_CASE("derivatives agree with finite differences", "[subspace][property]") {
   const double h = 1e-6;
   for (const Activation activation : all_activations) {

@@ -77,7 +77,7 @@ TEMPLATE_TEST_CASE("the randomised fit is near the best one", "[subspace][proper
   const double best =
       oracle.singular_values.head(10).squaredNorm() / oracle.singular_values.squaredNorm();
   CHECK(found.rank() == 10);
-  CHECK(orthonormality_error(found.basis()) < round_off<TestType>(30));
+  CHECK(orthonormality_error(found.basis()) < round_off<TestType>(100));
   CHECK(found.energy_kept() <= best + round_off<TestType>(20));
   CHECK(found.energy_kept() > best - 1e-4);
   const Eigen::MatrixXd wide = x.template cast<double>();

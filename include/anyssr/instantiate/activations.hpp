@@ -6,11 +6,8 @@
 
 #include "anyssr/subspace/activation.hpp"
 
-#define ANYSSR_INSTANTIATE_ACTIVATIONS(EXPLICIT, S)                                      \
-  EXPLICIT void anyssr::activate_in_place(anyssr::Activation,                            \
-                                          Eigen::DenseBase<anyssr::RowMajorMatrix<S>>&); \
-  EXPLICIT void anyssr::activate_in_place(anyssr::Activation,                            \
-                                          Eigen::DenseBase<Eigen::Map<anyssr::RowVector<S>>>&);
+#define ANYSSR_INSTANTIATE_ACTIVATIONS(EXPLICIT, S) \
+  EXPLICIT void anyssr::detail::activate_row(anyssr::Activation, S*, anyssr::Index, anyssr::Index);
 
 #ifdef ANYSSR_COMPILED
 ANYSSR_INSTANTIATE_ACTIVATIONS(extern template, float)

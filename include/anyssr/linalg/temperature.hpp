@@ -59,7 +59,7 @@ template <std::same_as<double> R>
 }  // namespace detail
 
 /// The b in [1e-3, 1e4] that minimises L(b); 1 where it makes no difference (all scores of each row
-/// alike).
+/// alike, to round-off).
 /// @param scores  n x c, n and c at least 1, in double, held out: leave-one-out or of other rows
 /// @param labels  n, each in 0..c-1
 /// @param prior   at least 0: rows of unknown label that are added in effect
@@ -81,7 +81,9 @@ template <class D>
                  ", expected a finite number of at least 0");
   Eigen::MatrixXd shifted = scores.transpose();
   shifted.rowwise() -= shifted.colwise().maxCoeff().eval();
-  if (shifted.minCoeff() == 0) return 1;
+  // Alike to round-off is alike: what is left of it would send b to an end of its range.
+  const double scale = std::max(1.0, scores.cwiseAbs().maxCoeff());
+  if (-shifted.minCoeff() <= 1e-14 * scale) return 1;
   double of_labels = 0;
   for (Index i = 0; i < n; ++i) of_labels += shifted(labels[static_cast<std::size_t>(i)], i);
   const auto rows = static_cast<double>(n);

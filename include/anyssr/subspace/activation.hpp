@@ -11,6 +11,7 @@
 /// GELU; Stein's identity twice) and 1/2 for cos(z + b) with b uniform in [0, 2 pi).
 /// Source: GELU, arXiv 1606.08415; the scales are ours.
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <span>
@@ -98,26 +99,68 @@ template <RealScalar S>
   return S(1);
 }
 
-/// values <- act(values). NaN stays NaN under every activation, so that a later check still sees
-/// it: relu is (z + |z|) / 2, exact, where a vectorised max(z, 0) may turn NaN into 0.
-/// @param values  any dense lvalue expression
-template <class D>
-void activate_in_place(Activation activation, Eigen::DenseBase<D>& values) {
-  using S = typename D::Scalar;
-  static_assert(RealScalar<S>);
-  D& z = values.derived();
+namespace detail {
+
+/// Calls f(chunk) for every 16 entries of a row; the last chunk is filled up with zeros. Every entry
+/// passes the same instructions this way, wherever the row stands in memory and however long it is.
+/// An expression over the whole row takes others at its ends, and their last bits differ.
+template <RealScalar S, class F>
+void for_each_chunk(S* row, Index size, Index stride, const F& f) {
+  constexpr Index width = 16;
+  Eigen::Array<S, width, 1> chunk;
+  for (Index begin = 0; begin < size; begin += width) {
+    S* const entries = row + begin * stride;
+    const Index count = std::min(width, size - begin);
+    const bool is_whole = stride == 1 && count == width;
+    if (is_whole) {
+      std::copy_n(entries, width, chunk.data());
+    } else {
+      chunk.setZero();
+      for (Index i = 0; i < count; ++i) chunk(i) = entries[i * stride];
+    }
+    f(chunk);
+    if (is_whole) {
+      std::copy_n(chunk.data(), width, entries);
+    } else {
+      for (Index i = 0; i < count; ++i) entries[i * stride] = chunk(i);
+    }
+  }
+}
+
+/// act on `size` entries, `stride` apart.
+template <RealScalar S>
+void activate_row(Activation activation, S* row, Index size, Index stride) {
   switch (activation) {
     case Activation::identity:
       return;
-    case Activation::relu:
-      z.array() = S(0.5) * z.array() + S(0.5) * z.array().abs();
-      return;
+    case Activation::relu: {  // exact by any instructions
+      const auto relu = [](auto&& z) { z = S(0.5) * z + S(0.5) * z.abs(); };
+      if (stride != 1) return for_each_chunk(row, size, stride, relu);
+      return relu(Eigen::Map<Eigen::Array<S, Eigen::Dynamic, 1>>(row, size));
+    }
     case Activation::gelu:
-      z.array() = z.array().unaryExpr([](S x) { return x * detail::normal_cdf(x); });
+      for_each_chunk(row, size, stride, [](auto& z) {
+        for (S& entry : z) entry *= normal_cdf(entry);
+      });
       return;
     case Activation::cosine:
-      z.array() = z.array().cos();
+      for_each_chunk(row, size, stride, [](auto& z) { z = z.cos(); });
       return;
+  }
+}
+
+}  // namespace detail
+
+/// values <- act(values), the same bits for the same value wherever it stands. NaN stays NaN under
+/// every activation, so that a later check still sees it: relu is (z + |z|) / 2, exact, where a
+/// vectorised max(z, 0) may turn NaN into 0.
+/// @param values  a dense lvalue that stands in memory: matrix, array, map or block
+template <class D>
+void activate_in_place(Activation activation, Eigen::DenseBase<D>& values) {
+  D& z = values.derived();
+  for (Index i = 0; i < z.outerSize(); ++i) {
+    detail::activate_row(activation, z.data() + i * z.outerStride(), z.innerSize(),
+                         z.innerStride());
   }
 }
 
