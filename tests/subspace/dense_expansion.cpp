@@ -161,7 +161,8 @@ TEST_CASE("rows expand into a part of a larger matrix", "[subspace][property]") 
   RowMajorMatrix<float> big = RowMajorMatrix<float>::Zero(5, 12);
   ExpansionWorkspace<float> workspace;
   expansion.expand_into(x, big.block(1, 2, 3, 8), workspace);
-  CHECK((big.block(1, 2, 3, 8).array() == expansion.expand(x).array()).all());
+  CHECK(test::relative_error(big.block(1, 2, 3, 8).eval(), expansion.expand(x)) <
+        round_off<float>(4));  // Eigen takes small products apart by where they stand
   CHECK(big.row(0).isZero(0));
   CHECK(big.col(1).isZero(0));
   CHECK(big.col(10).isZero(0));

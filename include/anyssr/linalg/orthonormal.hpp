@@ -10,17 +10,17 @@
 /// leaves Q orthonormal to about eps (s_1/s_c)^2; a second, by Cholesky of Q^T Q, to round-off
 /// ("twice is enough"). Both are matrix products, several times faster than Householder QR.
 
-#include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <limits>
+#include <utility>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/linalg/lower_cholesky.hpp"
 #include "anyssr/linalg/product.hpp"
+#include "anyssr/linalg/symmetric_eigen.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -61,12 +61,9 @@ struct GramSpectrum {
 /// @param gram  lower triangle
 template <std::same_as<double> R = double>
 [[nodiscard]] GramSpectrum gram_spectrum(const Matrix<double>& gram) {
-  if (gram.rows() == 0) return {};
-  const Eigen::SelfAdjointEigenSolver<Matrix<R>> solver(gram);
-  expect<NumericalError>(solver.info() == Eigen::Success, "the eigenvalues of a ", gram.rows(),
-                         " x ", gram.rows(), " Gram did not converge");
-  return {solver.eigenvalues().reverse().cwiseMax(0.0).cwiseSqrt(),
-          solver.eigenvectors().rowwise().reverse()};
+  SymmetricEigen eigen = symmetric_eigen<R>(gram);
+  for (double& value : eigen.values) value = std::sqrt(std::max(value, 0.0));
+  return {std::move(eigen.values), std::move(eigen.vectors)};
 }
 
 /// How many leading singular values are at least `relative_tolerance` of the first.

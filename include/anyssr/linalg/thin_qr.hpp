@@ -59,7 +59,7 @@ class ThinQr {
   void reflect(Index j) {
     R* const column = &packed_(j, j);
     const Index below = packed_.rows() - j - 1;
-    const R tail = below > 0 ? ConstVectorMap<R>(column + 1, below).stableNorm() : R(0);
+    const R tail = norm(column + 1, below);
     if (tail <= std::numeric_limits<R>::min()) return;  // the column is triangular already
     const R length = std::copysign(std::hypot(column[0], tail), column[0]);
     const R first = column[0] + length;  // no cancellation: both have one sign

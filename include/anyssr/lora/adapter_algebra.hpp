@@ -27,6 +27,7 @@
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/thin_qr.hpp"
 #include "anyssr/linalg/thin_svd.hpp"
+#include "anyssr/linalg/vectors.hpp"
 #include "anyssr/lora/adaptable_backbone.hpp"
 #include "anyssr/lora/adapter.hpp"
 
@@ -50,7 +51,7 @@ template <std::same_as<double> R = double>
 [[nodiscard]] double product_norm(const Matrix<double>& b, const Matrix<double>& a) {
   const auto core =
       product_of<Matrix<double>>(ThinQr(b).r(), ThinQr(a.transpose()).r().transpose());
-  return core.stableNorm();
+  return norm(core.data(), core.size());
 }
 
 template <RealScalar S>

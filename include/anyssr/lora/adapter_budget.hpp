@@ -26,6 +26,7 @@
 
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/thin_svd.hpp"
+#include "anyssr/linalg/vectors.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -140,7 +141,7 @@ template <RealScalar S>
   const Vector<double> values = change_singular_values(module);
   budget.rank_before = module.rank();
   budget.bytes_before = module.bytes();
-  budget.norm = values.stableNorm();
+  budget.norm = norm(values.data(), values.size());
   const double round_off = 64 * std::numeric_limits<double>::epsilon() * budget.norm;
   Index count = 0;
   while (count < values.size() && values(count) > round_off) ++count;

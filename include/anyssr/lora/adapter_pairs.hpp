@@ -27,6 +27,7 @@
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/second_moment.hpp"
 #include "anyssr/linalg/thin_svd.hpp"
+#include "anyssr/linalg/vectors.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
@@ -115,8 +116,8 @@ void add_site(const std::vector<std::size_t>& owners,
       const auto v = inner.block(begins[j], begins[i], g.values.size(), f.values.size());
       PairSums& pair = sums[owners[j] * (owners[j] - 1) / 2 + owners[i]];
       pair.product += g.values.dot(u.cwiseProduct(v) * f.values);
-      pair.first_norm = std::hypot(pair.first_norm, f.values.stableNorm());
-      pair.second_norm = std::hypot(pair.second_norm, g.values.stableNorm());
+      pair.first_norm = std::hypot(pair.first_norm, norm(f.values.data(), f.values.size()));
+      pair.second_norm = std::hypot(pair.second_norm, norm(g.values.data(), g.values.size()));
       pair.rows += v.topLeftCorner(g.rank, f.rank).squaredNorm();
       pair.columns += u.topLeftCorner(g.rank, f.rank).squaredNorm();
       pair.angles += std::min(f.rank, g.rank);

@@ -29,6 +29,7 @@
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/thin_qr.hpp"
 #include "anyssr/linalg/thin_svd.hpp"
+#include "anyssr/linalg/vectors.hpp"
 #include "anyssr/lora/adapter_algebra.hpp"
 #include "anyssr/lora/site_moments.hpp"
 
@@ -214,7 +215,7 @@ template <RealScalar S>
   Matrix<double> a = right.q_times(svd.v.leftCols(rank) * svd.values.head(rank).asDiagonal());
   solve_triangle<Eigen::Upper>(sums.gram.transpose(), a);
   a = space.lift(a);
-  const double size = a.stableNorm();
+  const double size = norm(a.data(), a.size());
   if (size > 0) {  // both factors of one norm
     const double root = std::sqrt(size / std::sqrt(static_cast<double>(rank)));
     b *= root;
