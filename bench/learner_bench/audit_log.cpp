@@ -28,7 +28,7 @@ constexpr std::array<ScoredTask, 2> top{
     {{.task = "billing", .score = 0.8812345}, {.task = "cards", .score = 0.4712345}}};
 
 RouteEvent event(std::uint64_t number) {
-  return {.generation = 7,
+  return {.changes = 7,
           .query = "q-17",
           .task = "billing",
           .outcome = "routed",

@@ -73,7 +73,7 @@ TEST_CASE("a change is a line of the fields that it has", "[io][golden]") {
   const std::string start = R"({"v":1,"seq":812,"time":"2026-01-31T12:00:00.000123Z","event":")";
   const std::string end = R"("prev":"sha256:)" + audit_zeros + "\"}\n";
   CHECK(audit_line_of(ChangeEvent{.event = "learn",
-                                  .generation = 8,
+                                  .changes = 8,
                                   .router_digest = 0x00ab'0000'0000'0001,
                                   .task = "cards",
                                   .rows = 120,

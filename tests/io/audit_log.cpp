@@ -75,9 +75,9 @@ TEST_CASE("each line of a log holds the digest of the line before", "[io]") {
   const AuditLog log = folder.open();
   CHECK(log.head() == "sha256:" + std::string(64, '0'));
   CHECK(log.append(sample_route(1)));
-  CHECK(log.append(ChangeEvent{.event = "learn", .generation = 2, .task = "cards"}));
+  CHECK(log.append(ChangeEvent{.event = "learn", .changes = 2, .task = "cards"}));
   log(AuditEvent(sample_route(2)));
-  log(AuditEvent(ChangeEvent{.event = "undo", .generation = 3}));
+  log(AuditEvent(ChangeEvent{.event = "undo", .changes = 3}));
   const std::vector<std::string> lines = folder.lines();
   REQUIRE(lines.size() == 4);
   check_audit_chain(lines);

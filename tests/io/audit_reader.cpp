@@ -30,7 +30,7 @@ TEST_CASE("a log is read line by line across its files", "[io]") {
   {
     const AuditLog log = folder.open({.max_file_bytes = 1});
     log.append(sample_route(4));
-    log.append(ChangeEvent{.event = "learn", .generation = 5, .task = "cards", .rows = 12});
+    log.append(ChangeEvent{.event = "learn", .changes = 5, .task = "cards", .rows = 12});
   }
   std::vector<AuditRecord> records;
   const AuditReading reading =
@@ -43,7 +43,7 @@ TEST_CASE("a log is read line by line across its files", "[io]") {
   CHECK(records[0].line == 1);
   CHECK(records[0].seq == 1);
   CHECK(records[0].event == "route");
-  CHECK(records[0].generation == 4);
+  CHECK(records[0].changes == 4);
   CHECK(records[0].fields["top"][1][0] == "cards");
   CHECK(records[0].fields["confidence"] == 0.93);
   CHECK(records[1].file == folder.file("000002.jsonl"));

@@ -20,7 +20,7 @@ TEST_CASE("a sink hears of every change once and in order", "[learner]") {
   struct Heard {
     std::string event, task, source;
     std::optional<Index> rows;
-    std::uint64_t generation, digest, expected_digest;
+    std::uint64_t changes, digest, expected_digest;
   };
   std::vector<Heard> heard;
   learner.set_hooks({.audit = [&](const AuditEvent& event) {
@@ -30,7 +30,7 @@ TEST_CASE("a sink hears of every change once and in order", "[learner]") {
                      change.second_source.empty()
                          ? std::string(change.source)
                          : std::string(change.source) + " " + std::string(change.second_source),
-                     change.rows, change.generation, change.router_digest,
+                     change.rows, change.changes, change.router_digest,
                      hash_bytes({reinterpret_cast<const char*>(weights.data()),
                                  static_cast<std::size_t>(weights.size()) * sizeof(double)},
                                 0)});
@@ -56,13 +56,13 @@ TEST_CASE("a sink hears of every change once and in order", "[learner]") {
                                                          {"commit", "both", "task-0 task-1"},
                                                          {"remove", "c", ""}};
   REQUIRE(heard.size() == expected.size());
-  const std::uint64_t first = heard.front().generation;
+  const std::uint64_t first = heard.front().changes;
   for (std::size_t k = 0; k < heard.size(); ++k) {
     CAPTURE(k);
     CHECK(heard[k].event == expected[k][0]);
     CHECK(heard[k].task == expected[k][1]);
     CHECK(heard[k].source == expected[k][2]);
-    CHECK(heard[k].generation == first + k);
+    CHECK(heard[k].changes == first + k);
     CHECK(heard[k].digest == heard[k].expected_digest);
   }
   CHECK(heard[0].rows == std::optional<Index>(24));

@@ -52,18 +52,18 @@ struct State {
       : sums(learner.router().regression().second_moment()),
         cross(learner.router().regression().cross_correlation()),
         rows(learner.router().regression().rows()),
-        generation(learner.snapshot().generation()) {
+        changes(learner.snapshot().changes()) {
     const auto snapshot = learner.snapshot();
     for (const auto& handle : snapshot.handles()) digests.push_back(handle->get()->digest());
   }
   bool operator==(const State& other) const {
     return sums == other.sums && cross.cols() == other.cross.cols() && cross == other.cross &&
-           rows == other.rows && generation == other.generation && digests == other.digests;
+           rows == other.rows && changes == other.changes && digests == other.digests;
   }
   Matrix<S> sums;
   Matrix<S> cross;
   Index rows;
-  std::uint64_t generation;
+  std::uint64_t changes;
   std::vector<std::uint64_t> digests;
 };
 
@@ -232,7 +232,7 @@ TEST_CASE("a snapshot serves as it was while the learner learns", "[learner]") {
   const auto after = old.predict(queries);
   CHECK(old.tasks().size() == 1);
   for (std::size_t i = 0; i < queries.size(); ++i) CHECK((before[i].output == after[i].output));
-  CHECK(learner.snapshot().generation() == old.generation() + 1);
+  CHECK(learner.snapshot().changes() == old.changes() + 1);
 }
 
 TEST_CASE("a copy of a learner goes its own way", "[learner]") {
@@ -371,7 +371,7 @@ TEST_CASE("a poisoned router refuses to learn and the last snapshot goes on serv
       "raise the ridge"));
   CHECK(learner.is_poisoned() == !rollback);
   CHECK(learner.tasks().size() == 1);
-  CHECK(learner.snapshot().generation() == before.generation());
+  CHECK(learner.snapshot().changes() == before.changes());
   CHECK(learner.predict(task<float>(0).inputs).size() == 60);
   if (rollback) {
     learn(learner, task<float>(1));

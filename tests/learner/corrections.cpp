@@ -59,7 +59,7 @@ TEMPLATE_TEST_CASE("corrections at once equal the joint fit of what they say", "
   auto learner = living_learner<TestType>();
   const auto first = small_task<TestType>(0);
   const auto fresh = small_rows<TestType>({.task = 2, .rows = 10, .sample = 70});
-  const std::uint64_t before = learner.snapshot().generation();
+  const std::uint64_t before = learner.snapshot().changes();
   using Word = Correction<RowVector<TestType>, Index>;
   const std::vector<Word> words{{.query = fresh.inputs[1], .right_task = "task-2", .target = 0},
                                 {.query = first.inputs[4],
@@ -85,7 +85,7 @@ TEMPLATE_TEST_CASE("corrections at once equal the joint fit of what they say", "
   CHECK(weight_error(learner, fit) < life_tolerance<TestType>());
   CHECK(learner.tasks()[0].rows == 22);
   CHECK(learner.tasks()[2].rows == 27);
-  CHECK(learner.snapshot().generation() == before + 1);
+  CHECK(learner.snapshot().changes() == before + 1);
 }
 
 TEST_CASE("of corrections with a bad one none is made", "[learner][error]") {

@@ -122,7 +122,7 @@ TEST_CASE("a change that finds no memory is none, or the last one", "[learner][e
       ++poisoned;
       const auto now = learner.snapshot();
       REQUIRE(&now.table() == &snapshot.table());
-      REQUIRE(now.generation() == snapshot.generation());
+      REQUIRE(now.changes() == snapshot.changes());
       REQUIRE(learner.predict(queries).size() == queries.size());
       REQUIRE_THROWS_AS(learner.archive_task("task-1"), NumericalError);
       Learner copy = learner;

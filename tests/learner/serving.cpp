@@ -60,7 +60,7 @@ struct KeptRoute {
         outcome(event.outcome),
         policy(event.policy),
         input(event.input),
-        generation(event.generation),
+        changes(event.changes),
         digest(event.router_digest),
         confidence(event.confidence),
         margin(event.margin),
@@ -68,7 +68,7 @@ struct KeptRoute {
     for (const ScoredTask& scored : event.top) top.emplace_back(scored.task, scored.score);
   }
   std::string query, task, outcome, policy, input;
-  std::uint64_t generation, digest;
+  std::uint64_t changes, digest;
   double confidence, margin;
   std::optional<double> novelty;
   std::vector<std::pair<std::string, double>> top;
@@ -350,7 +350,7 @@ TEST_CASE("the sink gets one event a query with its best tasks in order", "[lear
     CHECK(kept[i].outcome == "routed");
     CHECK(kept[i].policy == "mine");
     CHECK(kept[i].input == std::to_string(queries[i](0)));
-    CHECK(kept[i].generation == learner.snapshot().generation());
+    CHECK(kept[i].changes == learner.snapshot().changes());
     CHECK(kept[i].digest != 0);
     CHECK(kept[i].digest == kept[0].digest);
     CHECK(kept[i].confidence == decision.confidence);
@@ -409,7 +409,7 @@ TEST_CASE("hooks change no answer", "[learner][serving]") {
   auto learner = serving_learner(3);
   const auto queries = served_queries(3);
   const auto before = learner.predict(queries);
-  const std::uint64_t generation = learner.snapshot().generation();
+  const std::uint64_t changes = learner.snapshot().changes();
   std::vector<KeptRoute> kept;
   learner.set_hooks(
       {.audit = keep_routes(kept),
@@ -418,7 +418,7 @@ TEST_CASE("hooks change no answer", "[learner][serving]") {
        .to_bytes = [](const ServedPoint&) { return std::string("x"); }});
   const auto after = learner.predict(queries);
   CHECK(kept.size() == queries.size());
-  CHECK(learner.snapshot().generation() == generation);
+  CHECK(learner.snapshot().changes() == changes);
   for (std::size_t i = 0; i < queries.size(); ++i) {
     CHECK(before[i].task == after[i].task);
     CHECK((before[i].decision.scores == after[i].decision.scores));

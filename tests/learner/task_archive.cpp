@@ -17,7 +17,7 @@ TEMPLATE_TEST_CASE("an archived task is never chosen and comes back as it was", 
   const Learned<TestType> before(learner);
   const auto answers = fresh_predictions(learner, 3);
   learner.archive_task("task-1");
-  CHECK(learner.snapshot().generation() == before.generation + 1);
+  CHECK(learner.snapshot().changes() == before.changes + 1);
   CHECK(!learner.tasks()[1].active);
   for (const auto& prediction : fresh_predictions(learner, 3)) {
     CHECK(prediction.task != "task-1");

@@ -23,7 +23,7 @@ TEMPLATE_TEST_CASE("an undone merge leaves no trace", "[learner]", float, double
   learner.undo_merge("both");
   CHECK(learner.merged().empty());
   const Learned<TestType> after(learner);
-  CHECK(after.generation == before.generation + 2);
+  CHECK(after.changes == before.changes + 2);
   CHECK(after.moment == before.moment);
   CHECK(after.cross == before.cross);
   CHECK(after.energy == before.energy);

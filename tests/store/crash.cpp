@@ -106,7 +106,7 @@ TEST_CASE("a process killed at any moment of its saves loses nothing that was sa
     REQUIRE(changes.has_value());
     learner = loaded;
     stored.emplace(found);
-    most_changes = std::max(most_changes, learner->snapshot().generation());
+    most_changes = std::max(most_changes, learner->snapshot().changes());
     if (!learner->tasks().empty()) (void)learner->predict(small_task<float>(0, 2).inputs);  // usage
     has_state = true;
     window = std::max(window, longest);

@@ -143,13 +143,13 @@ TEST_CASE("readers see whole states in their order while another process saves",
     writer.wait_for_report();
     LoadReport report;
     const PointLearner<float> loaded = load_points<float>(root, {.threads = 1}, &report);
-    const std::uint64_t changes = loaded.snapshot().generation();
+    const std::uint64_t changes = loaded.snapshot().changes();
     CAPTURE(i, report.generation, changes);
     REQUIRE(report.generation >= generation);
     moves += report.generation > generation ? 1 : 0;
     generation = report.generation;
-    REQUIRE(changes >= known.snapshot().generation());
-    while (known.snapshot().generation() < changes) change_learner(known);
+    REQUIRE(changes >= known.snapshot().changes());
+    while (known.snapshot().changes() < changes) change_learner(known);
     REQUIRE((Learned<float>(loaded) == Learned<float>(known)));
     CHECK(report.damage.empty());
   }

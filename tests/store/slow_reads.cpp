@@ -84,11 +84,11 @@ TEST_CASE("a slow load gets a whole state while another process saves", "[store]
       const ArmedCalls armed(slow_disk);
       return load_points<float>(state.root, {.recover = recover, .threads = 1}, &report);
     }();
-    const std::uint64_t changes = loaded.snapshot().generation();
+    const std::uint64_t changes = loaded.snapshot().changes();
     CAPTURE(load, recover, report.generation, changes);
     CHECK(report.damage.empty());
-    REQUIRE(changes >= known.snapshot().generation());
-    while (known.snapshot().generation() < changes) change_learner(known);
+    REQUIRE(changes >= known.snapshot().changes());
+    while (known.snapshot().changes() < changes) change_learner(known);
     CHECK((Learned<float>(loaded) == Learned<float>(known)));
   }
   CHECK(writer.kill().saved >= 3);

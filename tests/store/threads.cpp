@@ -42,7 +42,7 @@ class SnapshotReaders {
     const auto snapshot = learner.snapshot();
     const auto tasks = static_cast<Index>(snapshot.tasks().size());
     bool whole = static_cast<Index>(snapshot.handles().size()) == tasks &&
-                 snapshot.generation() == static_cast<std::uint64_t>(tasks);
+                 snapshot.changes() == static_cast<std::uint64_t>(tasks);
     for (const auto& prediction : snapshot.predict(queries)) {
       whole = whole && prediction.decision.scores.size() == tasks && prediction.output.size() == 2;
     }

@@ -25,7 +25,7 @@ void check_golden(const std::string& root) {
   CHECK(report.generation == 1);
   CHECK(report.damage.empty());
   CHECK(report.warnings.empty());
-  CHECK(learner.snapshot().generation() == 2);
+  CHECK(learner.snapshot().changes() == 2);
   const auto& sums = learner.router().regression();
   const Matrix<double> moment = sums.second_moment();
   CHECK(moment.rows() == 18);

@@ -22,8 +22,8 @@ namespace anyssr::test {
 inline constexpr std::array<ScoredTask, 2> sample_top{
     {{.task = "billing", .score = 0.88}, {.task = "cards", .score = 0.47}}};
 
-inline RouteEvent sample_route(std::uint64_t generation = 7) {
-  return {.generation = generation,
+inline RouteEvent sample_route(std::uint64_t changes = 7) {
+  return {.changes = changes,
           .query = "q-17",
           .task = "billing",
           .outcome = "routed",
@@ -51,7 +51,7 @@ class AuditFolder {
   [[nodiscard]] AuditLog open(const AuditLogOptions& options = {}) const {
     return AuditLog(path(), options);
   }
-  /// Opens the log, appends routes of generations 1..count and closes it. Gives its head.
+  /// Opens the log, appends routes after 1..count changes and closes it. Gives its head.
   std::string append(std::uint64_t count, const AuditLogOptions& options = {}) const {
     const AuditLog log = open(options);
     for (std::uint64_t i = 1; i <= count; ++i) log.append(sample_route(i));

@@ -23,7 +23,7 @@ namespace anyssr::test {
 template <class S>
 void change_learner(PointLearner<S>& learner) {
   constexpr Index tasks = 4;
-  const auto changes = static_cast<Index>(learner.snapshot().generation());
+  const auto changes = static_cast<Index>(learner.snapshot().changes());
   RoutingPolicy policy;
   policy.name = "policy " + std::to_string(changes);
   policy.min_confidence = 1 / static_cast<double>(changes + 2);

@@ -141,7 +141,7 @@ struct Particulars {
 template <class S>
 struct Learned {
   explicit Learned(const PointLearner<S>& learner)
-      : generation(learner.snapshot().generation()),
+      : changes(learner.snapshot().changes()),
         moment(learner.router().regression().second_moment()),
         cross(learner.router().regression().cross_correlation()),
         energy(learner.router().regression().target_energy()),
@@ -172,7 +172,7 @@ struct Learned {
     if (!tasks.empty()) serving.add(snapshot.table().candidate_threshold(0.75));
   }
   [[nodiscard]] bool operator==(const Learned& other) const {
-    return generation == other.generation && same_sums(other) && temperature == other.temperature &&
+    return changes == other.changes && same_sums(other) && temperature == other.temperature &&
            suggested == other.suggested && adapters == other.adapters && spans == other.spans &&
            removed_rows == other.removed_rows && states == other.states && merged == other.merged &&
            serving == other.serving;
@@ -182,7 +182,7 @@ struct Learned {
            cross == other.cross && energy.size() == other.energy.size() && energy == other.energy;
   }
 
-  std::uint64_t generation;
+  std::uint64_t changes;
   Matrix<S> moment;
   Matrix<S> cross;
   Eigen::VectorXd energy;

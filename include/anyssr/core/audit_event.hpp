@@ -25,7 +25,7 @@ struct ScoredTask {
 
 /// A decision about one query.
 struct RouteEvent {
-  std::uint64_t generation = 0;          ///< of the learner (Snapshot::generation)
+  std::uint64_t changes = 0;             ///< of the learner (Snapshot::changes)
   std::uint64_t router_digest = 0;       ///< of the weights that decided; 0: not known
   std::string_view query = {};           ///< the caller's id of the request; empty: none
   std::string_view task = {};            ///< empty: none was chosen
@@ -43,7 +43,7 @@ struct ChangeEvent {
   /// learn, extend, remove, archive, restore, rename, freeze, unfreeze, replace, correct, confirm,
   /// consolidate, merge_tasks, commit, undo, absorb, set_ridge; or a word of the caller's
   std::string_view event = {};
-  std::uint64_t generation = 0;
+  std::uint64_t changes = 0;
   std::uint64_t router_digest = 0;
   std::string_view query = {};  ///< the caller's id of a request that a human decided
   std::string_view task = {};

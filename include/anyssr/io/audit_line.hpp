@@ -242,7 +242,7 @@ class AuditLineBuilder {
     } else {
       is_cut_ |= !append_json_string(buffer_, event.event, limits_.name);
     }
-    add("generation", event.generation);
+    add("generation", event.changes);
     add_members(event);
     if (is_cut_) buffer_ += ",\"cut\":true";
     buffer_ += ",\"prev\":\"";

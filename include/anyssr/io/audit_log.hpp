@@ -7,7 +7,7 @@
 ///
 ///   const AuditLog log("/var/log/router", {.salt = secret});
 ///   const AuditSink sink = log.sink();  // for whatever takes one
-///   sink(ChangeEvent{.event = "learn", .generation = 1, .task = "billing"});
+///   sink(ChangeEvent{.event = "learn", .changes = 1, .task = "billing"});
 ///   log.head();                         // to be kept where nobody edits it
 ///
 /// What holds after a crash: a line is one write(2), so one that is killed leaves whole lines and

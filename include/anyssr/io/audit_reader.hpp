@@ -48,7 +48,7 @@ struct AuditRecord {
   std::uint64_t seq = 0;
   std::string time = {};  ///< RFC 3339, UTC
   std::string event = {};
-  std::uint64_t generation = 0;
+  std::uint64_t changes = 0;
   std::string prev = {};  ///< "sha256:<64 digits>" of the line before
   Json fields = {};       ///< the whole object: these and the event's own
 };
@@ -181,7 +181,7 @@ class AuditFileLines {
   record.time = fields.text("time");
   if (!is_audit_time(record.time)) fields.refuse("time", "RFC 3339 in UTC with microseconds");
   record.event = fields.text("event");
-  record.generation = fields.count("generation", std::numeric_limits<std::uint64_t>::max());
+  record.changes = fields.count("generation", std::numeric_limits<std::uint64_t>::max());
   record.prev = fields.text("prev");
   if (!is_audit_digest(record.prev)) fields.refuse("prev", "sha256: and 64 digits of 0-9a-f");
   return record;

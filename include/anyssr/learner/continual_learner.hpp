@@ -368,7 +368,7 @@ class ContinualLearner {
   template <class T>
   void republish_with(T& part, T value);
   [[nodiscard]] std::shared_ptr<const Snapshot<Adaptable>> make_snapshot(
-      Records records, std::uint64_t generation) const;
+      Records records, std::uint64_t changes) const;
   [[nodiscard]] std::shared_ptr<detail::DataWatch> make_watch(
       std::optional<InspectorState> state) const;
   /// Tells the audit log of a change that has been made.

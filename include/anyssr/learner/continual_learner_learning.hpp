@@ -46,7 +46,7 @@ ContinualLearner<B>::ContinualLearner(const LearnerOptions& options,
       published_(
           make_snapshot(Records(router_.tasks(), state.handles, state.originals,
                                 std::move(state.usage), make_watch(std::move(state.inspector))),
-                        state.generation)) {}
+                        state.changes)) {}
 
 template <Backbone B>
 ContinualLearner<B>::ContinualLearner(const ContinualLearner& other)
@@ -58,7 +58,7 @@ ContinualLearner<B>::ContinualLearner(const ContinualLearner& other)
       hooks_(other.hooks_),
       published_(other.is_torn_
                      ? other.published_.load()
-                     : make_snapshot(other.records().apart(), other.snapshot().generation())),
+                     : make_snapshot(other.records().apart(), other.snapshot().changes())),
       is_torn_(other.is_torn_) {}
 
 template <Backbone B>

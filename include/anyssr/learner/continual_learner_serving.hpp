@@ -57,7 +57,7 @@ LearnerStateView<typename ContinualLearner<B>::Scalar> ContinualLearner<B>::stat
   LearnerStateView<Scalar> state{.router = router_,
                                  .handles = now->handles(),
                                  .subspaces = subspaces_,
-                                 .generation = now->generation(),
+                                 .changes = now->changes(),
                                  .policy = now->policy(),
                                  .usage = now->records().usage(now->tasks()),
                                  .originals = now->records().originals(now->tasks())};
@@ -154,7 +154,7 @@ void ContinualLearner<B>::commit(Records next, const Change& change, std::uint64
   try {
     change();
     next.settle(hooks_.reviews.get());
-    published_.store(make_snapshot(std::move(next), published_.load()->generation() + steps));
+    published_.store(make_snapshot(std::move(next), published_.load()->changes() + steps));
   } catch (...) {
     is_torn_ = router_.table() != table;
     throw;
@@ -168,7 +168,7 @@ void ContinualLearner<B>::republish_with(T& part, T value) {
   const std::scoped_lock lock(change_mutex_);
   std::swap(part, value);
   try {
-    published_.store(make_snapshot(records(), published_.load()->generation()));
+    published_.store(make_snapshot(records(), published_.load()->changes()));
   } catch (...) {
     std::swap(part, value);
     throw;
@@ -177,13 +177,13 @@ void ContinualLearner<B>::republish_with(T& part, T value) {
 
 template <Backbone B>
 std::shared_ptr<const Snapshot<typename ContinualLearner<B>::Adaptable>>
-ContinualLearner<B>::make_snapshot(Records records, std::uint64_t generation) const {
+ContinualLearner<B>::make_snapshot(Records records, std::uint64_t changes) const {
   auto serving = std::make_shared<typename Snapshot<Adaptable>::Serving>();
   serving->policy = PolicyTable(policy_, *router_.table());
   serving->hooks = hooks_;
   if (hooks_.audit) serving->router_digest = detail::digest_of(router_.table()->weights());
   return std::make_shared<const Snapshot<Adaptable>>(backbone_, router_.table(), std::move(records),
-                                                     generation, std::move(serving));
+                                                     changes, std::move(serving));
 }
 
 template <Backbone B>
@@ -201,7 +201,7 @@ std::shared_ptr<detail::DataWatch> ContinualLearner<B>::make_watch(
 template <Backbone B>
 void ContinualLearner<B>::tell(ChangeEvent event) const {
   if (!hooks_.audit) return;
-  event.generation = published_.load()->generation();
+  event.changes = published_.load()->changes();
   event.router_digest = detail::digest_of(router_.table()->weights());
   hooks_.audit(event);
 }

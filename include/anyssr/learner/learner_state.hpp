@@ -25,7 +25,7 @@ struct BasicLearnerState {
   Router router;                   ///< RouterState, or a router
   AdapterHandles<S> handles = {};  ///< one per task
   Subspaces subspaces = {};
-  std::uint64_t generation = 0;  ///< changes that led here (Snapshot::generation)
+  std::uint64_t changes = 0;  ///< changes that led here (Snapshot::changes)
   RoutingPolicy policy = {};
   UsageMeter::Counts usage = {};
   /// Both adapters of each merge that waits for commit or undo, by the name of the merged task.
@@ -55,7 +55,7 @@ template <RealScalar S>
                      .label_weight_counts = view.router.label_weight_counts()},
           .handles = view.handles,
           .subspaces = view.subspaces,
-          .generation = view.generation,
+          .changes = view.changes,
           .policy = view.policy,
           .usage = view.usage,
           .originals = view.originals,

@@ -45,13 +45,12 @@ class Snapshot {
   using Handles = AdapterHandles<Scalar>;
 
   Snapshot(std::shared_ptr<const B> backbone, std::shared_ptr<const RoutingTable<Scalar>> table,
-           Records records, std::uint64_t generation,
-           std::shared_ptr<const Serving> serving) noexcept
+           Records records, std::uint64_t changes, std::shared_ptr<const Serving> serving) noexcept
       : backbone_(std::move(backbone)),
         table_(std::move(table)),
         records_(std::move(records)),
         serving_(std::move(serving)),
-        generation_(generation) {}
+        changes_(changes) {}
 
   // A temporary snapshot hands out copies, or nothing: a reference would dangle.
   [[nodiscard]] const B& backbone() const& noexcept { return *backbone_; }
@@ -71,7 +70,7 @@ class Snapshot {
 
   /// How many changes led to this state. Each change of the learner counts one; a consolidation
   /// counts the adapters that it changes.
-  [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
+  [[nodiscard]] std::uint64_t changes() const noexcept { return changes_; }
 
   /// The adapter of a task; it stays in memory as long as the pointer lives.
   /// @throws TaskError  for an unknown name; FileError, FormatError where it has to be loaded and
@@ -116,7 +115,7 @@ class Snapshot {
   std::shared_ptr<const RoutingTable<Scalar>> table_;
   Records records_;                         // one per task of the table, in its order
   std::shared_ptr<const Serving> serving_;  // never null
-  std::uint64_t generation_;
+  std::uint64_t changes_;
 };
 
 template <AdaptableBackbone B>
@@ -148,7 +147,7 @@ std::vector<Prediction<typename Snapshot<B>::Output>> Snapshot<B>::predict(
   records_.observe(features, predictions);
   for (std::size_t i = 0; i < predictions.size(); ++i) {
     records_.count(predictions[i].decision);
-    serving_->tell(tasks(), generation_, inputs[i], bytes[i],
+    serving_->tell(tasks(), changes_, inputs[i], bytes[i],
                    context.ids.empty() ? std::string_view() : context.ids[i],
                    predictions[i].decision);
   }

@@ -54,7 +54,7 @@ struct Serving {
 
   /// Tells review queue and audit log of a decision.
   /// @param bytes  as bytes_of says
-  void tell(const std::vector<RoutedTask>& tasks, std::uint64_t generation, const Input& input,
+  void tell(const std::vector<RoutedTask>& tasks, std::uint64_t changes, const Input& input,
             std::string_view bytes, std::string_view id, const RoutingDecision& decision) const {
     const std::string& task = tasks[static_cast<std::size_t>(decision.task)].name;
     if (decision.outcome == RoutingOutcome::review && hooks.reviews) {
@@ -72,11 +72,11 @@ struct Serving {
       }
       hooks.reviews->add(std::move(item));
     }
-    if (hooks.audit) log(tasks, generation, bytes, id, decision);
+    if (hooks.audit) log(tasks, changes, bytes, id, decision);
   }
 
  private:
-  void log(const std::vector<RoutedTask>& tasks, std::uint64_t generation, std::string_view bytes,
+  void log(const std::vector<RoutedTask>& tasks, std::uint64_t changes, std::string_view bytes,
            std::string_view id, const RoutingDecision& decision) const {
     std::array<ScoredTask, 5> best;
     const std::size_t count = best_tasks(tasks, decision, best);
@@ -87,7 +87,7 @@ struct Serving {
           policy.policy().fallback == FallbackKind::default_task ? policy.default_task() : -1;
       task = other < 0 ? std::string_view() : tasks[static_cast<std::size_t>(other)].name;
     }
-    hooks.audit(RouteEvent{.generation = generation,
+    hooks.audit(RouteEvent{.changes = changes,
                            .router_digest = router_digest,
                            .query = id,
                            .task = task,

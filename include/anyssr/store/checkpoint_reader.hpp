@@ -131,7 +131,7 @@ template <RealScalar S>
   stored.state.router =
       read_router_file<S>(root / manifest.router, dim, dtype, routed_tasks(manifest),
                           static_cast<Index>(manifest.removed_rows));
-  stored.state.generation = manifest.changes;
+  stored.state.changes = manifest.changes;
   stored.state.policy = manifest.policy;
   stored.state.usage = manifest.usage;
   stored.state.inspector = read_inspector(root, manifest);

@@ -69,7 +69,7 @@ template <RealScalar S, class Backbone>
 [[nodiscard]] Manifest describe_learner(const LearnerStateView<S>& state, LearnerOptions options,
                                         const Backbone& backbone) {
   Manifest manifest;
-  manifest.changes = state.generation;
+  manifest.changes = state.changes;
   manifest.library = ANYSSR_VERSION_STRING;
   manifest.created = utc_now();
   manifest.scalar = scalar_name<S>();
