@@ -83,6 +83,7 @@
 #include "anyssr/metrics/inspector_report.hpp"
 #include "anyssr/metrics/inspector_state.hpp"
 #include "anyssr/metrics/inspector_sums.hpp"
+#include "anyssr/metrics/mean_interval.hpp"
 #include "anyssr/metrics/ranking.hpp"
 #include "anyssr/metrics/risk_coverage.hpp"
 #include "anyssr/metrics/tail_probability.hpp"

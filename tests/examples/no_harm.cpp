@@ -32,6 +32,7 @@ const std::vector<Application>& applications() {
       {"adapter_tool",
        ANYSSR_ADAPTER_TOOL,
        {"list", "inspect", "convert", "merge", "compare", "verify", "verify-log"}},
+      {"cl_benchmark", ANYSSR_CL_BENCHMARK, {""}},
       {"departments", ANYSSR_DEPARTMENTS, {""}},
       {"llama_continual", ANYSSR_LLAMA_CONTINUAL, {""}},
       {"llama_generate", ANYSSR_LLAMA_GENERATE, {""}},

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+// The comparison of methods as its users run it: figures on tasks with a known answer, orders,
+// wrong input.
+
+#include <cstdlib>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/program.hpp"
+
+using namespace anyssr::test;
+using nlohmann::json;
+
+namespace {
+
+const std::string program = ANYSSR_CL_BENCHMARK;
+
+/// Tasks that ask the same two questions and want other answers: the first word tells the task.
+/// What is learned of one is wrong for the next.
+class Toy {
+ public:
+  Toy() {
+    for (const std::string task : {"cards", "post", "travel"}) {
+      std::filesystem::create_directory(folder_.file(task));
+      write_rows(task, "train", 12);
+      write_rows(task, "test", 5);
+    }
+  }
+  [[nodiscard]] std::string file(const std::string& name) const { return folder_.file(name); }
+  std::string write(const std::string& name, const std::string& text) const {
+    return folder_.write(name, text);
+  }
+  /// Of the program with these arguments on the folder.
+  [[nodiscard]] ProgramResult run(const std::string& arguments) const {
+    return run_program(program,
+                       "--data " + folder_.file("") + " --dim 256 --threads 1 " + arguments);
+  }
+
+ private:
+  void write_rows(const std::string& task, const std::string& split, int count) const {
+    std::string lines;
+    for (int i = 0; i < count; ++i) {
+      const std::string number = " number " + std::to_string(split == "test" ? 100 + i : i);
+      for (const std::string way : {"up", "down"}) {
+        lines +=
+            json{{"text", task + " goes " + way + number}, {"label", task + " " + way}}.dump() +
+            "\n";
+      }
+    }
+    folder_.write(task + "/" + split + ".jsonl", lines);
+  }
+
+  TemporaryFolder folder_;
+};
+
+json figures_of(const Toy& toy, const std::string& arguments) {
+  const TemporaryFolder folder;
+  const std::string out = folder.file("out.json");
+  const ProgramResult result = toy.run("--json " + out + " " + arguments);
+  CAPTURE(result.output);
+  REQUIRE(result.status == 0);
+  return read_figures(out);
+}
+
+double mean_of(const json& method, const char* figure) { return method.at(figure).at("mean"); }
+
+}  // namespace
+
+TEST_CASE("methods get the known figures of toy tasks", "[examples]") {
+  const Toy toy;
+  const json figures = figures_of(toy, "");
+  const json& methods = figures["methods"];
+  for (const char* name : {"anyssr", "anyssr_balanced", "oracle", "joint", "replay_100"}) {
+    CAPTURE(name);
+    CHECK(mean_of(methods[name], "average_accuracy") == 1);
+  }
+  CHECK(mean_of(methods["majority"], "average_accuracy") == 0.5);
+  CHECK(mean_of(methods["anyssr"], "routing_accuracy") == 1);
+  CHECK(mean_of(methods["anyssr"], "forgetting") == 0);
+  CHECK(methods["anyssr"]["routing_confusion"] == json({{10, 0, 0}, {0, 10, 0}, {0, 0, 10}}));
+  CHECK(methods["seq_lora"]["routing_accuracy"].is_null());  // it asks for no task
+  CHECK(mean_of(methods["seq_lora"], "learning_accuracy") == 1);
+  CHECK(mean_of(methods["seq_lora"], "average_accuracy") < 0.9);
+  CHECK(mean_of(methods["seq_lora"], "forgetting") > 0.1);
+  for (const char* name : {"anyssr", "oracle", "seq_lora", "majority"}) {
+    CAPTURE(name);
+    CHECK(mean_of(methods[name], "retained_data_bytes") == 0);
+  }
+  CHECK(mean_of(methods["replay_100"], "retained_data_bytes") > 0);
+  CHECK(mean_of(methods["joint"], "retained_data_bytes") ==
+        mean_of(methods["replay_100"], "retained_data_bytes"));  // 12 rows per answer are all
+
+  const json& matrix = methods["anyssr"]["accuracy_matrix"];
+  REQUIRE(matrix.size() == 3);
+  CHECK(matrix[0][0] == 1);
+  CHECK(matrix[0][1].is_null());  // not learned yet
+  CHECK(methods["joint"]["accuracy_matrix"][1][0].is_null());
+  CHECK(methods["joint"]["forgetting"].is_null());
+  CHECK(methods["anyssr"]["average_accuracy"]["half_width"].is_null());
+  for (const json& method : methods) {
+    CHECK(mean_of(method, "query_microseconds") > 0);
+    CHECK(mean_of(method, "stored_bytes") > 0);
+    CHECK(method["learn_seconds_by_task"].size() == 3);
+  }
+}
+
+TEST_CASE("runs by several seeds give a mean and an interval", "[examples]") {
+  const Toy toy;
+  const json figures = figures_of(toy, "--methods seq_lora,anyssr --seeds 3 --quiet");
+  const json& seconds = figures["methods"]["seq_lora"]["learn_seconds"];
+  REQUIRE(seconds["values"].size() == 3);
+  CHECK(seconds["half_width"] > 0);
+  double sum = 0;
+  for (const double value : seconds["values"]) sum += value / 3;
+  CHECK(seconds["mean"].get<double>() == Approx(sum));
+  const json& accuracy = figures["methods"]["anyssr"]["average_accuracy"];
+  CHECK(accuracy["half_width"] == 0);
+  CHECK(figures["methods"].size() == 2);
+}
+
+TEST_CASE("tasks are learned in the order asked for", "[examples]") {
+  const Toy toy;
+  const auto names = [&](const std::string& order) {
+    std::vector<std::string> result;
+    const json figures = figures_of(toy, "--methods majority --quiet " + order);
+    for (const json& task : figures["tasks"]) result.push_back(task["name"]);
+    return result;
+  };
+  CHECK(names("--order travel,cards") == std::vector<std::string>{"travel", "cards"});
+  CHECK(names("--order random").size() == 3);
+  toy.write("tasks.json", R"({"tasks": [{"name": "post"}, {"name": "cards"}],
+                              "orders": {"back": ["cards", "post"]}})");
+  CHECK(names("") == std::vector<std::string>{"post", "cards"});
+  CHECK(names("--order back") == std::vector<std::string>{"cards", "post"});
+}
+
+TEST_CASE("settings are chosen on training rows that are set aside", "[examples]") {
+  const Toy toy;
+  const json figures = figures_of(toy, "--methods anyssr --quiet --measure val");
+  for (const json& task : figures["tasks"]) {
+    CHECK(task["train"] == 20);  // two of each twelve are measured on
+    CHECK(task["test"] == 4);
+  }
+  CHECK(mean_of(figures["methods"]["anyssr"], "average_accuracy") == 1);
+}
+
+TEST_CASE("cl_benchmark refuses wrong input before it learns", "[examples]") {
+  const Toy toy;
+  const auto expect_refused = [&](const std::string& arguments, const std::string& message) {
+    const ProgramResult result = toy.run(arguments);
+    CAPTURE(arguments, result.output);
+    CHECK(result.status == 2);
+    CHECK(result.output.find(message) != std::string::npos);
+  };
+  expect_refused("--methods anyssr,magic", "--methods names \"magic\", expected some of anyssr");
+  expect_refused("--order cards,trains", "--order names \"trains\", which is neither a task nor");
+  expect_refused("--order cards,cards", "--order names \"cards\" twice");
+  expect_refused("--seeds 0", "--seeds is 0, expected 1 to 1000");
+  expect_refused("--measure train", "--measure is 'train', expected test or val");
+  expect_refused("--dim 0", "--dim is 0");
+  expect_refused("--ridge -1", "--ridge is -1");
+  expect_refused("--json " + toy.file("cards/train.jsonl"), "cards/train.jsonl");
+  toy.write("post/test.jsonl",
+            "{\"text\": \"a\", \"label\": \"b\"}\n{\"text\": \"\", \"label\": 1}\n[]\n");
+  toy.write("travel/train.jsonl", "\n");
+  expect_refused("", "post/test.jsonl:2: \"text\" is empty");
+  expect_refused("", "post/test.jsonl:3: expected an object {\"text\", \"label\"}");
+  expect_refused("", "travel/train.jsonl: holds no row");
+  std::filesystem::remove(toy.file("cards/test.jsonl"));
+  expect_refused("", "cards/test.jsonl: cannot be opened");
+  const TemporaryFolder empty;
+  const ProgramResult none = run_program(program, "--data " + empty.file(""));
+  CHECK(none.status == 2);
+  CHECK(none.output.find("holds no folder TASK") != std::string::npos);
+  const ProgramResult nothing = run_program(program, "");
+  CHECK(nothing.status == 2);
+  CHECK(nothing.output.find("neither --data nor --clinc is given") != std::string::npos);
+}
+
+TEST_CASE("cl_benchmark learns tasks of the CL benchmark and of CLINC150", "[examples]") {
+  const char* const extra = std::getenv("ANYSSR_EXTRA_DATA");
+  if (extra == nullptr) {
+    std::cout << "skipped: ANYSSR_EXTRA_DATA is not set\n";
+    return;
+  }
+  const TemporaryFolder folder;
+  const std::string out = folder.file("out.json");
+  const std::string data = extra + std::string("/data/");
+  const auto figures = [&](const std::string& arguments) {
+    const ProgramResult result = run_program(
+        program, arguments + " --dim 1024 --quiet --methods anyssr,oracle --json " + out);
+    CAPTURE(result.output);
+    REQUIRE(result.status == 0);
+    return read_figures(out)["methods"];
+  };
+  const json texts = figures("--data " + data + "cl_benchmark --order CB,COPA,agnews");
+  CHECK(mean_of(texts["anyssr"], "average_accuracy") >
+        0.9 * mean_of(texts["oracle"], "average_accuracy"));
+  CHECK(mean_of(texts["anyssr"], "forgetting") < 0.05);
+  const json intents = figures("--clinc " + data + "clinc150 --order banking,travel");
+  CHECK(mean_of(intents["anyssr"], "routing_accuracy") > 0.95);
+  CHECK(mean_of(intents["oracle"], "average_accuracy") > 0.8);
+}
