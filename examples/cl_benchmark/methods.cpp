@@ -2,6 +2,8 @@
 #include "cl_benchmark/methods.hpp"
 
 #include <algorithm>
+#include <anyssr/baselines/nearest_mean.hpp>
+#include <anyssr/baselines/online_softmax.hpp>
 #include <anyssr/core/error.hpp>
 #include <anyssr/core/random.hpp>
 #include <anyssr/train/train_adapter.hpp>
@@ -28,6 +30,9 @@ constexpr std::array names{
     MethodName{"seq_lora", "one adapter, trained on task after task"},
     MethodName{"replay_20", "one adapter, and 20 rows per answer of each task kept for later"},
     MethodName{"replay_100", "one adapter, and 100 rows per answer of each task kept for later"},
+    MethodName{"nearest_mean", "the adapters of anyssr, routed to the nearest mean feature"},
+    MethodName{"sgd_softmax",
+               "the adapters of anyssr, routed by softmax regression trained on line"},
     MethodName{"majority", "the most frequent answer of the right task"},
 };
 
@@ -90,6 +95,25 @@ class RoutedLearner {
     return answers;
   }
 
+  /// Each text by the adapter of its task.
+  [[nodiscard]] std::vector<Answer> answer_as(std::span<const std::string> texts,
+                                              std::span<const Index> tasks) const {
+    std::map<Index, std::vector<std::size_t>> places;
+    for (std::size_t i = 0; i < tasks.size(); ++i) places[tasks[i]].push_back(i);
+    std::vector<Answer> answers(texts.size());
+    for (const auto& [task, rows] : places) {
+      std::vector<std::string> chosen;
+      for (const std::size_t row : rows) chosen.push_back(texts[row]);
+      const std::vector<Answer> found = answer_as(chosen, task);
+      for (std::size_t i = 0; i < rows.size(); ++i) answers[rows[i]] = found[i];
+    }
+    return answers;
+  }
+
+  [[nodiscard]] SparseRows<float> features(std::span<const std::string> texts) const {
+    return learner_.backbone().features(texts);
+  }
+
   [[nodiscard]] std::size_t adapter_bytes() const {
     std::size_t sum = 0;
     for (const std::size_t bytes : learner_.storage().adapter_bytes) sum += bytes;
@@ -135,6 +159,29 @@ class Oracle : public Method {
 
  private:
   std::shared_ptr<RoutedLearner> learner_;
+};
+
+/// Another router over the same adapters.
+template <class Router>
+class OtherRouter : public Method {
+ public:
+  OtherRouter(std::shared_ptr<RoutedLearner> learner, Router router)
+      : learner_(std::move(learner)), router_(std::move(router)) {}
+  void learn(const Task& task) override {
+    learner_->learn(task);
+    router_.learn(router_.tasks(), learner_->features(task.train.texts));
+  }
+  [[nodiscard]] std::vector<Answer> answer(std::span<const std::string> texts,
+                                           Index /*right_task*/) override {
+    return learner_->answer_as(texts, router_.route(learner_->features(texts)));
+  }
+  [[nodiscard]] std::size_t stored_bytes() const override {
+    return learner_->adapter_bytes() + router_.bytes();
+  }
+
+ private:
+  std::shared_ptr<RoutedLearner> learner_;
+  Router router_;
 };
 
 /// One adapter for all answers of all tasks.
@@ -277,6 +324,15 @@ std::unique_ptr<Method> MethodFactory::make(std::string_view name) {
   if (name == "seq_lora") return std::make_unique<Sequence>(benchmark_, settings_, 0);
   if (name == "replay_20") return std::make_unique<Sequence>(benchmark_, settings_, 20);
   if (name == "replay_100") return std::make_unique<Sequence>(benchmark_, settings_, 100);
+  const auto dim = static_cast<Index>(settings_.dim);
+  if (name == "nearest_mean") {
+    return std::make_unique<OtherRouter<NearestMean<float>>>(routed(false),
+                                                             NearestMean<float>(dim));
+  }
+  if (name == "sgd_softmax") {
+    return std::make_unique<OtherRouter<OnlineSoftmax<float>>>(
+        routed(false), OnlineSoftmax<float>(dim, {.epochs = 5, .seed = settings_.seed}));
+  }
   if (name == "majority") return std::make_unique<Majority>();
   std::string known;
   for (const MethodName& method : names)
