@@ -2,6 +2,7 @@
 #include "cl_benchmark/methods.hpp"
 
 #include <algorithm>
+#include <anyssr/baselines/linear_discriminant.hpp>
 #include <anyssr/baselines/nearest_mean.hpp>
 #include <anyssr/baselines/online_softmax.hpp>
 #include <anyssr/core/error.hpp>
@@ -31,6 +32,7 @@ constexpr std::array names{
     MethodName{"replay_20", "one adapter, and 20 rows per answer of each task kept for later"},
     MethodName{"replay_100", "one adapter, and 100 rows per answer of each task kept for later"},
     MethodName{"nearest_mean", "the adapters of anyssr, routed to the nearest mean feature"},
+    MethodName{"mahalanobis", "the adapters of anyssr, routed by a linear discriminant"},
     MethodName{"sgd_softmax",
                "the adapters of anyssr, routed by softmax regression trained on line"},
     MethodName{"majority", "the most frequent answer of the right task"},
@@ -328,6 +330,10 @@ std::unique_ptr<Method> MethodFactory::make(std::string_view name) {
   if (name == "nearest_mean") {
     return std::make_unique<OtherRouter<NearestMean<float>>>(routed(false),
                                                              NearestMean<float>(dim));
+  }
+  if (name == "mahalanobis") {
+    return std::make_unique<OtherRouter<LinearDiscriminant<float>>>(
+        routed(false), LinearDiscriminant<float>(dim, {.threads = settings_.threads}));
   }
   if (name == "sgd_softmax") {
     return std::make_unique<OtherRouter<OnlineSoftmax<float>>>(

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Routers to compare with: each on problems whose answer is known.
+#include <Eigen/LU>
 #include <cmath>
 #include <limits>
 #include <vector>
 
+#include "anyssr/baselines/linear_discriminant.hpp"
 #include "anyssr/baselines/nearest_mean.hpp"
 #include "anyssr/baselines/online_softmax.hpp"
 #include "anyssr/core/random.hpp"
@@ -52,6 +54,61 @@ TEMPLATE_TEST_CASE("the nearest mean is that by distance", "[baselines][property
   CHECK(router.bytes() == 4 * 6 * sizeof(double) + 4 * sizeof(Index));
 }
 
+TEMPLATE_TEST_CASE("the linear discriminant is that of its formula in any order of rows",
+                   "[baselines][property]", float, double) {
+  const double shrinkage = GENERATE(0.1, 0.9);
+  const Index dim = 7;
+  LinearDiscriminant<TestType> router(dim, {.shrinkage = shrinkage, .threads = 1});
+  Matrix<TestType> shape = random_normal<TestType>(dim, dim, 3);
+  shape.col(2) *= TestType(6);  // far from a ball
+  std::vector<Matrix<TestType>> rows;
+  for (Index task = 0; task < 3; ++task) {
+    const auto seed = static_cast<std::uint64_t>(task);
+    rows.push_back(random_normal<TestType>(20 + 5 * task, dim, seed) * shape);
+    rows.back().rowwise() += RowVector<TestType>(4 * random_normal<TestType>(1, dim, 50 + seed));
+    router.learn(task, rows.back().topRows(9));
+  }
+  Eigen::MatrixXd within = Eigen::MatrixXd::Zero(dim, dim);
+  Eigen::MatrixXd means(dim, 3);
+  double count = 0;
+  for (Index task = 0; task < 3; ++task) {
+    const Matrix<TestType>& all = rows[static_cast<std::size_t>(task)];
+    const SparseRows<TestType> rest = all.bottomRows(all.rows() - 9).sparseView();
+    router.learn(task, rest);
+    const Eigen::MatrixXd wide = all.template cast<double>();
+    means.col(task) = wide.colwise().mean().transpose();
+    const Eigen::MatrixXd apart = wide.rowwise() - means.col(task).transpose();
+    within += apart.transpose() * apart;
+    count += static_cast<double>(all.rows());
+  }
+  within /= count;
+  const Eigen::MatrixXd covariance =
+      (1 - shrinkage) * within +
+      shrinkage * within.trace() / static_cast<double>(dim) * Eigen::MatrixXd::Identity(dim, dim);
+  const Eigen::MatrixXd inverse = covariance.inverse();
+  const Matrix<TestType> queries = 8 * random_normal<TestType>(300, dim, 9);
+  const std::vector<Index> chosen = router.route(queries);
+  for (Index i = 0; i < queries.rows(); ++i) {
+    const Eigen::VectorXd query = queries.row(i).transpose().template cast<double>();
+    Eigen::Vector3d distances;
+    for (Index task = 0; task < 3; ++task) {
+      const Eigen::VectorXd apart = query - means.col(task);
+      distances(task) = apart.dot(inverse * apart);
+    }
+    CHECK(distances(chosen[static_cast<std::size_t>(i)]) <= distances.minCoeff() * (1 + 1e-3));
+  }
+}
+
+TEST_CASE("a linear discriminant needs rows that differ", "[baselines][error]") {
+  LinearDiscriminant<double> router(3);
+  router.learn(0, Matrix<double>::Ones(4, 3));
+  CHECK(message_of<NumericalError>([&] {
+          (void)router.route(Matrix<double>::Ones(1, 3));
+        }).substr(0, 31) == "the covariance within tasks is ");
+  CHECK(message_of<ArgumentError>([] { LinearDiscriminant<float>(3, {.shrinkage = 0}); }) ==
+        "shrinkage is 0, expected above 0 and at most 1");
+}
+
 TEMPLATE_TEST_CASE("a softmax router learns tasks that come mixed and forgets in sequence",
                    "[baselines][property]", float, double) {
   OnlineSoftmax<TestType> mixed(6, {.rate = 0.5});
@@ -88,7 +145,8 @@ TEST_CASE("one step of the softmax router is that of its gradient", "[baselines]
 }
 
 TEMPLATE_TEST_CASE("routers refuse what they cannot learn and stay as they were",
-                   "[baselines][error]", NearestMean<double>, OnlineSoftmax<double>) {
+                   "[baselines][error]", NearestMean<double>, OnlineSoftmax<double>,
+                   LinearDiscriminant<double>) {
   CHECK(message_of<ArgumentError>([] { (void)TestType(0); }) == "dim is 0, expected at least 1");
   TestType router(3);
   Matrix<double> x = Matrix<double>::Ones(2, 3);

@@ -73,8 +73,8 @@ TEST_CASE("methods get the known figures of toy tasks", "[examples]") {
   const Toy toy;
   const json figures = figures_of(toy, "");
   const json& methods = figures["methods"];
-  for (const char* name :
-       {"anyssr", "anyssr_balanced", "oracle", "joint", "replay_100", "nearest_mean"}) {
+  for (const char* name : {"anyssr", "anyssr_balanced", "oracle", "joint", "replay_100",
+                           "nearest_mean", "mahalanobis"}) {
     CAPTURE(name);
     CHECK(mean_of(methods[name], "average_accuracy") == 1);
   }
