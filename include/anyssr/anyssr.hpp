@@ -54,6 +54,7 @@
 #include "anyssr/linalg/product.hpp"
 #include "anyssr/linalg/second_moment.hpp"
 #include "anyssr/linalg/shared_product.hpp"
+#include "anyssr/linalg/symmetric_eigen.hpp"
 #include "anyssr/linalg/symmetric_product.hpp"
 #include "anyssr/linalg/temperature.hpp"
 #include "anyssr/linalg/thin_qr.hpp"

@@ -63,7 +63,7 @@ TEMPLATE_TEST_CASE("a learner that absorbs a router equals one that learned its 
   CHECK(learner.tasks()[1].rows == 34);
   CHECK(learner.tasks()[2].name == "task-2");
   CHECK(old.tasks().size() == 2);
-  CHECK(learner.snapshot().changes() == old.generation() + 2);
+  CHECK(learner.snapshot().changes() == old.changes() + 2);
   CHECK(told == std::vector<std::string>{"absorb task-1 10", "absorb task-2 24"});
   const auto task = small_task<S>(2);
   CHECK(learner.predict_as("task-2", task.inputs) == joint.predict_as("task-2", task.inputs));
@@ -112,7 +112,7 @@ TEMPLATE_TEST_CASE("another ridge is as if it had been used from the start", "[l
   const auto old = learner.snapshot();
   learner.set_ridge(2);
   CHECK(router_difference(learner, from_start) < router_tolerance<S>());
-  CHECK(learner.snapshot().changes() == old.generation() + 1);
+  CHECK(learner.snapshot().changes() == old.changes() + 1);
   CHECK(told == std::vector<std::string>{"set_ridge  0"});
   learn_small_tasks<S>(learner, 2, 3);
   learn_small_tasks<S>(from_start, 2, 3);
