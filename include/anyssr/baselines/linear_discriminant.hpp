@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "anyssr/baselines/task_rows.hpp"
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/finite.hpp"
@@ -55,10 +56,7 @@ class LinearDiscriminant {
   /// @throws ArgumentError, ShapeError, NonFiniteError; nothing has changed then
   template <FeatureMatrix<S> X>
   void learn(Index task, const X& features) {
-    detail::expect(task >= 0 && task <= tasks(), "task is ", task, ", expected 0..", tasks());
-    detail::expect_cols("features", features, second_moment_.rows());
-    detail::expect<ShapeError>(features.rows() >= 1, "features have 0 rows, expected at least 1");
-    detail::expect_finite("features", features);
+    detail::expect_task_rows(task, tasks(), features, second_moment_.rows());
     const Vector<S> sum = features.transpose() * Vector<S>::Ones(features.rows());
     if constexpr (SparseFeatures<X>) {
       accumulate_second_moment(SparseRows<S>(features), static_cast<const S*>(nullptr),
@@ -83,9 +81,7 @@ class LinearDiscriminant {
   /// Cost: after a change D^3 / 3 for a factorisation.
   template <FeatureMatrix<S> X>
   [[nodiscard]] std::vector<Index> route(const X& features) {
-    detail::expect(tasks() >= 1, "tasks are 0, expected one that was learned");
-    detail::expect_cols("features", features, second_moment_.rows());
-    detail::expect_finite("features", features);
+    detail::expect_queries(tasks(), features, second_moment_.rows());
     if (weights_.size() == 0) solve();
     const RowMajorMatrix<S> products = features * weights_;
     std::vector<Index> chosen(static_cast<std::size_t>(features.rows()));

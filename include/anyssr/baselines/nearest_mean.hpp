@@ -13,9 +13,9 @@
 #include <cstddef>
 #include <vector>
 
+#include "anyssr/baselines/task_rows.hpp"
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
-#include "anyssr/core/finite.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -39,10 +39,7 @@ class NearestMean {
   /// @throws ArgumentError, ShapeError, NonFiniteError; nothing has changed then
   template <FeatureMatrix<S> X>
   void learn(Index task, const X& features) {
-    detail::expect(task >= 0 && task <= tasks(), "task is ", task, ", expected 0..", tasks());
-    detail::expect_cols("features", features, dim_);
-    detail::expect<ShapeError>(features.rows() >= 1, "features have 0 rows, expected at least 1");
-    detail::expect_finite("features", features);
+    detail::expect_task_rows(task, tasks(), features, dim_);
     const Vector<S> sum = features.transpose() * Vector<S>::Ones(features.rows());
     if (task == tasks()) {
       sums_.conservativeResize(dim_, task + 1);
@@ -58,9 +55,7 @@ class NearestMean {
   /// @throws ArgumentError  before the first task;  ShapeError, NonFiniteError
   template <FeatureMatrix<S> X>
   [[nodiscard]] std::vector<Index> route(const X& features) const {
-    detail::expect(tasks() >= 1, "tasks are 0, expected one that was learned");
-    detail::expect_cols("features", features, dim_);
-    detail::expect_finite("features", features);
+    detail::expect_queries(tasks(), features, dim_);
     Matrix<double> means = sums_;
     for (Index j = 0; j < tasks(); ++j) {
       means.col(j) /= static_cast<double>(rows_[static_cast<std::size_t>(j)]);

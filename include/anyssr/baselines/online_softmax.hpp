@@ -17,9 +17,9 @@
 #include <numeric>
 #include <vector>
 
+#include "anyssr/baselines/task_rows.hpp"
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
-#include "anyssr/core/finite.hpp"
 #include "anyssr/core/random.hpp"
 #include "anyssr/core/rows.hpp"
 #include "anyssr/train/objective.hpp"
@@ -57,10 +57,7 @@ class OnlineSoftmax {
   /// @throws ArgumentError, ShapeError, NonFiniteError; nothing has changed then
   template <FeatureMatrix<S> X>
   void learn(Index task, const X& features) {
-    detail::expect(task >= 0 && task <= tasks(), "task is ", task, ", expected 0..", tasks());
-    detail::expect_cols("features", features, dim_);
-    detail::expect<ShapeError>(features.rows() >= 1, "features have 0 rows, expected at least 1");
-    detail::expect_finite("features", features);
+    detail::expect_task_rows(task, tasks(), features, dim_);
     if (task == tasks()) {
       weights_.conservativeResize(dim_, task + 1);
       weights_.col(task).setZero();
@@ -83,9 +80,7 @@ class OnlineSoftmax {
   /// @throws ArgumentError  before the first task;  ShapeError, NonFiniteError
   template <FeatureMatrix<S> X>
   [[nodiscard]] std::vector<Index> route(const X& features) const {
-    detail::expect(tasks() >= 1, "tasks are 0, expected one that was learned");
-    detail::expect_cols("features", features, dim_);
-    detail::expect_finite("features", features);
+    detail::expect_queries(tasks(), features, dim_);
     const RowMajorMatrix<S> logits = scores(features);
     std::vector<Index> chosen(static_cast<std::size_t>(features.rows()));
     for (Index i = 0; i < logits.rows(); ++i) {
