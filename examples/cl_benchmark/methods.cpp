@@ -191,8 +191,9 @@ class SingleModule : public Method {
  public:
   SingleModule(const Benchmark& benchmark, const MethodSettings& settings)
       : backbone_(hashed_words(settings), {.seed = settings.seed}), seed_(settings.seed) {
-    // the width of the head is that of the largest target
-    const std::vector<Index> targets{0, static_cast<Index>(benchmark.answers.size()) - 1};
+    // the width of the head is that of the largest answer that is learned, as the closed form has it
+    std::vector<Index> targets{0};
+    for (const Task& task : benchmark.tasks) targets.push_back(task.answers.back());
     adapter_ = backbone_.make_adapter(targets, LearnerOptions().adapter,
                                       hash_bytes("single module", settings.seed));
   }
