@@ -165,6 +165,19 @@ TEST_CASE("rows of one batch are answered by their own mixes", "[learner]") {
                  "no head"));
 }
 
+TEST_CASE("heads of unequal width answer nothing", "[learner][error]") {
+  const LiftedBackbone<PointBackbone<double>> backbone(PointBackbone<double>(lifted_dim),
+                                                       {.dim = 7});
+  const auto task = point_task<double>(0, 5, lifted_dim, 3);
+  const auto trunk = backbone.trunk(task.inputs);
+  const std::vector<Index> wide{0, 8};
+  Adapter<double> adapter = backbone.make_adapter(wide, {.lora = {.rank = 2}}, 1);
+  backbone.fit_closed_form(trunk, std::span<const Index>(task.labels), adapter);  // fewer classes
+  const std::vector<AdapterMix<double>> mixes(task.inputs.size(), AdapterMix<double>(adapter));
+  CHECK(contains(message_of<ShapeError>([&] { (void)backbone.forward(trunk, mixes); }),
+                 "head 'trained' has 9 outputs, expected"));
+}
+
 TEST_CASE("lift options out of range are refused", "[learner][error]") {
   using Backbone = LiftedBackbone<PointBackbone<float>>;
   const PointBackbone<float> points(lifted_dim);

@@ -359,6 +359,9 @@ RowMajorMatrix<typename B::Scalar> LiftedBackbone<B, Objective>::answer(
     RowMajorMatrix<Scalar> scores = on_base ? head.logits(frozen_layer(trunk), trunk.features)
                                             : head.logits(layer(pre_activation(trunk, mix)));
     if constexpr (is_classifier) scores = log_softmax(scores);
+    detail::expect<ShapeError>(total.size() == 0 || scores.cols() == total.cols(), "head '", name,
+                               "' has ", scores.cols(), " outputs, expected ", total.cols(),
+                               " as the other head");
     total = total.size() == 0 ? scores : RowMajorMatrix<Scalar>(total + scores);
   }
   detail::expect(total.size() > 0 || trunk.features.rows() == 0,
