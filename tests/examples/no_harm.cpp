@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -41,6 +42,14 @@ const std::vector<Application>& applications() {
   return all;
 }
 
+const Application& application_named(const std::string& name) {
+  for (const Application& one : applications()) {
+    if (one.name == name) return one;
+  }
+  FAIL("no application '" << name << "'");
+  std::abort();
+}
+
 const std::string departments_path = ANYSSR_DEPARTMENTS;
 
 /// Runs a line of a shell.
@@ -75,6 +84,11 @@ void check_refused(const Application& application, const std::string& arguments,
   CAPTURE(application.name, arguments, result.output);
   CHECK(result.status == 2);
   CHECK(contains(result.output, reason));
+}
+
+void check_refused(const std::string& application, const std::string& arguments,
+                   const std::string& reason) {
+  check_refused(application_named(application), arguments, reason);
 }
 
 /// One small department file: enough to be read.
@@ -146,9 +160,9 @@ TEST_CASE("no option of any application is taken for the value of another", "[ex
   }
   const std::string run = "--data " + ManyNames().folder.file("gone") + " --ask ";
   for (const std::string text : {"--x=", "--x", "-", "--", "--quiet please"}) {
-    check_refused(applications()[1], run + "\"" + text + "\"", "gone: cannot be opened");
+    check_refused("departments", run + "\"" + text + "\"", "gone: cannot be opened");
   }
-  check_refused(applications()[1], "--quiet --ask=--quiet --data /nowhere/a", "/nowhere/a: cannot");
+  check_refused("departments", "--quiet --ask=--quiet --data /nowhere/a", "/nowhere/a: cannot");
 }
 
 TEST_CASE("no number of any application is taken for another", "[examples][error]") {
@@ -181,7 +195,7 @@ TEST_CASE("no number of any application is taken for another", "[examples][error
     }
   }
   CHECK(checked > 30);
-  check_refused(applications()[5], "--train x --test x --threads 1 --threads 2147483648",
+  check_refused("route_features", "--train x --test x --threads 1 --threads 2147483648",
                 "--threads: is 2147483648, expected a whole number between -2^31 and 2^31");
 }
 
@@ -203,24 +217,24 @@ TEST_CASE("an output that is an input is refused by whatever name", "[examples][
   const std::string data = " --data " + input.file;
   for (const std::string& name : input.names) {
     CAPTURE(name);
-    check_refused(applications()[1], data + " --json " + name, "the same as --data");
-    check_refused(applications()[4], data + " --report " + name, "the same as --data");
-    check_refused(applications()[5], "--train x --test " + input.file + " --weights " + name,
+    check_refused("departments", data + " --json " + name, "the same as --data");
+    check_refused("operations", data + " --report " + name, "the same as --data");
+    check_refused("route_features", "--train x --test " + input.file + " --weights " + name,
                   "the same as --test");
-    check_refused(applications()[2], "model --task a=x," + input.file + " --json " + name,
+    check_refused("llama_continual", "model --task a=x," + input.file + " --json " + name,
                   "the same as --task");
     CHECK(file_bytes(input.file) == two_departments());
   }
   const std::string comma = input.folder.write("b,c.jsonl", "{}");
-  check_refused(applications()[2], "model --task a=x," + comma + " --json " + comma,
+  check_refused("llama_continual", "model --task a=x," + comma + " --json " + comma,
                 "the same as --task");
   CHECK(file_bytes(comma) == "{}");
   const std::string model = input.folder.file("sub");
   const std::string config = input.folder.write("sub/config.json", "{}");
-  check_refused(applications()[3], model + " --ids 1 --logits " + config, "inside MODEL_DIR");
-  check_refused(applications()[2], model + " --task a=x --report " + config, "inside MODEL_DIR");
+  check_refused("llama_generate", model + " --ids 1 --logits " + config, "inside MODEL_DIR");
+  check_refused("llama_continual", model + " --task a=x --report " + config, "inside MODEL_DIR");
   for (const std::string command : {"inspect ", "verify ", "verify-log "}) {
-    check_refused(applications()[0], command + model + " --json " + config, "inside FOLDER");
+    check_refused("adapter_tool", command + model + " --json " + config, "inside FOLDER");
   }
   CHECK(file_bytes(config) == "{}");
 }
@@ -233,8 +247,8 @@ TEST_CASE("two outputs that are one file are refused by whatever name", "[exampl
        {target, input.folder.file("sub/up/new"), input.folder.file("dangling")}) {
     CAPTURE(other);
     const std::string outputs = "--json " + target + " --report " + other;
-    check_refused(applications()[4], outputs, "the same as --json");
-    check_refused(applications()[2], "model --task a=x " + outputs, "the same as --json");
+    check_refused("operations", outputs, "the same as --json");
+    check_refused("llama_continual", "model --task a=x " + outputs, "the same as --json");
     CHECK_FALSE(fs::exists(target));
   }
 }
@@ -258,19 +272,19 @@ TEST_CASE("an output is no folder and stands in none that the run keeps", "[exam
   const ManyNames input;
   const std::string state = input.folder.file("state");
   const std::string log = input.folder.file("log");
-  check_refused(applications()[1],
+  check_refused("departments",
                 "--data " + input.file + " --state " + state + " --json " + state + "/out.json",
                 "cannot be written");  // the folder is not there yet
   fs::create_directory(state);
   fs::create_directory(log);
-  check_refused(applications()[1],
+  check_refused("departments",
                 "--data " + input.file + " --state " + state + " --json " + state + "/out.json",
                 "inside --state");
-  check_refused(applications()[4],
+  check_refused("operations",
                 "--data " + input.file + " --log " + log + " --report " + log + "/page.html",
                 "inside --log");
-  check_refused(applications()[1], "--data " + input.file + " --json " + log, "is no regular file");
-  check_refused(applications()[0], "convert " + log + " " + log + " --force --dtype F32",
+  check_refused("departments", "--data " + input.file + " --json " + log, "is no regular file");
+  check_refused("adapter_tool", "convert " + log + " " + log + " --force --dtype F32",
                 "the same as FOLDER");
   CHECK(fs::is_empty(state));
   CHECK(fs::is_empty(log));
@@ -288,18 +302,18 @@ TEST_CASE("an input inside a folder that the run keeps is refused and stays as i
     CAPTURE(name);
     const std::string input = folder.write("kept/" + name, questions);
     for (const std::string& as : {kept, folder.file("link")}) {
-      check_refused(applications()[1], "--data " + input + " --dim 64 --state " + as,
+      check_refused("departments", "--data " + input + " --dim 64 --state " + as,
                     "inside --state '" + as + "', expected it outside that folder");
-      check_refused(applications()[4], "--data " + input + " --dim 64 --log " + as,
+      check_refused("operations", "--data " + input + " --dim 64 --log " + as,
                     "inside --log '" + as + "', expected it outside that folder");
-      check_refused(applications()[2], "model --task a=" + input + " --save " + as,
+      check_refused("llama_continual", "model --task a=" + input + " --save " + as,
                     "inside --save '" + as + "', expected it outside that folder");
     }
     CHECK(file_bytes(input) == questions);
     fs::remove(input);
     CHECK(fs::is_empty(kept));  // no lock either
   }
-  check_refused(applications()[0], "convert " + kept + " " + kept + "/sub --dtype F32",
+  check_refused("adapter_tool", "convert " + kept + " " + kept + "/sub --dtype F32",
                 "inside FOLDER '" + kept + "', expected it outside that folder");
 }
 
@@ -312,7 +326,7 @@ TEST_CASE("a folder of somebody else is no state and stays as it was", "[example
   const auto check_kept = [&](const std::string& name, const std::string& reason) {
     fs::create_directory(state);
     folder.write("state/" + name, precious);
-    check_refused(applications()[1], run, reason);
+    check_refused("departments", run, reason);
     CHECK(file_bytes(state + "/" + name) == precious);
     CHECK(fs::remove_all(state) == 2);  // the folder and the one file
   };
@@ -320,7 +334,7 @@ TEST_CASE("a folder of somebody else is no state and stays as it was", "[example
   check_kept("router-000001.safetensors", "which holds 'router-000001.safetensors' already");
   check_kept("CURRENT", "which holds a checkpoint of another program");
   check_kept("LOCK", "LOCK: is no lock but a file of somebody else");
-  check_refused(applications()[1], run + "/a --state " + folder.file("a.jsonl"),
+  check_refused("departments", run + "/a --state " + folder.file("a.jsonl"),
                 "which is no folder, expected one, or a new name");
   fs::create_directory(state);
   folder.write("state/LOCK", "process 7 on host x\n");  // of a run that was killed at once
@@ -342,8 +356,8 @@ TEST_CASE("a run killed or stopped by a limit leaves no temporary file", "[examp
   CHECK(limited.output.ends_with("2\n"));
   CHECK(fs::is_empty(out));
   const ProgramResult killed = run_shell(
-      "TMPDIR=" + temporary + " " + applications()[4].program + " >" + folder.file("printed") +
-      " & p=$!; for i in $(seq 100); do sleep 0.1; ls -A " + temporary +
+      "TMPDIR=" + temporary + " " + application_named("operations").program + " >" +
+      folder.file("printed") + " & p=$!; for i in $(seq 100); do sleep 0.1; ls -A " + temporary +
       " | grep -q . && break; done; ls -A " + temporary + "; kill $p; wait $p; echo status $?");
   CAPTURE(killed.output);
   CHECK(contains(killed.output, "anyssr-"));
@@ -384,11 +398,13 @@ TEST_CASE("a run with closed descriptors keeps its files clean", "[examples]") {
                   closed);
   CHECK(file_bytes(state + "/LOCK").starts_with("process "));
   CHECK(file_bytes(state + "/LOCK").find('\n') == file_bytes(state + "/LOCK").size() - 1);
-  const ProgramResult verified = run_program(applications()[0].program, "verify " + state);
+  const ProgramResult verified =
+      run_program(application_named("adapter_tool").program, "verify " + state);
   CAPTURE(verified.output);
   CHECK(verified.status == 0);
-  (void)run_shell(applications()[4].program + " --dim 64 --log " + log + closed);
-  const ProgramResult intact = run_program(applications()[0].program, "verify-log " + log);
+  (void)run_shell(application_named("operations").program + " --dim 64 --log " + log + closed);
+  const ProgramResult intact =
+      run_program(application_named("adapter_tool").program, "verify-log " + log);
   CAPTURE(intact.output);
   CHECK(intact.status == 0);
   CHECK(contains(intact.output, "the log is intact"));
@@ -398,11 +414,11 @@ TEST_CASE("data that cannot be read is an error and no crash", "[examples][error
   const TemporaryFolder folder;
   for (const std::string& data :
        {std::string("/proc/self/mem"), std::string("/dev/zero"), folder.file(".")}) {
-    check_refused(applications()[1], "--data " + data, data);
-    check_refused(applications()[4], "--data " + data, data);
-    check_refused(applications()[5], "--train " + data + " --test " + data, data);
+    check_refused("departments", "--data " + data, data);
+    check_refused("operations", "--data " + data, data);
+    check_refused("route_features", "--train " + data + " --test " + data, data);
   }
-  check_refused(applications()[2], folder.file(".") + " --task a=/proc/self/mem", "/proc/self/mem");
+  check_refused("llama_continual", folder.file(".") + " --task a=/proc/self/mem", "/proc/self/mem");
   const ProgramResult typed = run_program(departments_path,
                                           "--dim 64 --rank 0 --quiet --interactive --data " +
                                               folder.write("a.jsonl", two_departments()),
