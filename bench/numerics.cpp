@@ -16,8 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "anyssr/baselines/published_recursion.hpp"
 #include "anyssr/rls/recursive_least_squares.hpp"
-#include "support/published_recursion.hpp"
 
 namespace {
 
@@ -125,7 +125,7 @@ std::vector<Rows<S>> batches(const Rows<S>& data, Index size) {
 
 template <class S>
 Json published(const std::vector<Rows<S>>& data, double lambda, const Judge& judge) {
-  bench::PublishedRecursion<S> recursion(dim, classes, lambda);
+  PublishedRecursion<S> recursion(dim, classes, lambda);
   for (const Rows<S>& batch : data) recursion.update(batch.x, batch.y);
   return judge(recursion.weights());
 }

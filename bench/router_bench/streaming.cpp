@@ -7,9 +7,9 @@
 
 #include <vector>
 
+#include "anyssr/baselines/published_recursion.hpp"
 #include "anyssr/rls/recursive_least_squares.hpp"
 #include "support/fixture.hpp"
-#include "support/published_recursion.hpp"
 
 namespace {
 

@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "anyssr/train/train_adapter.hpp"
+
 #include "support/catch.hpp"
 #include "support/numeric.hpp"
 #include "support/points.hpp"
@@ -57,7 +59,48 @@ double gradient_error(const B& backbone, const typename B::Trunk& trunk,
   return worst / largest;
 }
 
+/// The same backbone, which prepares nothing for training.
+template <class B>
+struct Unprepared : B {
+  using B::B;
+  struct Prepared {};
+  void prepare() = delete;
+  typename B::Trunk select(const typename B::Trunk& trunk, std::span<const Index> rows) const {
+    return B::select(trunk, rows);
+  }
+};
+
 }  // namespace
+
+TEMPLATE_TEST_CASE("a confined adapter is trained alike with and without what is prepared",
+                   "[learner][property]", float, double) {
+  using B = LiftedBackbone<PointBackbone<TestType>>;
+  STATIC_REQUIRE(PreparesTraining<B>);
+  STATIC_REQUIRE_FALSE(PreparesTraining<Unprepared<B>>);
+  const B backbone(PointBackbone<TestType>(lifted_dim), {.dim = 7});
+  const Unprepared<B> plain(PointBackbone<TestType>(lifted_dim), LiftOptions{.dim = 7});
+  const auto task = point_task<TestType>(0, 40, lifted_dim, 3);
+  const auto trunk = backbone.trunk(task.inputs);
+  Adapter<TestType> start = random_adapter(backbone, std::span<const Index>(task.labels), 4);
+  const bool is_confined = GENERATE(true, false);
+  if (is_confined) {
+    RowMajorMatrix<TestType> basis = RowMajorMatrix<TestType>::Zero(lifted_dim, 4);
+    basis.bottomRows(4).setIdentity();
+    start.modules.at("lift").confine(basis);
+  }
+  CHECK((backbone.prepare(trunk, start).size() > 0) == is_confined);
+  const TrainOptions options{.epochs = 5, .batch = 16, .rate = 0.01, .validation_share = 0.2};
+  Adapter<TestType> prepared = start;
+  Adapter<TestType> unprepared = start;
+  const std::span<const Index> labels(task.labels);
+  train_adapter(backbone, trunk, labels, prepared, options);
+  train_adapter(plain, trunk, labels, unprepared, options);
+  const auto& module = prepared.modules.at("lift");
+  const double moved = static_cast<double>((module.a() - start.modules.at("lift").a()).norm());
+  const double apart = static_cast<double>((module.a() - unprepared.modules.at("lift").a()).norm());
+  CHECK(moved > 0.01);
+  CHECK(apart <= (sizeof(TestType) == 4 ? 1e-3 : 1e-11) * moved);
+}
 
 TEST_CASE("gradients of a lifted classifier agree with finite differences", "[learner][property]") {
   const auto activation = GENERATE(Activation::relu, Activation::gelu, Activation::identity);

@@ -193,6 +193,40 @@ TEMPLATE_TEST_CASE("a confined module reads nothing outside its subspace", "[lor
   CHECK(static_cast<double>(y.norm()) <= round_off<TestType>(50) * module.scale() * size);
 }
 
+TEMPLATE_TEST_CASE("a confined module gives the same from inside its subspace", "[lora][property]",
+                   float, double) {
+  const Index n = GENERATE(1, 40);
+  const LoraModule<TestType> module = random_module<TestType>(14, 5, 3, 6, 8);
+  const Matrix<TestType> x = random_normal<TestType>(n, 14, 1);
+  const Matrix<TestType> dy = random_normal<TestType>(n, 5, 2);
+  const RowMajorMatrix<TestType> inside = x * module.basis();
+  const double tolerance = round_off<TestType>(200);
+
+  Matrix<TestType> y = random_normal<TestType>(n, 5, 3);
+  Matrix<TestType> y_inside = y;
+  module.add_forward(x, y, 0.7);
+  module.add_forward_inside(inside, y_inside, 0.7);
+  CHECK(relative_error(y_inside, y.template cast<double>()) < tolerance);
+
+  LoraGradient<TestType> gradient = module.zero_gradient();
+  LoraGradient<TestType> gradient_inside = module.zero_gradient();
+  module.backward(x, dy, gradient);
+  module.backward_inside(inside, dy, gradient_inside);
+  CHECK(relative_error(gradient_inside.a, gradient.a.template cast<double>()) < tolerance);
+  CHECK(relative_error(gradient_inside.b, gradient.b.template cast<double>()) < tolerance);
+
+  const LoraModule<TestType> plain(14, 5, {.rank = 3}, 1);
+  const Matrix<TestType> before = y;
+  CHECK(message_of<ArgumentError>([&] { plain.add_forward_inside(inside, y); }) ==
+        "the module is confined to no basis, expected one that is");
+  const RowMajorMatrix<TestType> narrow = inside.leftCols(5);
+  CHECK(message_of<ShapeError>([&] { module.add_forward_inside(narrow, y); }) ==
+        detail::concat("z are ", n, " x 5, expected n x 6"));
+  CHECK(message_of<ShapeError>([&] { module.backward_inside(narrow, dy, gradient); }) ==
+        detail::concat("z are ", n, " x 5, expected n x 6"));
+  CHECK(y == before);
+}
+
 TEMPLATE_TEST_CASE("materialising keeps the function and drops the basis", "[lora][property]",
                    float, double) {
   LoraModule<TestType> module = random_module<TestType>(14, 5, 3, 6, 8);

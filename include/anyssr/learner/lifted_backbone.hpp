@@ -53,6 +53,8 @@ template <class Features>
 struct LiftedTrunk {
   Features features;                                    ///< n x D
   RowMajorMatrix<typename Features::Scalar> projected;  ///< n x H
+  /// x U, n x k, where the rows were selected to train an adapter that is confined to U; else empty
+  RowMajorMatrix<typename Features::Scalar> inside = {};
 };
 
 template <Backbone B, LiftObjective Objective = Classification>
@@ -68,6 +70,7 @@ class LiftedBackbone {
   using Target = LiftTarget<Objective, Scalar>;
   using Output = Vector<Scalar>;  ///< log probabilities or values; empty without an adapter
   struct PredictOptions {};
+  using Prepared = RowMajorMatrix<Scalar>;  ///< n x k, see prepare
 
   static constexpr std::string_view site_name = "lift";
   static constexpr std::string_view trained_head = "trained";
@@ -136,6 +139,21 @@ class LiftedBackbone {
 
   [[nodiscard]] Trunk select(const Trunk& trunk, std::span<const Index> rows) const {
     return {select_rows(trunk.features, rows), select_rows(trunk.projected, rows)};
+  }
+
+  /// x U of the basis U that an adapter is confined to, which training leaves as it is: computed
+  /// once and not in every step. Empty where it is confined to none.
+  [[nodiscard]] Prepared prepare(const Trunk& trunk, const Adapter<Scalar>& adapter) const {
+    const auto module = adapter.modules.find(std::string(site_name));
+    if (module == adapter.modules.end() || !module->second.is_confined()) return {};
+    return detail::product_of<Prepared>(trunk.features, module->second.basis());
+  }
+  /// The named rows, for training the adapter of `prepare` and no other.
+  [[nodiscard]] Trunk select(const Trunk& trunk, std::span<const Index> rows,
+                             const Prepared& prepared) const {
+    Trunk selected = select(trunk, rows);
+    if (prepared.size() > 0) selected.inside = select_rows(prepared, rows);
+    return selected;
   }
 
   /// One output a row. In a mix the modules' changes add up; the heads are those of the heaviest
@@ -232,8 +250,12 @@ class LiftedBackbone {
     RowMajorMatrix<Scalar> z = trunk.projected;
     for (const auto& entry : mix.entries()) {
       const auto module = entry.adapter->modules.find(std::string(site_name));
-      if (module != entry.adapter->modules.end())
+      if (module == entry.adapter->modules.end()) continue;
+      if (trunk.inside.size() > 0) {
+        module->second.add_forward_inside(trunk.inside, z, entry.weight);
+      } else {
         module->second.add_forward(trunk.features, z, entry.weight);
+      }
     }
     return z;
   }
@@ -338,7 +360,12 @@ double LiftedBackbone<B, Objective>::loss_and_gradient(const Trunk& trunk,
   for (Index i = 0; i < d_z.size(); ++i) {
     d_z.data()[i] *= activation_derivative(options_.activation, z.data()[i]);
   }
-  module->second.backward(trunk.features, d_z, gradient.modules.at(std::string(site_name)));
+  LoraGradient<Scalar>& slope = gradient.modules.at(std::string(site_name));
+  if (trunk.inside.size() > 0) {
+    module->second.backward_inside(trunk.inside, d_z, slope);
+  } else {
+    module->second.backward(trunk.features, d_z, slope);
+  }
   return loss;
 }
 

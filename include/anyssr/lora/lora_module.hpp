@@ -152,6 +152,19 @@ class LoraModule {
   template <FeatureMatrix<S> X, DenseFeatures Y>
   void add_forward(const X& x, Y&& y, double weight = 1) const;
 
+  /// The same of a confined module where z = x U is known already.
+  /// @param z  n x k
+  /// @throws ShapeError, ArgumentError  before y changes
+  template <DenseFeatures Y>
+  void add_forward_inside(const RowMajorMatrix<S>& z, Y&& y, double weight = 1) const {
+    expect_inside(z);
+    detail::expect_cols("y", y, out_dim());
+    detail::expect_rows("y", y, z.rows());
+    auto projected = detail::product_of<RowMajorMatrix<S>>(z, a_.transpose());
+    projected *= static_cast<S>(weight * scale());
+    detail::add_product(y, projected, b_.transpose());
+  }
+
   /// Adds the gradients of a loss to `gradient` and, where asked for, to `*dx`: nothing is
   /// overwritten, so several batches or uses of the layer add up (set_zero() starts anew).
   /// @param x   n x in_dim(), what add_forward got
@@ -160,6 +173,18 @@ class LoraModule {
   /// @throws ShapeError  before anything changes
   template <FeatureMatrix<S> X, DenseFeatures DY, DenseFeatures DX = Matrix<S>>
   void backward(const X& x, const DY& dy, LoraGradient<S>& gradient, DX* dx = nullptr) const;
+
+  /// The gradients of a confined module where z = x U is known already.
+  /// @param z  n x k
+  /// @throws ShapeError, ArgumentError  before anything changes
+  template <DenseFeatures DY>
+  void backward_inside(const RowMajorMatrix<S>& z, const DY& dy, LoraGradient<S>& gradient) const {
+    expect_inside(z);
+    expect_slopes(z.rows(), dy, gradient);
+    auto dp = detail::product_of<RowMajorMatrix<S>>(dy, b_);
+    dp *= static_cast<S>(scale());
+    add_factor_gradients(z, dy, dp, gradient);
+  }
 
   /// Zeros in the shapes of the stored factors.
   [[nodiscard]] LoraGradient<S> zero_gradient() const {
@@ -196,6 +221,21 @@ class LoraModule {
   }
   static void expect_factors(const Matrix<S>& a, const Matrix<S>& b, const LoraOptions& options);
   static void expect_orthonormal(const RowMajorMatrix<S>& basis, Index in, Index rank);
+
+  void expect_inside(const RowMajorMatrix<S>& z) const {
+    detail::expect(is_confined(), "the module is confined to no basis, expected one that is");
+    detail::expect_cols("z", z, a_.cols());
+  }
+  template <class DY>
+  void expect_slopes(Index rows, const DY& dy, const LoraGradient<S>& gradient) const {
+    detail::expect_cols("dy", dy, out_dim());
+    detail::expect_rows("dy", dy, rows);
+    detail::expect<ShapeError>(gradient.a.rows() == a_.rows() && gradient.a.cols() == a_.cols() &&
+                                   gradient.b.rows() == b_.rows() && gradient.b.cols() == b_.cols(),
+                               "gradient is ", gradient.a.rows(), " x ", gradient.a.cols(), " and ",
+                               gradient.b.rows(), " x ", gradient.b.cols(), ", expected ",
+                               a_.rows(), " x ", a_.cols(), " and ", b_.rows(), " x ", b_.cols());
+  }
 
   /// Whether (x U) Q^T takes fewer operations than x (Q U^T)^T: always so for a few or sparse rows.
   template <class X>
@@ -324,13 +364,7 @@ template <RealScalar S>
 template <FeatureMatrix<S> X, DenseFeatures DY, DenseFeatures DX>
 void LoraModule<S>::backward(const X& x, const DY& dy, LoraGradient<S>& gradient, DX* dx) const {
   detail::expect_cols("x", x, in_dim());
-  detail::expect_cols("dy", dy, out_dim());
-  detail::expect_rows("dy", dy, x.rows());
-  detail::expect<ShapeError>(gradient.a.rows() == a_.rows() && gradient.a.cols() == a_.cols() &&
-                                 gradient.b.rows() == b_.rows() && gradient.b.cols() == b_.cols(),
-                             "gradient is ", gradient.a.rows(), " x ", gradient.a.cols(), " and ",
-                             gradient.b.rows(), " x ", gradient.b.cols(), ", expected ", a_.rows(),
-                             " x ", a_.cols(), " and ", b_.rows(), " x ", b_.cols());
+  expect_slopes(x.rows(), dy, gradient);
   if (dx != nullptr) {
     detail::expect_rows("dx", *dx, x.rows());
     detail::expect_cols("dx", *dx, in_dim());

@@ -14,6 +14,7 @@
 ///     (backbone/any_backbone.hpp). An empty one counts as a missing member.
 ///   one that adapters attach to
 ///     training_trunk(inputs, targets) HasTrainingTrunk       reads the answers when it trains
+///     prepare(trunk, adapter)         PreparesTraining       computes once what all steps read
 ///     label_of(target)                HasLabels              targets are classes
 ///     fit_closed_form(trunk, targets, adapter)
 ///                                     HasClosedForm          fills heads without a gradient
@@ -59,6 +60,17 @@ concept HasTrainingTrunk = AdaptableBackbone<B> &&
     requires(const B& backbone, std::span<const typename B::Input> inputs,
              std::span<const typename B::Target> targets) {
   { backbone.training_trunk(inputs, targets) } -> std::same_as<typename B::Trunk>;
+};
+
+/// A backbone that computes once, for one adapter, what every step of its training reads, as far as
+/// training leaves it as it is: select(trunk, rows, prepared) then stands for select(trunk, rows).
+template <class B>
+concept PreparesTraining = AdaptableBackbone<B> &&
+    requires(const B& backbone, const typename B::Trunk& trunk,
+             const Adapter<typename B::Scalar>& adapter, std::span<const Index> rows,
+             const typename B::Prepared& prepared) {
+  { backbone.prepare(trunk, adapter) } -> std::same_as<typename B::Prepared>;
+  { backbone.select(trunk, rows, prepared) } -> std::same_as<typename B::Trunk>;
 };
 
 /// A backbone whose targets are classes.
@@ -117,6 +129,20 @@ concept ChecksAdapter = AdaptableBackbone<B> &&
     requires(const B& backbone, const Adapter<typename B::Scalar>& adapter) {
   backbone.check_adapter(adapter);
 };
+
+namespace detail {
+
+struct NothingPrepared {};
+template <class B>
+struct PreparedOf {
+  using type = NothingPrepared;
+};
+template <PreparesTraining B>
+struct PreparedOf<B> {
+  using type = typename B::Prepared;
+};
+
+}  // namespace detail
 
 /// The name of a backbone; empty if it has none.
 template <class B>

@@ -168,6 +168,7 @@ class AdapterTraining {
     total_batches_ = options.epochs * batches;
     total_ = options.epochs * ((batches - 1) / options.accumulation + 1);
     if (options.accumulation > 1) further_ = gradient_;
+    if constexpr (PreparesTraining<B>) prepared_ = backbone.prepare(trunk, adapter);
     if (split_.validation.empty()) return;
     validation_trunk_.emplace(backbone.select(trunk, split_.validation));
     validation_targets_ = select_targets(targets, split_.validation);
@@ -236,7 +237,7 @@ class AdapterTraining {
     rows.reserve(picked.size());
     for (const Index k : picked) rows.push_back(split_.training[static_cast<std::size_t>(k)]);
     const std::vector<Target> targets = select_targets(targets_, rows);
-    const typename B::Trunk trunk = backbone_.select(trunk_, rows);
+    const typename B::Trunk trunk = select(rows);
     const double weight = weight_of<B>(backbone_, trunk, targets);
     AdapterGradient<S>& gradient = before == 0 ? gradient_ : further_;
     const double loss = backbone_.loss_and_gradient(trunk, targets, adapter_, gradient);
@@ -251,6 +252,14 @@ class AdapterTraining {
     }
     if constexpr (HasWork<B>) work_ += static_cast<double>(backbone_.work(trunk));
     return weight;
+  }
+
+  [[nodiscard]] typename B::Trunk select(std::span<const Index> rows) const {
+    if constexpr (PreparesTraining<B>) {
+      return backbone_.select(trunk_, rows, prepared_);
+    } else {
+      return backbone_.select(trunk_, rows);
+    }
   }
 
   void step_down() {
@@ -306,6 +315,7 @@ class AdapterTraining {
   const ProgressCallback& progress_;
   Stopwatch watch_;
   RowSplit split_;
+  typename PreparedOf<B>::type prepared_ = {};
   std::optional<typename B::Trunk> validation_trunk_;
   std::vector<Target> validation_targets_;
   Adapter<S> adapter_;
