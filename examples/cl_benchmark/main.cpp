@@ -11,9 +11,11 @@
 #include <string>
 #include <vector>
 
+#include "cl_benchmark/data_options.hpp"
+#include "cl_benchmark/method_names.hpp"
+#include "cl_benchmark/page.hpp"
 #include "cl_benchmark/report.hpp"
 #include "support/application.hpp"
-#include "support/command_line.hpp"
 #include "support/messages.hpp"
 #include "support/run_files.hpp"
 
@@ -21,12 +23,14 @@ namespace {
 
 struct Arguments {
   cl_benchmark::Options options;
-  std::string data;
-  std::string clinc;
-  std::string order;
-  std::string measured = "test";
+  cl_benchmark::DataOptions data;
+  std::vector<std::string> tuned;
   std::string methods;
   std::string json;
+  std::string report;
+  std::string figure;
+  std::string csv;
+  bool quick = false;
 };
 
 std::string method_list() {
@@ -38,32 +42,44 @@ std::string method_list() {
   return text;
 }
 
+std::string setting_list() {
+  std::string text = "NAME=VALUE, a setting of methods, once or more:";
+  for (const auto& [name, setting] : cl_benchmark::tunable_settings()) {
+    text += " " + name + ": " + std::string(setting.meaning) + ";";
+  }
+  text.back() = '.';
+  return text;
+}
+
 void declare(CLI::App& app, Arguments& arguments) {
-  cl_benchmark::MethodSettings& settings = arguments.options.settings;
+  cl_benchmark::Options& options = arguments.options;
+  cl_benchmark::MethodSettings& settings = options.settings;
   support::prepare(app);
-  auto* data = app.add_option("--data", arguments.data,
-                              "folder of folders TASK/{train,test}.jsonl of {text, label}, with or "
-                              "without a tasks.json that names tasks and orders");
-  app.add_option("--clinc", arguments.clinc, "folder of CLINC150: data_full.json, domains.json")
-      ->excludes(data);
-  app.add_option("--order", arguments.order,
-                 "of learning: a name in tasks.json, names of tasks with commas, or random; "
-                 "default: as the data names them");
+  cl_benchmark::declare_data_options(app, arguments.data);
   app.add_option("--methods", arguments.methods, method_list());
-  app.add_option("--measure", arguments.measured,
-                 "test: the test rows; val: a fifth of the training rows, which is not trained on")
+  app.add_option("--tune", arguments.tuned, setting_list());
+  app.add_option("--seeds", options.seeds, "runs of each order, by seeds that follow each other")
       ->capture_default_str();
-  app.add_option("--seeds", arguments.options.seeds, "runs, by seeds that follow each other")
+  app.add_option("--orders", options.orders,
+                 "random orders to learn the tasks in; 0: the one order of the data")
       ->capture_default_str();
-  app.add_option("--json", arguments.json, "write all figures to this file");
   app.add_option("--dim", settings.dim, "buckets of the hashed features")->capture_default_str();
+  app.add_flag("--word-pairs", settings.word_pairs, "hash pairs of words too");
   app.add_option("--ridge", settings.ridge, "of the router (rows have norm 1)")
       ->capture_default_str();
-  app.add_option("--seed", settings.seed, "of hashing, frozen layer, adapters, order")
+  app.add_option("--seed", settings.seed,
+                 "of hashing, frozen layer, adapters, order, what is drawn")
       ->capture_default_str();
   app.add_option("--threads", settings.threads, "0: the cores that this process may use")
       ->capture_default_str();
-  app.add_flag("--quiet", arguments.options.quiet, "print no progress and no table");
+  app.add_flag("--quick", arguments.quick, "one seed, 2048 buckets and 200 rows a task");
+  app.add_option("--state", options.state,
+                 "folder of what is done: a run that was stopped goes on from it");
+  app.add_option("--json", arguments.json, "write all figures to this file");
+  app.add_option("--report", arguments.report, "write a page for a browser to this file");
+  app.add_option("--figure", arguments.figure, "write one chart of it to this SVG file");
+  app.add_option("--csv", arguments.csv, "write tables into this folder, which may be new");
+  app.add_flag("--quiet", options.quiet, "print no progress and no table");
 }
 
 std::vector<std::string> chosen_methods(const std::string& list) {
@@ -74,38 +90,75 @@ std::vector<std::string> chosen_methods(const std::string& list) {
   for (std::size_t begin = 0; begin < list.size();) {
     const std::size_t end = std::min(list.find(',', begin), list.size());
     chosen.push_back(list.substr(begin, end - begin));
+    support::expect(std::count(chosen.begin(), chosen.end(), chosen.back()) == 1,
+                    "--methods names '", chosen.back(), "' twice");
     begin = end + 1;
   }
+  for (const std::string& name : chosen) cl_benchmark::expect_method(name);
   return chosen;
+}
+
+void make_quick(Arguments& arguments) {
+  arguments.options.seeds = 1;
+  arguments.options.settings.dim = 2048;
+  if (!arguments.data.rows) arguments.data.rows = 200;
+}
+
+void take(Arguments& arguments) {
+  cl_benchmark::Options& options = arguments.options;
+  if (arguments.quick) make_quick(arguments);
+  support::expect(options.seeds >= 1 && options.seeds <= 1000, "--seeds is ", options.seeds,
+                  ", expected 1 to 1000");
+  support::expect(options.orders >= 0 && options.orders <= 1000, "--orders is ", options.orders,
+                  ", expected 0 to 1000");
+  for (const std::string& text : arguments.tuned) cl_benchmark::tune(options.settings, text);
+  options.methods = chosen_methods(arguments.methods);
+  options.data = cl_benchmark::describe(arguments.data);
+}
+
+support::RunFiles files_of(const Arguments& arguments) {
+  support::RunFiles files;
+  cl_benchmark::name_inputs(arguments.data, files);
+  files.keeps("--state", arguments.options.state);
+  files.writes("--json", arguments.json);
+  files.writes("--report", arguments.report);
+  files.writes("--figure", arguments.figure);
+  files.keeps("--csv", arguments.csv);
+  files.expect_apart();
+  return files;
 }
 
 void run(Arguments& arguments) {
   cl_benchmark::Options& options = arguments.options;
-  support::expect(arguments.data.empty() != arguments.clinc.empty(),
-                  "neither --data nor --clinc is given, expected a folder of tasks");
-  support::expect(options.seeds >= 1 && options.seeds <= 1000, "--seeds is ", options.seeds,
-                  ", expected 1 to 1000");
-  support::expect(arguments.measured == "test" || arguments.measured == "val", "--measure is '",
-                  arguments.measured, "', expected test or val");
-  options.methods = chosen_methods(arguments.methods);
-  support::RunFiles files;
-  files.reads("--data", arguments.data);
-  files.reads("--clinc", arguments.clinc);
-  files.writes("--json", arguments.json);
-  files.expect_apart();
-  cl_benchmark::Benchmark benchmark = arguments.clinc.empty()
-                                          ? cl_benchmark::read_folder(arguments.data)
-                                          : cl_benchmark::read_clinc(arguments.clinc);
-  cl_benchmark::reorder(benchmark, arguments.order, options.settings.seed);
-  if (arguments.measured == "val") {
-    cl_benchmark::hold_out(benchmark, 0.2, options.settings.seed);
-  }
-  cl_benchmark::expect_measurable(benchmark);
+  take(arguments);
+  files_of(arguments);
+  const cl_benchmark::Benchmark benchmark =
+      cl_benchmark::read_data(arguments.data, options.settings.seed);
   const cl_benchmark::Results results = cl_benchmark::run(benchmark, options);
   if (!options.quiet) cl_benchmark::print_table(benchmark, options, results);
   if (!arguments.json.empty()) {
     cl_benchmark::write_json(arguments.json, benchmark, options, results);
   }
+  if (!arguments.csv.empty()) cl_benchmark::write_csv(arguments.csv, options, results);
+  if (!arguments.report.empty()) {
+    cl_benchmark::write_page(arguments.report, benchmark, options, results);
+  }
+  if (!arguments.figure.empty()) {
+    cl_benchmark::write_figure(arguments.figure, benchmark, options, results);
+  }
+}
+
+/// The command line, as a shell takes it.
+std::string command_of(int argc, char** argv) {
+  std::string command = "cl_benchmark";
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const bool is_plain = word.find_first_not_of(
+                              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                              "-_./=,+:") == std::string::npos;
+    command += " " + (is_plain && !word.empty() ? word : "'" + word + "'");
+  }
+  return command;
 }
 
 }  // namespace
@@ -114,5 +167,6 @@ int main(int argc, char** argv) {
   CLI::App app{"Compares ways to teach one frozen model tasks one after another.", "cl_benchmark"};
   Arguments arguments;
   declare(app, arguments);
+  arguments.options.command = command_of(argc, argv);
   return support::run_application(app, argc, argv, "try a smaller --dim", [&] { run(arguments); });
 }

@@ -5,8 +5,13 @@
 #include <memory>
 #include <utility>
 
+#include "cl_benchmark/at_once.hpp"
 #include "cl_benchmark/experiment.hpp"
+#include "cl_benchmark/merges.hpp"
+#include "cl_benchmark/method_names.hpp"
+#include "cl_benchmark/run_state.hpp"
 #include "support/command_line.hpp"
+#include "support/process_costs.hpp"
 #include "support/shown.hpp"
 
 namespace cl_benchmark {
@@ -32,10 +37,12 @@ class ProgressLine {
     if (quiet_) return;
     const double rest =
         clock_.seconds() / static_cast<double>(done_) * static_cast<double>(steps_ - done_);
-    std::printf("%4zu/%zu  %-16s %s   accuracy so far %.3f   about %.0f s left\n", done_, steps_,
+    std::printf("%4zu/%zu  %-18s %s   accuracy so far %.3f   about %.0f s left\n", done_, steps_,
                 method.c_str(), support::in_columns(task.name, 16).c_str(), accuracy, rest);
     std::fflush(stdout);
   }
+  /// Steps that an earlier run has done.
+  void skip(std::size_t steps) { steps_ -= steps; }
 
  private:
   bool quiet_;
@@ -47,27 +54,52 @@ class ProgressLine {
 /// One method in one run.
 class Trial {
  public:
-  Trial(const Benchmark& benchmark, Method& method)
-      : benchmark_(benchmark), method_(method), result_(count()) {}
+  Trial(const Encoded& encoded, Method& method)
+      : encoded_(encoded), method_(method), result_(count()) {}
 
   MethodRun run(const std::string& name, ProgressLine& progress) {
+    if (method_.answers_ahead()) {
+      for (Index t = 0; t < count(); ++t) result_.untrained.push_back(accuracy_on(t));
+    }
     for (Index t = 0; t < count(); ++t) {
-      const Stopwatch clock;
-      method_.learn(task(t));
-      result_.learn_seconds.push_back(clock.seconds());
-      result_.stored_bytes.push_back(method_.stored_bytes());
+      if (method_.answers_ahead() && t > 0) result_.accuracy.set(t - 1, t, accuracy_on(t));
+      learn(task(t));
       const bool answers = !method_.learns_at_the_end() || t + 1 == count();
-      progress.done(name, task(t), answers ? measure(t) : 0);
+      progress.done(name, *task(t).task, answers ? measure(t) : 0);
     }
     result_.retained_data_bytes = method_.retained_data_bytes();
-    measure_queries();
+    ask_one_by_one();
     return std::move(result_);
   }
 
  private:
-  [[nodiscard]] Index count() const { return static_cast<Index>(benchmark_.tasks.size()); }
-  [[nodiscard]] const Task& task(Index t) const {
-    return benchmark_.tasks[static_cast<std::size_t>(t)];
+  [[nodiscard]] Index count() const { return static_cast<Index>(encoded_.tasks.size()); }
+  [[nodiscard]] const EncodedTask& task(Index t) const {
+    return encoded_.tasks[static_cast<std::size_t>(t)];
+  }
+
+  void learn(const EncodedTask& task) {
+    const support::PeakMemory peak;
+    const double cpu = support::cpu_seconds();
+    const Stopwatch clock;
+    method_.learn(task);
+    result_.learn_seconds.push_back(clock.seconds());
+    result_.learn_cpu_seconds.push_back(support::cpu_seconds() - cpu);
+    result_.learn_peak_bytes.push_back(peak.bytes());
+    result_.stored_bytes.push_back(method_.stored_bytes());
+  }
+
+  [[nodiscard]] static double share_right(const EncodedRows& rows,
+                                          const std::vector<Answer>& answers) {
+    Index right = 0;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      right += answers[i].answer == rows.answers[i] ? 1 : 0;
+    }
+    return static_cast<double>(right) / static_cast<double>(answers.size());
+  }
+
+  [[nodiscard]] double accuracy_on(Index t) {
+    return share_right(task(t).test, method_.answer(task(t).test.trunk, t));
   }
 
   /// Asks about every task up to t, which was learned last.
@@ -75,57 +107,148 @@ class Trial {
   double measure(Index t) {
     double sum = 0;
     for (Index j = 0; j <= t; ++j) {
-      const Rows& rows = task(j).test;
-      const std::vector<Answer> answers = method_.answer(rows.texts, j);
-      Index right = 0;
-      for (std::size_t i = 0; i < answers.size(); ++i) {
-        right += answers[i].answer == rows.answers[i] ? 1 : 0;
-        if (t + 1 == count() && answers[i].task >= 0) {
-          result_.confusion.add(j, answers[i].task);
-          result_.routes = true;
-        }
+      const std::vector<Answer> answers = method_.answer(task(j).test.trunk, j);
+      for (const Answer& answer : answers) {
+        if (t + 1 < count() || answer.task < 0) continue;
+        result_.confusion.add(j, answer.task);
+        result_.routes = true;
       }
-      const double accuracy = static_cast<double>(right) / static_cast<double>(answers.size());
+      const double accuracy = share_right(task(j).test, answers);
       result_.accuracy.set(t, j, accuracy);
       sum += accuracy;
     }
     return sum / static_cast<double>(t + 1);
   }
 
-  void measure_queries() {
+  /// Questions of all tasks in turn.
+  void ask_one_by_one() {
+    constexpr std::size_t most = 200;
     std::vector<double> microseconds;
-    const std::vector<std::string>& texts = task(0).test.texts;
-    for (std::size_t i = 0; i < std::min<std::size_t>(200, texts.size()); ++i) {
-      const Stopwatch clock;
-      (void)method_.answer(std::span(&texts[i], 1), 0);
-      microseconds.push_back(1e6 * clock.seconds());
+    const double cpu = support::cpu_seconds();
+    for (std::size_t i = 0; microseconds.size() < most; ++i) {
+      bool is_any_left = false;
+      for (Index t = 0; t < count() && microseconds.size() < most; ++t) {
+        const std::vector<std::string>& texts = task(t).task->test.texts;
+        if (i >= texts.size()) continue;
+        is_any_left = true;
+        const Stopwatch clock;
+        (void)method_.ask(texts[i], t);
+        microseconds.push_back(1e6 * clock.seconds());
+      }
+      if (!is_any_left) break;
     }
+    const auto asked = static_cast<double>(microseconds.size());
+    result_.query_cpu_microseconds = 1e6 * (support::cpu_seconds() - cpu) / asked;
     result_.query_microseconds = median(std::move(microseconds));
   }
 
-  const Benchmark& benchmark_;
+  const Encoded& encoded_;
   Method& method_;
   MethodRun result_;
+};
+
+std::vector<RunPlan> plans_of(const Benchmark& benchmark, const Options& options) {
+  std::vector<RunPlan> plans;
+  for (int order = 0; order < std::max(1, options.orders); ++order) {
+    const auto number = static_cast<std::uint64_t>(order);
+    const Benchmark& base = benchmark;
+    std::vector<std::string> names;
+    const std::vector<Task>& tasks =
+        options.orders == 0 ? base.tasks : reordered(base, options.settings.seed + number).tasks;
+    for (const Task& task : tasks) names.push_back(task.name);
+    for (int seed = 0; seed < options.seeds; ++seed) {
+      plans.push_back({options.settings.seed + static_cast<std::uint64_t>(seed), names});
+    }
+  }
+  return plans;
+}
+
+/// What every method did in one run, and what else is found out in the first.
+class PlanRunner {
+ public:
+  PlanRunner(const Benchmark& benchmark, const Options& options, const RunPlan& plan,
+             RunState& state)
+      : benchmark_(benchmark), options_(options), plan_(plan), state_(state) {
+    benchmark_.tasks = in_order(benchmark, plan.order);
+    settings_ = options.settings;
+    settings_.seed = plan.seed;
+  }
+
+  void run(bool is_first, Results& results, ProgressLine& progress) {
+    for (const std::string& name : options_.methods) {
+      std::optional<MethodRun> done = state_.find(name, plan_);
+      if (done) {
+        progress.skip(benchmark_.tasks.size());
+      } else {
+        done.emplace(learn(name, progress));
+        if (name == "anyssr") compare_at_once(is_first, *done);
+        state_.keep(name, plan_, *done);
+      }
+      results.runs[name].push_back(*std::move(done));
+    }
+    fill_at_once(results);
+    if (is_first && std::ranges::count(options_.methods, "anyssr") > 0) find_merges(results);
+  }
+
+ private:
+  void prepare() {
+    if (encoded_) return;
+    encoded_.emplace(encode(benchmark_, settings_));
+    factory_.emplace(*encoded_, settings_);
+  }
+  MethodRun learn(const std::string& name, ProgressLine& progress) {
+    prepare();
+    const std::unique_ptr<Method> method = factory_->make(name);
+    return Trial(*encoded_, *method).run(name, progress);
+  }
+  void compare_at_once(bool is_first, MethodRun& run) {
+    run.at_once = accuracies_at_once(*encoded_, *factory_->routed(), settings_);
+    if (is_first) run.changed_decisions = count_changed_decisions(*encoded_, settings_);
+  }
+  /// One adapter that learned all tasks at once is what the methods with one adapter lose against.
+  void fill_at_once(Results& results) const {
+    const auto joint = results.runs.find("joint");
+    if (joint == results.runs.end()) return;
+    const MethodRun& all = joint->second.back();
+    for (auto& [name, runs] : results.runs) {
+      MethodRun& run = runs.back();
+      if (name == "joint" || run.untrained.empty()) continue;  // not one adapter
+      run.at_once = all.accuracy.row(all.accuracy.tasks() - 1);
+    }
+  }
+  void find_merges(Results& results) {
+    if (const auto kept = state_.find_merges(plan_)) {
+      results.merges = *kept;
+      return;
+    }
+    prepare();
+    const std::shared_ptr<RoutedLearner> learner = factory_->routed();
+    for (const EncodedTask& task : encoded_->tasks) learner->learn(task);
+    results.merges = merge_findings(*encoded_, *learner, settings_);
+    state_.keep_merges(plan_, results.merges);
+  }
+
+  Benchmark benchmark_;
+  const Options& options_;
+  const RunPlan& plan_;
+  RunState& state_;
+  MethodSettings settings_;
+  std::optional<Encoded> encoded_;
+  std::optional<MethodFactory> factory_;
 };
 
 }  // namespace
 
 Results run(const Benchmark& benchmark, const Options& options) {
   const Stopwatch clock;
+  for (const std::string& name : options.methods) expect_method(name);
   Results results;
-  const auto seeds = static_cast<std::size_t>(options.seeds);
-  ProgressLine progress(options.quiet, seeds * options.methods.size() * benchmark.tasks.size());
-  for (std::size_t s = 0; s < seeds; ++s) {
-    MethodSettings settings = options.settings;
-    settings.seed += s;
-    MethodFactory factory(benchmark, settings);
-    std::vector<std::unique_ptr<Method>> methods;  // all of them, so that none is refused later
-    for (const std::string& name : options.methods) methods.push_back(factory.make(name));
-    for (std::size_t m = 0; m < methods.size(); ++m) {
-      const std::string& name = options.methods[m];
-      results.runs[name].push_back(Trial(benchmark, *methods[m]).run(name, progress));
-      methods[m].reset();
-    }
+  results.plans = plans_of(benchmark, options);
+  RunState state(options.state, benchmark, options);
+  ProgressLine progress(options.quiet,
+                        results.plans.size() * options.methods.size() * benchmark.tasks.size());
+  for (std::size_t i = 0; i < results.plans.size(); ++i) {
+    PlanRunner(benchmark, options, results.plans[i], state).run(i == 0, results, progress);
   }
   results.seconds = clock.seconds();
   results.peak_bytes = support::peak_bytes();

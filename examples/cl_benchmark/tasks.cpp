@@ -10,6 +10,7 @@
 #include <set>
 #include <sstream>
 
+#include "cl_benchmark/trace_folder.hpp"
 #include "departments/questions.hpp"
 #include "support/json_lines.hpp"
 #include "support/messages.hpp"
@@ -57,16 +58,51 @@ void read_rows(const fs::path& file, AnswerNumbers& number, Rows& rows, support:
   }
 }
 
-/// Folders with a train.jsonl, by name.
+/// Folders with training rows, by name.
 std::vector<std::string> folders_with_rows(const fs::path& folder) {
   std::error_code error;
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (fs::exists(entry.path() / "train.jsonl")) names.push_back(entry.path().filename().string());
+    if (fs::exists(entry.path() / "train.jsonl") || has_trace_rows(entry.path())) {
+      names.push_back(entry.path().filename().string());
+    }
   }
   if (error) throw FormatError(folder.string() + ": cannot be read as a folder");
   std::ranges::sort(names);
   return names;
+}
+
+/// Calls read(), whose complaint about a whole file is one fault of several.
+template <class Read>
+void collecting(support::Findings& faults, const Read& read) {
+  try {
+    read();
+  } catch (const FormatError& error) {
+    faults.add(error.what());
+  }
+}
+
+Task read_task(const fs::path& folder, AnswerNumbers& number, support::Findings& faults) {
+  Task task{.name = {}};
+  if (has_trace_rows(folder)) {
+    const auto read = [&](const char* file, Rows& rows) {
+      collecting(faults, [&] {
+        read_trace_rows((folder / file).string(), faults,
+                        [&](const TraceRow& row) { rows.add(row.prompt, number(row.answer)); });
+      });
+    };
+    read("train.json", task.train);
+    read("test.json", task.test);
+    if (fs::exists(folder / "eval.json")) read("eval.json", task.val);
+  } else {
+    const auto read = [&](const char* file, Rows& rows) {
+      collecting(faults, [&] { read_rows(folder / file, number, rows, faults); });
+    };
+    read("train.jsonl", task.train);
+    read("test.jsonl", task.test);
+  }
+  collect_answers(task);
+  return task;
 }
 
 std::vector<std::string> names_in(const Json& list, const std::string& place) {
@@ -98,12 +134,6 @@ std::vector<std::string> read_index(const fs::path& file, Benchmark& benchmark) 
   return names;
 }
 
-void collect_answers(Task& task) {
-  task.answers = task.train.answers;
-  std::ranges::sort(task.answers);
-  task.answers.erase(std::unique(task.answers.begin(), task.answers.end()), task.answers.end());
-}
-
 std::vector<std::string> split_names(const std::string& text) {
   std::vector<std::string> names;
   std::stringstream stream(text);
@@ -112,6 +142,12 @@ std::vector<std::string> split_names(const std::string& text) {
 }
 
 }  // namespace
+
+void collect_answers(Task& task) {
+  task.answers = task.train.answers;
+  std::ranges::sort(task.answers);
+  task.answers.erase(std::unique(task.answers.begin(), task.answers.end()), task.answers.end());
+}
 
 Benchmark read_folder(const std::string& folder) {
   Benchmark benchmark;
@@ -122,21 +158,13 @@ Benchmark read_folder(const std::string& folder) {
   AnswerNumbers number(benchmark.answers);
   support::Findings faults;
   for (const std::string& name : names) {
-    Task task{.name = name};
-    for (const auto& [file, rows] :
-         {std::pair("train.jsonl", &task.train), {"test.jsonl", &task.test}}) {
-      try {
-        read_rows(root / name / file, number, *rows, faults);
-      } catch (const FormatError& error) {
-        faults.add(error.what());
-      }
-    }
-    collect_answers(task);
-    benchmark.tasks.push_back(std::move(task));
+    benchmark.tasks.push_back(read_task(root / name, number, faults));
+    benchmark.tasks.back().name = name;
   }
   faults.throw_if_any();
   if (benchmark.tasks.empty()) {
-    throw FormatError(folder + ": holds no folder TASK with train.jsonl and test.jsonl");
+    throw FormatError(folder + ": holds no folder TASK with train.jsonl and test.jsonl, or with " +
+                      "train.json and test.json");
   }
   return benchmark;
 }
@@ -165,19 +193,15 @@ Benchmark read_clinc(const std::string& folder) {
 void reorder(Benchmark& benchmark, const std::string& order, std::uint64_t seed) {
   if (order.empty()) return;
   if (order == "random") {
-    anyssr::RandomStream random(seed, 0);
-    const std::vector<Index> places =
-        anyssr::random_permutation(static_cast<Index>(benchmark.tasks.size()), random);
-    std::vector<Task> tasks;
-    for (const Index place : places) {
-      tasks.push_back(std::move(benchmark.tasks[static_cast<std::size_t>(place)]));
-    }
-    benchmark.tasks = std::move(tasks);
+    benchmark = reordered(benchmark, seed);
     return;
   }
   const auto known = benchmark.orders.find(order);
-  const std::vector<std::string> names =
-      known == benchmark.orders.end() ? split_names(order) : known->second;
+  benchmark.tasks =
+      in_order(benchmark, known == benchmark.orders.end() ? split_names(order) : known->second);
+}
+
+std::vector<Task> in_order(const Benchmark& benchmark, std::span<const std::string> names) {
   std::vector<Task> tasks;
   std::set<std::string> taken;
   for (const std::string& name : names) {
@@ -191,7 +215,18 @@ void reorder(Benchmark& benchmark, const std::string& order, std::uint64_t seed)
     }
     tasks.push_back(*found);
   }
-  benchmark.tasks = std::move(tasks);
+  return tasks;
+}
+
+Benchmark reordered(const Benchmark& benchmark, std::uint64_t seed) {
+  Benchmark result = benchmark;
+  anyssr::RandomStream random(seed, 0);
+  const std::vector<Index> places =
+      anyssr::random_permutation(static_cast<Index>(benchmark.tasks.size()), random);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    result.tasks[i] = benchmark.tasks[static_cast<std::size_t>(places[i])];
+  }
+  return result;
 }
 
 void expect_measurable(const Benchmark& benchmark) {
@@ -208,6 +243,11 @@ void expect_measurable(const Benchmark& benchmark) {
 
 void hold_out(Benchmark& benchmark, double share, std::uint64_t seed) {
   for (Task& task : benchmark.tasks) {
+    if (!task.val.texts.empty()) {
+      task.test = std::move(task.val);
+      task.val = {};
+      continue;
+    }
     std::map<Index, std::vector<Index>> by_answer;
     for (Index i = 0; i < task.train.size(); ++i) {
       by_answer[task.train.answers[static_cast<std::size_t>(i)]].push_back(i);

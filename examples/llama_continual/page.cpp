@@ -1,37 +1,23 @@
 // SPDX-License-Identifier: MIT
 #include "llama_continual/page.hpp"
 
-#include <array>
-#include <cstdio>
 #include <string_view>
 
 #include "support/html.hpp"
 #include "support/output_file.hpp"
+#include "support/page_shell.hpp"
+#include "support/page_text.hpp"
 
 namespace llama_continual {
 
 using anyssr::Index;
+using support::card;
+using support::number;
 
 namespace {
 
-constexpr std::string_view style = R"(
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-       color: #222; background: #fff; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; margin: .5rem 0; } caption { text-align: left; color: #555; }
-th, td { padding: .3rem .7rem; border: 1px solid #ccc; text-align: right; }
-th { background: #f3f3f3; } td.text, th.text { text-align: left; white-space: pre-wrap; }
-td.wrong { background: #fbe3e0; } td.right { background: #e2f3e4; } .scroll { overflow-x: auto; }
-)";
-
 /// Line breaks are part of a prompt.
 std::string escaped(std::string_view text) { return support::escaped(text, true); }
-
-std::string number(double value, int digits) {
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), "%.*f", digits, value);
-  return text.data();
-}
 
 /// The colour of a share from 0 (white) to 1.
 std::string shaded(double share, const std::string& text) {
@@ -86,7 +72,7 @@ std::string confusion_table(const std::vector<Task>& tasks,
 }
 
 std::string figures_table(const Options& options, const Results& results) {
-  std::string table = "<table>\n";
+  std::string table = "<div class=\"scroll\"><table class=\"short\">\n";
   const auto add = [&](const std::string& name, const std::string& value) {
     table += "<tr><th class=\"text\">" + name + "</th><td>" + value + "</td></tr>\n";
   };
@@ -101,7 +87,7 @@ std::string figures_table(const Options& options, const Results& results) {
   add("router, MB", number(static_cast<double>(results.router_bytes) / 1e6, 1));
   add("layers without adapter", std::to_string(options.shallow_layers));
   add("seconds", number(results.total_seconds, 1));
-  return table + "</table>\n";
+  return table + "</table></div>\n";
 }
 
 std::string tasks_table(const std::vector<Task>& tasks, const Results& results) {
@@ -122,7 +108,8 @@ std::string tasks_table(const std::vector<Task>& tasks, const Results& results) 
 
 std::string samples_table(const Results& results) {
   std::string table =
-      "<div class=\"scroll\"><table>\n<tr><th class=\"text\">task</th><th class=\"text\">prompt"
+      "<div class=\"scroll lines\"><table>\n<tr><th class=\"text\">task</th><th "
+      "class=\"text\">prompt"
       "</th><th class=\"text\">expected</th><th class=\"text\">answer</th><th "
       "class=\"text\">routed "
       "to</th><th>confidence</th></tr>\n";
@@ -142,27 +129,26 @@ std::string samples_table(const Results& results) {
 
 void write_page(const std::string& path, const std::vector<Task>& tasks, const Options& options,
                 const Results& results) {
-  std::string page =
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
-      "name=\"viewport\" content=\"width=device-width\">\n<title>Tasks of a language model"
-      "</title>\n<style>" +
-      std::string(style) +
-      "</style>\n</head>\n<body>\n<h1>Tasks learned one after another by one frozen language model"
-      "</h1>\n";
-  page += "<h2>Figures</h2>\n" + figures_table(options, results);
-  page += "<h2>Accuracy</h2>\n" + accuracy_table(tasks, results);
-  page += "<h2>Routing</h2>\n" + confusion_table(tasks, results.confusion,
-                                                 "Test prompts by the task they were routed to.");
+  std::string routing =
+      confusion_table(tasks, results.confusion, "Test prompts by the task they were routed to.");
   if (results.stripped) {
     std::string words;
     for (const std::string& word : options.strip) words += (words.empty() ? "" : ", ") + word;
-    page += confusion_table(
+    routing += confusion_table(
         tasks, *results.stripped,
         "The same by another router, which neither learns nor sees: " + escaped(words));
   }
-  page += "<h2>Tasks</h2>\n" + tasks_table(tasks, results);
-  page += "<h2>Some answers</h2>\n" + samples_table(results) + "</body>\n</html>\n";
-  support::write_file(path, page);
+  std::string page =
+      "<h1>Tasks learned one after another by one frozen language model</h1>\n<p "
+      "class=\"soft\">Each task has its own adapter; a router tells from the prompt which one "
+      "answers.</p>\n<div class=\"grid\">\n";
+  page += card("Figures", "At the end, over all tasks.", figures_table(options, results));
+  page += card("Tasks", "In the order of learning.", tasks_table(tasks, results));
+  page += card("Accuracy", "What each task is worth after each lesson.",
+               accuracy_table(tasks, results), "card wide");
+  page += card("Routing", "Which task's adapter answered.", routing, "card wide");
+  page += card("Some answers", "As the model gave them.", samples_table(results), "card wide long");
+  support::write_file(path, support::page_of("Tasks of a language model", page + "</div>\n"));
 }
 
 }  // namespace llama_continual

@@ -3,12 +3,25 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <tuple>
 
-#include "operations/html.hpp"
-#include "operations/plot.hpp"
+#include "support/html.hpp"
+#include "support/page_text.hpp"
+#include "support/plot.hpp"
+#include "support/plot_grids.hpp"
 
 namespace operations {
+
+using support::Axis;
+using support::escaped;
+using support::even_axis;
+using support::grouped;
+using support::number;
+using support::percent;
+using support::percent_axis;
+using support::Plot;
+using support::StackedBar;
 
 namespace {
 
@@ -68,17 +81,17 @@ std::string outcomes_chart(const Results& results) {
   }
   std::vector<StackedBar> bars{known};
   if (!results.outside_novelty.empty()) bars.push_back(outside);
-  return stacked_bars("What became of the questions",
-                      {{"routed, right", "s3"},
-                       {"routed, wrong", "bad"},
-                       {"review by a person", "s2"},
-                       {"fallback", "mute"}},
-                      bars);
+  return support::stacked_bars("What became of the questions",
+                               {{"routed, right", "s3"},
+                                {"routed, wrong", "bad"},
+                                {"review by a person", "s2"},
+                                {"fallback", "mute"}},
+                               bars);
 }
 
 std::string reliability_chart(const Results& results) {
   Plot plot("Reliability diagram: share of right departments by confidence", confidence_axis(),
-            even_axis("right department", 0, 1, 0.2, 0, 100, " %"), 280);
+            even_axis("right department", 0, 1, 0.2, 0, 100, " %"), {.height = 280});
   bool is_any_faint = false;
   for (const anyssr::ReliabilityBin& bin : results.reliability) {
     if (bin.count == 0) continue;
@@ -101,7 +114,8 @@ std::string counts_chart(const Results& results) {
   Index most = 1;
   for (const anyssr::ReliabilityBin& bin : results.reliability) most = std::max(most, bin.count);
   Plot plot("Questions by confidence", confidence_axis(),
-            decades("questions", 1, std::max(10.0, static_cast<double>(most)), count_text), 90);
+            decades("questions", 1, std::max(10.0, static_cast<double>(most)), count_text),
+            {.height = 90});
   for (const anyssr::ReliabilityBin& bin : results.reliability) {
     if (bin.count == 0) continue;
     // a single question is a bar of no height on this axis: it gets a tenth of a decade
@@ -191,8 +205,27 @@ std::string novelty_chart(const Results& results) {
 }
 
 std::string similarity_chart(const Results& results) {
-  return heat_map("How much the router takes two departments for one", results.tasks,
-                  results.similarity);
+  support::HeatMap map{.title = "How much the router takes two departments for one",
+                       .names = results.tasks,
+                       .values = {},
+                       .low = 1,
+                       .high = 0,
+                       .between = " and ",
+                       .text = [](double value) { return number(value, 2); }};
+  const std::size_t count = results.tasks.size();
+  map.values.assign(count, std::vector<std::optional<double>>(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    for (std::size_t j = 0; j < count; ++j) {
+      if (i == j) continue;
+      const double value = results.similarity[i][j];
+      map.values[i][j] = value;
+      map.low = std::min(map.low, value);
+      map.high = std::max(map.high, value);
+    }
+  }
+  map.low_text = number(map.low, 2) + " least alike";
+  map.high_text = number(map.high, 2) + " most";
+  return support::heat_map(map);
 }
 
 std::string calibration_chart(const Results& results) {
@@ -205,7 +238,7 @@ std::string calibration_chart(const Results& results) {
   }
   Plot plot("Calibration error after each department",
             even_axis("departments learned", 1, std::max(2.0, count), std::ceil(count / 12)),
-            percent_axis("calibration error", 1.05 * most), 260);
+            percent_axis("calibration error", 1.05 * most), {.height = 260});
   plot.add_line(points, "s1");
   for (std::size_t t = 0; t < points.size(); ++t) {
     plot.add_marker(points[t].first, points[t].second, "s1",

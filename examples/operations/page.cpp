@@ -3,97 +3,32 @@
 
 #include <algorithm>
 #include <anyssr/core/version.hpp>
-#include <string_view>
 
 #include "operations/charts.hpp"
-#include "operations/html.hpp"
 #include "operations/report.hpp"
+#include "support/html.hpp"
 #include "support/output_file.hpp"
+#include "support/page_shell.hpp"
+#include "support/page_text.hpp"
 
 namespace operations {
 
 using anyssr::bytes_text;
 using anyssr::fixed_text;
+using support::card;
+using support::cell;
+using support::chart;
+using support::escaped;
+using support::grouped;
+using support::heading;
+using support::headline;
+using support::number;
+using support::percent;
+using support::shortened;
+using support::table;
+using support::text_cell;
 
 namespace {
-
-constexpr std::string_view style = R"(
-:root { color-scheme: light dark; --page: #f4f5f7; --card: #fff; --ink: #1b2430; --soft: #566274;
-  --rule: #dfe3e8; --s1: #2a6fc9; --s2: #d9631e; --s3: #148a63; --s4: #8e44ad; --bad: #c83737;
-  --mute: #9aa4b1; --on: #fff; }
-@media (prefers-color-scheme: dark) { :root { --page: #10151c; --card: #19212b; --ink: #e6ebf1;
-  --soft: #a3afbd; --rule: #2f3a47; --s1: #4a90e2; --s2: #e8833a; --s3: #2fae84; --s4: #b57edc;
-  --bad: #e06666; --mute: #728092; --on: #0c1117; } }
-* { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; margin: 0;
-  color: var(--ink); background: var(--page); }
-main { max-width: 1200px; margin: 0 auto; padding: 28px 20px 48px; }
-h1 { font-size: 26px; line-height: 1.25; margin: 0 0 4px; }
-h2 { font-size: 17px; margin: 0 0 6px; }
-p { margin: 0 0 10px; } .soft { color: var(--soft); }
-.heads { display: grid; grid-template-columns: repeat(3, 1fr); gap: 16px; margin: 20px 0; }
-.grid { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 16px; }
-.card { background: var(--card); border: 1px solid var(--rule); border-radius: 10px;
-  padding: 18px 20px; min-width: 0; }
-.wide { grid-column: 1 / -1; }
-.big { font-size: 32px; font-weight: 650; line-height: 1.15; }
-@media (max-width: 900px) { .grid { grid-template-columns: minmax(0, 1fr); }
-  .heads { grid-template-columns: repeat(2, 1fr); } }
-@media (max-width: 520px) { .heads { grid-template-columns: 1fr; } }
-svg { display: block; width: 100%; max-width: 680px; height: auto; margin: 6px auto; }
-svg text { fill: var(--soft); font-size: 12px; } svg .name { fill: var(--ink); font-size: 13px; }
-svg .value { fill: var(--ink); font-size: 11px; }
-svg .strong { fill: var(--on); font-weight: 600; }
-svg .grid { stroke: var(--rule); stroke-width: 1; } svg .axis { stroke: var(--soft); }
-svg .line { fill: none; stroke-width: 2.25; stroke-linejoin: round; }
-svg .line.dashed { stroke-dasharray: 6 5; stroke-width: 1.75; }
-svg .marker { stroke: var(--card); stroke-width: 1.5; } svg .cell { fill: var(--s1); }
-svg .line.s1 { stroke: var(--s1); } svg .line.s2 { stroke: var(--s2); }
-svg .line.s3 { stroke: var(--s3); } svg .line.s4 { stroke: var(--s4); }
-svg .line.bad { stroke: var(--bad); } svg .line.mute { stroke: var(--mute); }
-svg .line.ink { stroke: var(--ink); }
-svg .area.s1, svg .marker.s1 { fill: var(--s1); } svg .area.s2, svg .marker.s2 { fill: var(--s2); }
-svg .area.s3 { fill: var(--s3); } svg .area.bad { fill: var(--bad); }
-svg .area.mute { fill: var(--mute); } svg .area.half { fill-opacity: .55; }
-svg .area.faint { fill-opacity: .3; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 14px; }
-th, td { padding: 6px 10px; border-bottom: 1px solid var(--rule); text-align: right;
-  vertical-align: top; white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; } .text { text-align: left; white-space: normal; }
-td.text { overflow-wrap: anywhere; } td.question { min-width: 220px; }
-pre { font-size: 12px; overflow-x: auto; margin: 6px 0 0; } summary { cursor: pointer; }
-.bad { color: var(--bad); } footer { color: var(--soft); font-size: 13px; margin-top: 20px; }
-)";
-
-std::string cell(const std::string& text) { return "<td>" + text + "</td>"; }
-std::string text_cell(std::string_view text) {
-  std::string broken;  // names of departments may break after their underscores
-  for (const char c : escaped(text)) {
-    broken += c;
-    if (c == '_' || c == '/') broken += "<wbr>";
-  }
-  return "<td class=\"text\">" + broken + "</td>";
-}
-/// @param names  those after the first stand to the right
-std::string heading(const std::vector<std::string>& names, std::size_t texts = 1) {
-  std::string row = "<tr>";
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    row += (i < texts ? "<th class=\"text\">" : "<th>") + names[i] + "</th>";
-  }
-  return row + "</tr>\n";
-}
-std::string table(const std::string& rows) {
-  return "<div class=\"scroll\"><table>\n" + rows + "</table></div>\n";
-}
-std::string card(const std::string& title, const std::string& what, const std::string& body,
-                 const char* kind = "card") {
-  return std::string("<section class=\"") + kind + "\">\n<h2>" + title +
-         "</h2>\n<p class=\"soft\">" + what + "</p>\n" + body + "</section>\n";
-}
-std::string headline(const std::string& figure, const std::string& words) {
-  return "<div class=\"card\"><div class=\"big\">" + figure + "</div><div class=\"soft\">" + words +
-         "</div></div>\n";
-}
 
 /// Sums over known questions and those of no department.
 struct Served {
@@ -158,7 +93,7 @@ std::string outcomes_card(const Results& results) {
   return card("What became of the questions",
               "Routed: a department answers. Review: a person decides. Fallback: treated as of no "
               "department. The wrong ones under review and fallback did no harm.",
-              outcomes_chart(results) + table(rows));
+              chart(outcomes_chart(results)) + table(rows));
 }
 
 std::string coverage_card(const Results& results) {
@@ -227,11 +162,12 @@ std::string forecast_card(const Results& results) {
       number(costs.review_cost, 2) + " a review; " + grouped(10000) +
       " questions a day, of which " + percent(costs.review_share) +
       " go to review as measured here. The log is that of one year.";
-  return card("Storage and cost, as the number of departments grows",
-              "From the sizes of this run: router, adapters, heads and log, beside a full copy of "
-              "the model each and beside keeping all training questions.",
-              storage_chart(results) + table(rows) + "<p class=\"soft\">" + prices + "</p>\n",
-              "card wide");
+  return card(
+      "Storage and cost, as the number of departments grows",
+      "From the sizes of this run: router, adapters, heads and log, beside a full copy of "
+      "the model each and beside keeping all training questions.",
+      chart(storage_chart(results)) + table(rows) + "<p class=\"soft\">" + prices + "</p>\n",
+      "card wide");
 }
 
 std::string review_card(const Results& results) {
@@ -281,12 +217,7 @@ std::string footer(const Options& options, const Results& results) {
 
 void write_page(const std::string& path, const Options& options, const Results& results) {
   std::string page =
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
-      "name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Routing of "
-      "questions: report</title>\n<style>" +
-      std::string(style) +
-      "</style>\n</head>\n<body>\n<main>\n<h1>How questions find their "
-      "department</h1>\n<p class=\"soft\">" +
+      "<h1>How questions find their department</h1>\n<p class=\"soft\">" +
       std::to_string(results.tasks.size()) +
       " departments, learned one after another by one frozen model, and a day of questions "
       "among which some belong nowhere.</p>\n";
@@ -296,11 +227,11 @@ void write_page(const std::string& path, const Options& options, const Results& 
   page += card("Does a confidence mean what it says?",
                "Of the questions routed with a confidence of 80&nbsp;%, 80&nbsp;% should be right: "
                "bars on the line are perfect.",
-               reliability_chart(results) + counts_chart(results));
+               chart(reliability_chart(results)) + chart(counts_chart(results)));
   page += card("What answering less buys",
                "If only the surest questions are routed and people take the others, fewer of those "
                "routed are wrong.",
-               risk_chart(options, results) + risk_table(results));
+               chart(risk_chart(options, results)) + risk_table(results));
   page +=
       card("Are foreign questions noticed?",
            results.outside_novelty.empty()
@@ -308,19 +239,19 @@ void write_page(const std::string& path, const Options& options, const Results& 
                : "A question unlike all that was learned has a high novelty. A foreign question "
                  "is the more novel one of two in " +
                      percent(results.novelty_auroc) + " of the cases.",
-           novelty_chart(results));
+           chart(novelty_chart(results)));
   page += card("Which departments resemble each other?",
                "How much the router takes two departments for one, from their mean scores: near 0 "
                "it tells them apart, near 1 it cannot.",
-               similarity_chart(results));
+               chart(similarity_chart(results)));
   page += card("Calibration while departments are added",
                "Average distance between confidence and share of right answers, on the questions "
                "of all departments learned so far.",
-               calibration_chart(results));
+               chart(calibration_chart(results)));
   page += coverage_card(results) + changes_card(results) + forecast_card(results) +
           review_card(results) + drift_card(results);
-  page += "</div>\n" + footer(options, results) + "</main>\n</body>\n</html>\n";
-  support::write_file(path, page);
+  page += "</div>\n" + footer(options, results);
+  support::write_file(path, support::page_of("Routing of questions: report", page));
 }
 
 }  // namespace operations

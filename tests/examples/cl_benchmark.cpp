@@ -2,13 +2,17 @@
 // The comparison of methods as its users run it: figures on tasks with a known answer, orders,
 // wrong input.
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/file_bytes.hpp"
 #include "support/program.hpp"
 
 using namespace anyssr::test;
@@ -71,10 +75,11 @@ double mean_of(const json& method, const char* figure) { return method.at(figure
 
 TEST_CASE("methods get the known figures of toy tasks", "[examples]") {
   const Toy toy;
-  const json figures = figures_of(toy, "");
+  const json figures = figures_of(toy, "--seeds 1");
   const json& methods = figures["methods"];
-  for (const char* name : {"anyssr", "anyssr_balanced", "oracle", "joint", "replay_100",
-                           "nearest_mean", "mahalanobis"}) {
+  for (const char* name :
+       {"anyssr", "anyssr_balanced", "oracle", "joint", "replay_20", "replay_100", "nearest_mean",
+        "mahalanobis", "knn_20", "published_rls"}) {
     CAPTURE(name);
     CHECK(mean_of(methods[name], "average_accuracy") == 1);
   }
@@ -86,6 +91,12 @@ TEST_CASE("methods get the known figures of toy tasks", "[examples]") {
   CHECK(mean_of(methods["seq_lora"], "learning_accuracy") == 1);
   CHECK(mean_of(methods["seq_lora"], "average_accuracy") < 0.9);
   CHECK(mean_of(methods["seq_lora"], "forgetting") > 0.1);
+  CHECK(mean_of(methods["sgd_softmax"], "routing_accuracy") < 0.7);  // the last task takes all
+  for (const char* name : {"ewc", "l2", "o_lora", "arrow", "published_rls_relu"}) {
+    CAPTURE(name);
+    CHECK(mean_of(methods[name], "learning_accuracy") >= 0.5);
+    CHECK(mean_of(methods[name], "average_accuracy") >= 0);
+  }
   for (const char* name : {"anyssr", "oracle", "seq_lora", "majority"}) {
     CAPTURE(name);
     CHECK(mean_of(methods[name], "retained_data_bytes") == 0);
@@ -93,6 +104,14 @@ TEST_CASE("methods get the known figures of toy tasks", "[examples]") {
   CHECK(mean_of(methods["replay_100"], "retained_data_bytes") > 0);
   CHECK(mean_of(methods["joint"], "retained_data_bytes") ==
         mean_of(methods["replay_100"], "retained_data_bytes"));  // 12 rows per answer are all
+
+  CHECK(mean_of(methods["anyssr"], "changed_decisions") == 0);
+  CHECK(mean_of(methods["anyssr"], "forgetting_vs_joint") == 0);
+  CHECK(mean_of(methods["anyssr"], "forward_transfer") == 0);
+  CHECK(mean_of(methods["seq_lora"], "forgetting_vs_joint") > 0.1);
+  CHECK(methods["seq_lora"]["forward_transfer"].is_object());
+  CHECK(methods["joint"]["forward_transfer"].is_null());
+  CHECK(methods["seq_lora"]["difference_from_anyssr"]["mean"] < 0);
 
   const json& matrix = methods["anyssr"]["accuracy_matrix"];
   REQUIRE(matrix.size() == 3);
@@ -138,6 +157,54 @@ TEST_CASE("tasks are learned in the order asked for", "[examples]") {
   CHECK(names("--order back") == std::vector<std::string>{"cards", "post"});
 }
 
+TEST_CASE("a run goes on from its state", "[examples]") {
+  const Toy toy;
+  const TemporaryFolder folder;
+  const std::string state = folder.file("state");
+  const std::string options = "--seeds 2 --quiet --state " + state + " --methods ";
+  const json first = figures_of(toy, options + "seq_lora");
+  const json both = figures_of(toy, options + "seq_lora,majority");
+  CHECK(both["methods"]["seq_lora"] == first["methods"]["seq_lora"]);  // its seconds too
+  CHECK(both["methods"].size() == 2);
+  const json again = figures_of(toy, options + "majority,seq_lora,anyssr");
+  CHECK(again["methods"]["majority"] == both["methods"]["majority"]);
+  const ProgramResult other = toy.run(options + "seq_lora --ridge 0.5");
+  CHECK(other.status == 2);
+  CHECK(contains(other.output, "which holds results of other data or other settings"));
+  std::filesystem::create_directory(folder.file("mine"));
+  folder.write("mine/letter.txt", "dear");
+  const ProgramResult mine = toy.run("--state " + folder.file("mine"));
+  CHECK(mine.status == 2);
+  CHECK(contains(mine.output, "a folder of something else, expected an empty or a new one"));
+  for (const auto& file : std::filesystem::directory_iterator(state)) {
+    if (contains(file.path().filename().string(), "seq_lora")) {
+      folder.write("state/" + file.path().filename().string(), "{}");
+    }
+  }
+  const ProgramResult broken = toy.run(options + "seq_lora");
+  CHECK(broken.status == 2);
+  CHECK(contains(broken.output, "is no result of cl_benchmark"));
+}
+
+TEST_CASE("random orders give other runs of the same tasks", "[examples]") {
+  const Toy toy;
+  const TemporaryFolder folder;
+  const std::string tables = folder.file("tables");
+  const json figures =
+      figures_of(toy, "--orders 3 --seeds 2 --methods anyssr,majority --quiet --csv " + tables);
+  REQUIRE(figures["runs"].size() == 6);
+  std::set<json> orders;
+  for (const json& run : figures["runs"]) orders.insert(run["order"]);
+  CHECK(orders.size() > 1);
+  CHECK(figures["methods"]["anyssr"]["average_accuracy"]["values"] == json({1, 1, 1, 1, 1, 1}));
+  const std::string accuracy = file_bytes(tables + "/accuracy.csv");
+  CHECK(accuracy.starts_with("method,run,after,task,accuracy\nanyssr,0,"));
+  CHECK(std::ranges::count(accuracy, '\n') == 1 + 2 * 6 * 6);  // 3 + 2 + 1 entries a run
+  const std::string rows = file_bytes(tables + "/figures.csv");
+  CHECK(rows.starts_with("method,run,seed,average_accuracy,forgetting,"));
+  CHECK(std::ranges::count(rows, '\n') == 1 + 2 * 6);
+}
+
 TEST_CASE("settings are chosen on training rows that are set aside", "[examples]") {
   const Toy toy;
   const json figures = figures_of(toy, "--methods anyssr --quiet --measure val");
@@ -160,6 +227,12 @@ TEST_CASE("cl_benchmark refuses wrong input before it learns", "[examples]") {
   expect_refused("--order cards,trains", "--order names \"trains\", which is neither a task nor");
   expect_refused("--order cards,cards", "--order names \"cards\" twice");
   expect_refused("--seeds 0", "--seeds is 0, expected 1 to 1000");
+  expect_refused("--methods anyssr,anyssr", "--methods names 'anyssr' twice");
+  expect_refused("--orders -1", "--orders is -1, expected 0 to 1000");
+  expect_refused("--tune ewc", "--tune is \"ewc\", expected NAME=VALUE with one of epochs, ewc");
+  expect_refused("--tune magic=1", "--tune is \"magic=1\", expected NAME=VALUE");
+  expect_refused("--tune knn=0", "expected for knn a number from 1 to 1000");
+  expect_refused("--tune ewc=much", "expected for ewc a number from 0 to");
   expect_refused("--measure train", "--measure is 'train', expected test or val");
   expect_refused("--dim 0", "--dim is 0");
   expect_refused("--ridge -1", "--ridge is -1");

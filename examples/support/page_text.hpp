@@ -2,20 +2,20 @@
 #pragma once
 
 /// @file
-/// Text and numbers as they stand on a page.
+/// Numbers and names as they stand on a page.
 
 #include <array>
+#include <cstddef>
 #include <cstdio>
 #include <string>
 #include <string_view>
 
-#include "support/html.hpp"
+#include "support/shown.hpp"
 
-namespace operations {
+namespace support {
 
-using support::escaped;
-
-inline std::string number(double value, int digits) {
+/// "0.12" with so many digits after the point; a zero has no minus.
+[[nodiscard]] inline std::string number(double value, int digits) {
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "%.*f", digits, value);
   const std::string_view found(text.data());
@@ -24,12 +24,12 @@ inline std::string number(double value, int digits) {
 }
 
 /// "97.3&nbsp;%"
-inline std::string percent(double share, int digits = 1) {
+[[nodiscard]] inline std::string percent(double share, int digits = 1) {
   return number(100 * share, digits) + "&nbsp;%";
 }
 
 /// "12 345", with narrow blanks.
-inline std::string grouped(std::size_t count) {
+[[nodiscard]] inline std::string grouped(std::size_t count) {
   std::string text = std::to_string(count);
   for (std::size_t at = text.size(); at > 3;) {
     at -= 3;
@@ -39,9 +39,9 @@ inline std::string grouped(std::size_t count) {
 }
 
 /// At most so many columns, the last an ellipsis where something is left out.
-inline std::string shortened(std::string_view text, std::size_t most) {
-  if (support::cut(text, most) == text) return std::string(text);
-  return support::cut(text, most - 1) + "\xE2\x80\xA6";
+[[nodiscard]] inline std::string shortened(std::string_view text, std::size_t most) {
+  if (cut(text, most) == text) return std::string(text);
+  return cut(text, most - 1) + "\xE2\x80\xA6";
 }
 
-}  // namespace operations
+}  // namespace support
