@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cl_benchmark/data_options.hpp"
+#include "cl_benchmark/llama_run.hpp"
 #include "cl_benchmark/method_names.hpp"
 #include "cl_benchmark/page.hpp"
 #include "cl_benchmark/report.hpp"
@@ -24,6 +25,7 @@ namespace {
 struct Arguments {
   cl_benchmark::Options options;
   cl_benchmark::DataOptions data;
+  cl_benchmark::LlamaOptions llama;
   std::vector<std::string> tuned;
   std::string methods;
   std::string json;
@@ -80,11 +82,14 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--figure", arguments.figure, "write one chart of it to this SVG file");
   app.add_option("--csv", arguments.csv, "write tables into this folder, which may be new");
   app.add_flag("--quiet", options.quiet, "print no progress and no table");
+  cl_benchmark::declare_llama_options(app, arguments.llama);
 }
 
-std::vector<std::string> chosen_methods(const std::string& list) {
+std::vector<std::string> chosen_methods(const std::string& list, bool is_llama) {
   std::vector<std::string> chosen;
-  if (list.empty()) {
+  if (list.empty() && is_llama) {
+    chosen = cl_benchmark::llama_method_names();
+  } else if (list.empty()) {
     for (const auto& method : cl_benchmark::method_names()) chosen.emplace_back(method.name);
   }
   for (std::size_t begin = 0; begin < list.size();) {
@@ -94,7 +99,13 @@ std::vector<std::string> chosen_methods(const std::string& list) {
                     "--methods names '", chosen.back(), "' twice");
     begin = end + 1;
   }
-  for (const std::string& name : chosen) cl_benchmark::expect_method(name);
+  for (const std::string& name : chosen) {
+    if (is_llama) {
+      cl_benchmark::expect_llama_method(name);
+    } else {
+      cl_benchmark::expect_method(name);
+    }
+  }
   return chosen;
 }
 
@@ -112,13 +123,16 @@ void take(Arguments& arguments) {
   support::expect(options.orders >= 0 && options.orders <= 1000, "--orders is ", options.orders,
                   ", expected 0 to 1000");
   for (const std::string& text : arguments.tuned) cl_benchmark::tune(options.settings, text);
-  options.methods = chosen_methods(arguments.methods);
-  options.data = cl_benchmark::describe(arguments.data);
+  const bool is_llama = !arguments.llama.model.empty();
+  options.methods = chosen_methods(arguments.methods, is_llama);
+  options.data =
+      is_llama ? cl_benchmark::describe(arguments.llama) : cl_benchmark::describe(arguments.data);
 }
 
 support::RunFiles files_of(const Arguments& arguments) {
   support::RunFiles files;
   cl_benchmark::name_inputs(arguments.data, files);
+  cl_benchmark::name_inputs(arguments.llama, files);
   files.keeps("--state", arguments.options.state);
   files.writes("--json", arguments.json);
   files.writes("--report", arguments.report);
@@ -128,13 +142,9 @@ support::RunFiles files_of(const Arguments& arguments) {
   return files;
 }
 
-void run(Arguments& arguments) {
-  cl_benchmark::Options& options = arguments.options;
-  take(arguments);
-  files_of(arguments);
-  const cl_benchmark::Benchmark benchmark =
-      cl_benchmark::read_data(arguments.data, options.settings.seed);
-  const cl_benchmark::Results results = cl_benchmark::run(benchmark, options);
+void report(const Arguments& arguments, const cl_benchmark::Benchmark& benchmark,
+            const cl_benchmark::Results& results) {
+  const cl_benchmark::Options& options = arguments.options;
   if (!options.quiet) cl_benchmark::print_table(benchmark, options, results);
   if (!arguments.json.empty()) {
     cl_benchmark::write_json(arguments.json, benchmark, options, results);
@@ -145,6 +155,20 @@ void run(Arguments& arguments) {
   }
   if (!arguments.figure.empty()) {
     cl_benchmark::write_figure(arguments.figure, benchmark, options, results);
+  }
+}
+
+void run(Arguments& arguments) {
+  const cl_benchmark::Options& options = arguments.options;
+  take(arguments);
+  files_of(arguments);
+  if (!arguments.llama.model.empty()) {
+    const cl_benchmark::LlamaTasks tasks = cl_benchmark::read_llama_tasks(arguments.llama);
+    report(arguments, tasks.benchmark, cl_benchmark::run_llama(tasks, options, arguments.llama));
+  } else {
+    const cl_benchmark::Benchmark benchmark =
+        cl_benchmark::read_data(arguments.data, options.settings.seed);
+    report(arguments, benchmark, cl_benchmark::run(benchmark, options));
   }
 }
 
@@ -168,5 +192,8 @@ int main(int argc, char** argv) {
   Arguments arguments;
   declare(app, arguments);
   arguments.options.command = command_of(argc, argv);
-  return support::run_application(app, argc, argv, "try a smaller --dim", [&] { run(arguments); });
+  return support::run_application(
+      app, argc, argv,
+      "try a smaller --dim; with --llama, --llama-recompute or a smaller --llama-batch",
+      [&] { run(arguments); }, {{"shallow_layers", "--llama-k"}});
 }

@@ -29,6 +29,9 @@ class Method {
   Method& operator=(const Method&) = delete;
   virtual ~Method() = default;
 
+  /// Before the first task, for a method that answers with the adapters of `anyssr` and does not
+  /// count their time as its own.
+  virtual void get_adapters(const Encoded& /*encoded*/) {}
   virtual void learn(const EncodedTask& task) = 0;
   /// @param right_task  place of the task in the order of learning, for a method that is told
   [[nodiscard]] virtual std::vector<Answer> answer(const Trunk& questions,

@@ -86,9 +86,10 @@ Answer RoutedLearner::ask_as(const std::string& text, Index task) const {
   return answer_of(task, learner_.predict_as(name, std::span(&text, 1)).front());
 }
 
-std::size_t RoutedLearner::adapter_bytes() const {
+std::size_t RoutedLearner::adapter_bytes(Index tasks) const {
+  const auto bytes = learner_.storage().adapter_bytes;
   std::size_t sum = 0;
-  for (const std::size_t bytes : learner_.storage().adapter_bytes) sum += bytes;
+  for (Index t = 0; t < tasks; ++t) sum += bytes[static_cast<std::size_t>(t)];
   return sum;
 }
 
@@ -116,10 +117,15 @@ class Routed : public Method {
   std::shared_ptr<RoutedLearner> learner_;
 };
 
+void learn_all(RoutedLearner& learner, const Encoded& encoded) {
+  for (const EncodedTask& task : encoded.tasks) learner.learn(task);
+}
+
 class Oracle : public Method {
  public:
   explicit Oracle(std::shared_ptr<RoutedLearner> learner) : learner_(std::move(learner)) {}
-  void learn(const EncodedTask& task) override { learner_->learn(task); }
+  void get_adapters(const Encoded& encoded) override { learn_all(*learner_, encoded); }
+  void learn(const EncodedTask& /*task*/) override { ++count_; }
   [[nodiscard]] std::vector<Answer> answer(const Trunk& questions, Index right_task) override {
     const std::vector<Index> tasks(static_cast<std::size_t>(questions.features.rows()), right_task);
     return learner_->answer_as(questions, tasks);
@@ -127,10 +133,13 @@ class Oracle : public Method {
   [[nodiscard]] Answer ask(const std::string& text, Index right_task) override {
     return learner_->ask_as(text, right_task);
   }
-  [[nodiscard]] std::size_t stored_bytes() const override { return learner_->adapter_bytes(); }
+  [[nodiscard]] std::size_t stored_bytes() const override {
+    return learner_->adapter_bytes(count_);
+  }
 
  private:
   std::shared_ptr<RoutedLearner> learner_;
+  Index count_ = 0;
 };
 
 /// Another router over the same adapters: learn(task, rows of the learner, place), route(trunk),
@@ -140,10 +149,8 @@ class OtherRouter : public Method {
  public:
   OtherRouter(std::shared_ptr<RoutedLearner> learner, Router router)
       : learner_(std::move(learner)), router_(std::move(router)) {}
-  void learn(const EncodedTask& task) override {
-    learner_->learn(task);
-    router_.learn(count_++, task, *learner_);
-  }
+  void get_adapters(const Encoded& encoded) override { learn_all(*learner_, encoded); }
+  void learn(const EncodedTask& task) override { router_.learn(count_++, task, *learner_); }
   [[nodiscard]] std::vector<Answer> answer(const Trunk& questions, Index /*right_task*/) override {
     return learner_->answer_as(questions, router_.route(questions.features));
   }
@@ -151,7 +158,7 @@ class OtherRouter : public Method {
     return answer(learner_->model().trunk(std::span(&text, 1)), right_task).front();
   }
   [[nodiscard]] std::size_t stored_bytes() const override {
-    return learner_->adapter_bytes() + router_.bytes();
+    return learner_->adapter_bytes(count_) + router_.bytes();
   }
   [[nodiscard]] std::size_t retained_data_bytes() const override {
     return router_.retained_bytes();

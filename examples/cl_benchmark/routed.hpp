@@ -41,7 +41,8 @@ class RoutedLearner {
   [[nodiscard]] const std::vector<anyssr::Index>& answers_of(anyssr::Index task) const {
     return tasks_[static_cast<std::size_t>(task)].answers;
   }
-  [[nodiscard]] std::size_t adapter_bytes() const;
+  /// Of the adapters of the first tasks.
+  [[nodiscard]] std::size_t adapter_bytes(anyssr::Index tasks) const;
   [[nodiscard]] std::size_t bytes() const { return learner_.storage().total(); }
 
  private:

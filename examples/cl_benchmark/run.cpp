@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <anyssr/core/stopwatch.hpp>
-#include <cstdio>
 #include <memory>
 #include <utility>
 
@@ -9,10 +8,10 @@
 #include "cl_benchmark/experiment.hpp"
 #include "cl_benchmark/merges.hpp"
 #include "cl_benchmark/method_names.hpp"
+#include "cl_benchmark/run_plans.hpp"
 #include "cl_benchmark/run_state.hpp"
 #include "support/command_line.hpp"
 #include "support/process_costs.hpp"
-#include "support/shown.hpp"
 
 namespace cl_benchmark {
 
@@ -21,36 +20,6 @@ using anyssr::Stopwatch;
 
 namespace {
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
-
-/// Tells how far the run is, and about how long it will take.
-class ProgressLine {
- public:
-  ProgressLine(bool quiet, std::size_t steps) : quiet_(quiet), steps_(steps) {}
-
-  void done(const std::string& method, const Task& task, double accuracy) {
-    ++done_;
-    if (quiet_) return;
-    const double rest =
-        clock_.seconds() / static_cast<double>(done_) * static_cast<double>(steps_ - done_);
-    std::printf("%4zu/%zu  %-18s %s   accuracy so far %.3f   about %.0f s left\n", done_, steps_,
-                method.c_str(), support::in_columns(task.name, 16).c_str(), accuracy, rest);
-    std::fflush(stdout);
-  }
-  /// Steps that an earlier run has done.
-  void skip(std::size_t steps) { steps_ -= steps; }
-
- private:
-  bool quiet_;
-  std::size_t steps_;
-  std::size_t done_ = 0;
-  Stopwatch clock_;
-};
-
 /// One method in one run.
 class Trial {
  public:
@@ -58,6 +27,7 @@ class Trial {
       : encoded_(encoded), method_(method), result_(count()) {}
 
   MethodRun run(const std::string& name, ProgressLine& progress) {
+    method_.get_adapters(encoded_);
     if (method_.answers_ahead()) {
       for (Index t = 0; t < count(); ++t) result_.untrained.push_back(accuracy_on(t));
     }
@@ -65,7 +35,7 @@ class Trial {
       if (method_.answers_ahead() && t > 0) result_.accuracy.set(t - 1, t, accuracy_on(t));
       learn(task(t));
       const bool answers = !method_.learns_at_the_end() || t + 1 == count();
-      progress.done(name, *task(t).task, answers ? measure(t) : 0);
+      progress.done(name, task(t).task->name, answers ? measure(t) : 0);
     }
     result_.retained_data_bytes = method_.retained_data_bytes();
     ask_one_by_one();
@@ -147,22 +117,6 @@ class Trial {
   MethodRun result_;
 };
 
-std::vector<RunPlan> plans_of(const Benchmark& benchmark, const Options& options) {
-  std::vector<RunPlan> plans;
-  for (int order = 0; order < std::max(1, options.orders); ++order) {
-    const auto number = static_cast<std::uint64_t>(order);
-    const Benchmark& base = benchmark;
-    std::vector<std::string> names;
-    const std::vector<Task>& tasks =
-        options.orders == 0 ? base.tasks : reordered(base, options.settings.seed + number).tasks;
-    for (const Task& task : tasks) names.push_back(task.name);
-    for (int seed = 0; seed < options.seeds; ++seed) {
-      plans.push_back({options.settings.seed + static_cast<std::uint64_t>(seed), names});
-    }
-  }
-  return plans;
-}
-
 /// What every method did in one run, and what else is found out in the first.
 class PlanRunner {
  public:
@@ -175,7 +129,7 @@ class PlanRunner {
   }
 
   void run(bool is_first, Results& results, ProgressLine& progress) {
-    for (const std::string& name : options_.methods) {
+    for (const std::string& name : in_order_of_learning(options_.methods)) {
       std::optional<MethodRun> done = state_.find(name, plan_);
       if (done) {
         progress.skip(benchmark_.tasks.size());
@@ -191,6 +145,12 @@ class PlanRunner {
   }
 
  private:
+  /// `anyssr` learns first: other methods use the adapters that it has learned.
+  [[nodiscard]] static std::vector<std::string> in_order_of_learning(
+      std::vector<std::string> methods) {
+    std::ranges::stable_partition(methods, [](const auto& name) { return name == "anyssr"; });
+    return methods;
+  }
   void prepare() {
     if (encoded_) return;
     encoded_.emplace(encode(benchmark_, settings_));
@@ -204,17 +164,6 @@ class PlanRunner {
   void compare_at_once(bool is_first, MethodRun& run) {
     run.at_once = accuracies_at_once(*encoded_, *factory_->routed(), settings_);
     if (is_first) run.changed_decisions = count_changed_decisions(*encoded_, settings_);
-  }
-  /// One adapter that learned all tasks at once is what the methods with one adapter lose against.
-  void fill_at_once(Results& results) const {
-    const auto joint = results.runs.find("joint");
-    if (joint == results.runs.end()) return;
-    const MethodRun& all = joint->second.back();
-    for (auto& [name, runs] : results.runs) {
-      MethodRun& run = runs.back();
-      if (name == "joint" || run.untrained.empty()) continue;  // not one adapter
-      run.at_once = all.accuracy.row(all.accuracy.tasks() - 1);
-    }
   }
   void find_merges(Results& results) {
     if (const auto kept = state_.find_merges(plan_)) {

@@ -11,8 +11,8 @@ namespace cl_benchmark {
 
 const std::map<std::string, TunableSetting, std::less<>>& tunable_settings() {
   static const std::map<std::string, TunableSetting, std::less<>> all{
-      {"ewc", {1e4, 0, 1e12, "strength of the penalty of ewc"}},
-      {"l2", {1, 0, 1e12, "strength of the penalty of l2"}},
+      {"ewc", {100, 0, 1e12, "strength of the penalty of ewc"}},
+      {"l2", {0.01, 0, 1e12, "strength of the penalty of l2"}},
       {"o_lora", {0.5, 0, 1e12, "strength of the penalty of o_lora"}},
       {"mahalanobis", {0.1, 1e-6, 1, "shrinkage of its covariance"}},
       {"knn", {5, 1, 1000, "neighbours that vote"}},

@@ -5,6 +5,7 @@
 #include <anyssr/baselines/orthogonal_subspaces.hpp>
 #include <anyssr/baselines/quadratic_anchor.hpp>
 #include <anyssr/core/random.hpp>
+#include <anyssr/learner/task_subspaces.hpp>
 #include <anyssr/train/train_adapter.hpp>
 #include <functional>
 #include <map>
@@ -57,15 +58,28 @@ class SingleModule : public Method {
   [[nodiscard]] const Adapter<float>& adapter() const { return adapter_; }
 
   void train(const Trunk& trunk, const std::vector<Index>& answers, std::string_view name) {
-    train_adapter(model_, trunk, std::span<const Index>(answers), adapter_, options(name));
+    train(model_, trunk, answers, name);
   }
   void train(const EncodedTask& task, const AddPenalty& add) {
     const PenalisedBackbone<Model, AddPenalty> penalised(model_, add);
-    train_adapter(penalised, task.train.trunk, std::span<const Index>(task.train.answers), adapter_,
-                  options(task.task->name));
+    train(penalised, task.train.trunk, task.train.answers, task.task->name);
   }
 
  private:
+  /// The first time in the subspace of the rows, as the learner does it, then on from there with
+  /// all directions free: another task has others.
+  template <class Trained>
+  void train(const Trained& trained, const Trunk& trunk, const std::vector<Index>& answers,
+             std::string_view name) {
+    if (!is_trained_) {
+      const LearnerOptions as_learner;
+      TaskSubspaces<float>().confine(model_, trunk, as_learner.subspace, as_learner.subspace_fit,
+                                     adapter_);
+    }
+    train_adapter(trained, trunk, std::span<const Index>(answers), adapter_, options(name));
+    for (auto& [site, module] : adapter_.modules) module.materialise();
+    is_trained_ = true;
+  }
   [[nodiscard]] TrainOptions options(std::string_view name) const {
     TrainOptions options;
     options.epochs = static_cast<int>(settings_["epochs"]);
@@ -77,6 +91,7 @@ class SingleModule : public Method {
   const Model& model_;
   MethodSettings settings_;
   Adapter<float> adapter_;
+  bool is_trained_ = false;
 };
 
 /// Rows that were learned, and what they are as texts of users.

@@ -19,7 +19,7 @@ using nlohmann::json;
 
 namespace {
 
-const std::string program = ANYSSR_CL_BENCHMARK;
+const std::string data_program = ANYSSR_CL_BENCHMARK;
 
 /// An answer and how many rows have it.
 using Counts = std::vector<std::pair<std::string, int>>;
@@ -67,7 +67,7 @@ json figures_of(const std::string& arguments) {
   const TemporaryFolder folder;
   const std::string out = folder.file("out.json");
   const ProgramResult result =
-      run_program(program, arguments + " --methods majority --quiet --json " + out);
+      run_program(data_program, arguments + " --methods majority --quiet --json " + out);
   CAPTURE(arguments, result.output);
   REQUIRE(result.status == 0);
   return read_figures(out);
@@ -91,7 +91,7 @@ double accuracy_of(const json& figures) {
 }
 
 void expect_refused(const std::string& arguments, const std::string& message) {
-  const ProgramResult result = run_program(program, arguments + " --methods majority");
+  const ProgramResult result = run_program(data_program, arguments + " --methods majority");
   CAPTURE(arguments, result.output);
   CHECK(result.status == 2);
   CHECK(result.output.find(message) != std::string::npos);
