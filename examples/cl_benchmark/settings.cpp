@@ -14,7 +14,7 @@ const std::map<std::string, TunableSetting, std::less<>>& tunable_settings() {
       {"ewc", {100, 0, 1e12, "strength of the penalty of ewc"}},
       {"l2", {0.01, 0, 1e12, "strength of the penalty of l2"}},
       {"o_lora", {0.5, 0, 1e12, "strength of the penalty of o_lora"}},
-      {"mahalanobis", {0.1, 1e-6, 1, "shrinkage of its covariance"}},
+      {"mahalanobis", {0.6, 1e-6, 1, "shrinkage of its covariance"}},
       {"knn", {5, 1, 1000, "neighbours that vote"}},
       {"softmax_rate", {1, 1e-6, 1e6, "rate of sgd_softmax"}},
       {"softmax_epochs", {5, 1, 1000, "epochs of sgd_softmax"}},

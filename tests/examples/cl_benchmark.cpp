@@ -20,7 +20,7 @@ using nlohmann::json;
 
 namespace {
 
-const std::string program = ANYSSR_CL_BENCHMARK;
+const std::string benchmark_program = ANYSSR_CL_BENCHMARK;
 
 /// Tasks that ask the same two questions and want other answers: the first word tells the task.
 /// What is learned of one is wrong for the next.
@@ -39,7 +39,7 @@ class Toy {
   }
   /// Of the program with these arguments on the folder.
   [[nodiscard]] ProgramResult run(const std::string& arguments) const {
-    return run_program(program,
+    return run_program(benchmark_program,
                        "--data " + folder_.file("") + " --dim 256 --threads 1 " + arguments);
   }
 
@@ -246,10 +246,10 @@ TEST_CASE("cl_benchmark refuses wrong input before it learns", "[examples]") {
   std::filesystem::remove(toy.file("cards/test.jsonl"));
   expect_refused("", "cards/test.jsonl: cannot be opened");
   const TemporaryFolder empty;
-  const ProgramResult none = run_program(program, "--data " + empty.file(""));
+  const ProgramResult none = run_program(benchmark_program, "--data " + empty.file(""));
   CHECK(none.status == 2);
   CHECK(none.output.find("holds no folder TASK") != std::string::npos);
-  const ProgramResult nothing = run_program(program, "");
+  const ProgramResult nothing = run_program(benchmark_program, "");
   CHECK(nothing.status == 2);
   CHECK(nothing.output.find("neither --data nor --clinc is given") != std::string::npos);
 }
@@ -265,7 +265,7 @@ TEST_CASE("cl_benchmark learns tasks of the CL benchmark and of CLINC150", "[exa
   const std::string data = extra + std::string("/data/");
   const auto figures = [&](const std::string& arguments) {
     const ProgramResult result = run_program(
-        program, arguments + " --dim 1024 --quiet --methods anyssr,oracle --json " + out);
+        benchmark_program, arguments + " --dim 1024 --quiet --methods anyssr,oracle --json " + out);
     CAPTURE(result.output);
     REQUIRE(result.status == 0);
     return read_figures(out)["methods"];
