@@ -21,7 +21,7 @@ namespace cl_benchmark {
 struct Options {
   std::vector<std::string> methods;
   MethodSettings settings;
-  int seeds = 1;      ///< runs of each order, by seeds settings.seed, settings.seed + 1, ...
+  int seeds = 3;      ///< runs of each order, by seeds settings.seed, settings.seed + 1, ...
   int orders = 0;     ///< random orders; 0: the one order of the benchmark
   std::string state;  ///< folder of what is done; "": none
   bool quiet = false;

@@ -39,8 +39,8 @@ class Toy {
   }
   /// Of the program with these arguments on the folder.
   [[nodiscard]] ProgramResult run(const std::string& arguments) const {
-    return run_program(benchmark_program,
-                       "--data " + folder_.file("") + " --dim 256 --threads 1 " + arguments);
+    return run_program(benchmark_program, "--data " + folder_.file("") +
+                                              " --dim 256 --threads 1 --seeds 1 " + arguments);
   }
 
  private:
@@ -75,7 +75,7 @@ double mean_of(const json& method, const char* figure) { return method.at(figure
 
 TEST_CASE("methods get the known figures of toy tasks", "[examples]") {
   const Toy toy;
-  const json figures = figures_of(toy, "--seeds 1");
+  const json figures = figures_of(toy, "");
   const json& methods = figures["methods"];
   for (const char* name :
        {"anyssr", "anyssr_balanced", "oracle", "joint", "replay_20", "replay_100", "nearest_mean",
@@ -265,7 +265,8 @@ TEST_CASE("cl_benchmark learns tasks of the CL benchmark and of CLINC150", "[exa
   const std::string data = extra + std::string("/data/");
   const auto figures = [&](const std::string& arguments) {
     const ProgramResult result = run_program(
-        benchmark_program, arguments + " --dim 1024 --quiet --methods anyssr,oracle --json " + out);
+        benchmark_program,
+        arguments + " --dim 1024 --seeds 1 --quiet --methods anyssr,oracle --json " + out);
     CAPTURE(result.output);
     REQUIRE(result.status == 0);
     return read_figures(out)["methods"];

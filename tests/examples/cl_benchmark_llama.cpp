@@ -41,7 +41,7 @@ class BenchmarkedLlama {
     return run_alone(
         "--llama " + file("model") + task("low") + task("high") +
         "--llama-k 1 --llama-rank 4 --llama-epochs 40 --llama-rate 0.05 --llama-batch 16 "
-        "--threads 1 " +
+        "--threads 1 --seeds 1 " +
         arguments);
   }
   [[nodiscard]] static ProgramResult run_alone(const std::string& arguments) {

@@ -34,9 +34,9 @@ class MarkedTasks {
   [[nodiscard]] std::string file(const std::string& name) const { return folder_.file(name); }
   /// Runs the program on the tasks and expects that it ends well.
   void run(const std::string& arguments) const {
-    const ProgramResult result =
-        run_program(ANYSSR_CL_BENCHMARK, "--data " + folder_.file("tasks") +
-                                             " --dim 128 --threads 1 --quiet " + arguments);
+    const ProgramResult result = run_program(
+        ANYSSR_CL_BENCHMARK, "--data " + folder_.file("tasks") +
+                                 " --dim 128 --threads 1 --seeds 1 --quiet " + arguments);
     CAPTURE(arguments, result.output);
     REQUIRE(result.status == 0);
   }
