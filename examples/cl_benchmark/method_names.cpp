@@ -12,7 +12,7 @@ namespace cl_benchmark {
 
 namespace {
 
-constexpr std::array names{
+constexpr std::array all_methods{
     MethodName{"anyssr", "an adapter per task, and the analytic router"},
     MethodName{"anyssr_balanced", "the same, with every task counted alike by the router"},
     MethodName{"oracle", "the adapters of anyssr, and the right task told"},
@@ -37,12 +37,12 @@ constexpr std::array names{
 
 }  // namespace
 
-std::span<const MethodName> method_names() { return names; }
+std::span<const MethodName> method_names() { return all_methods; }
 
 void expect_method(std::string_view name) {
-  if (std::ranges::find(names, name, &MethodName::name) != names.end()) return;
+  if (std::ranges::find(all_methods, name, &MethodName::name) != all_methods.end()) return;
   std::string known;
-  for (const MethodName& method : names) {
+  for (const MethodName& method : all_methods) {
     known += (known.empty() ? "" : ", ") + std::string(method.name);
   }
   throw anyssr::ArgumentError("--methods names " + support::in_quotes(std::string(name)) +
