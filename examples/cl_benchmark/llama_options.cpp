@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <anyssr/core/error.hpp>
 #include <anyssr/train/schedule.hpp>
-#include <sstream>
 
+#include "support/lists.hpp"
 #include "support/messages.hpp"
 #include "support/shown.hpp"
 
@@ -80,15 +80,6 @@ void declare_relations(CLI::App& app) {
         "--quick", "--state"}) {
     llama->excludes(app.get_option(of_features));
   }
-}
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  std::istringstream stream(text);
-  for (std::string part; std::getline(stream, part, ',');) {
-    if (!part.empty()) parts.push_back(part);
-  }
-  return parts;
 }
 
 template <class Number>
@@ -168,7 +159,7 @@ anyssr::LearnerOptions learner_options(const LlamaOptions& options) {
   learner.subspace = anyssr::parse_subspace_choice(options.subspace, "--llama-subspace");
   support::expect(learner.subspace != anyssr::SubspaceChoice::complement,
                   "--llama-subspace is 'complement', expected own or none");
-  learner.adapter.sites = split(options.sites);
+  learner.adapter.sites = support::split_at_commas(options.sites);
   return learner;
 }
 

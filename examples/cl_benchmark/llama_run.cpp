@@ -109,26 +109,12 @@ class LlamaTrial {
     (void)method_.answer(std::span(&ids, 1), t);
   }
 
-  /// Prompts of all tasks in turn.
   void ask_one_by_one() {
-    constexpr std::size_t most = 200;
-    std::vector<double> microseconds;
-    const double cpu = support::cpu_seconds();
-    for (std::size_t i = 0; microseconds.size() < most; ++i) {
-      bool is_any_left = false;
-      for (std::size_t t = 0; t < count() && microseconds.size() < most; ++t) {
-        const std::vector<llama_continual::Item>& items = stage_.tasks[t]->test;
-        if (i >= items.size()) continue;
-        is_any_left = true;
-        const Stopwatch clock;
-        ask(items[i].prompt, t);
-        microseconds.push_back(1e6 * clock.seconds());
-      }
-      if (!is_any_left) break;
-    }
-    const auto asked = static_cast<double>(microseconds.size());
-    result_.query_cpu_microseconds = 1e6 * (support::cpu_seconds() - cpu) / asked;
-    result_.query_microseconds = median(std::move(microseconds));
+    std::vector<std::size_t> counts;
+    for (const auto& task : stage_.tasks) counts.push_back(task->test.size());
+    measure_questions(
+        counts, [&](std::size_t t, std::size_t i) { ask(stage_.tasks[t]->test[i].prompt, t); },
+        result_);
   }
 
   const LlamaStage& stage_;

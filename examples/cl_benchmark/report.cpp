@@ -10,12 +10,12 @@
 #include <filesystem>
 
 #include "cl_benchmark/figures.hpp"
+#include "cl_benchmark/matrix_json.hpp"
 #include "support/output_file.hpp"
 #include "support/shown.hpp"
 
 namespace cl_benchmark {
 
-using anyssr::AccuracyMatrix;
 using anyssr::Index;
 using anyssr::Json;
 
@@ -35,28 +35,6 @@ std::string cell(const std::vector<double>& values, const char* format) {
 }
 
 std::string size_text(std::size_t count) { return anyssr::bytes_text(static_cast<double>(count)); }
-
-Json matrix_of(const AccuracyMatrix& accuracy) {
-  Json rows = Json::array();
-  for (Index i = 0; i < accuracy.tasks(); ++i) {
-    Json row = Json::array();
-    for (Index j = 0; j < accuracy.tasks(); ++j) {
-      row.push_back(accuracy.has(i, j) ? Json(accuracy(i, j)) : Json());
-    }
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-Json confusion_of(const MethodRun& run) {
-  Json rows = Json::array();
-  for (Index i = 0; i < run.accuracy.tasks(); ++i) {
-    Json row = Json::array();
-    for (Index j = 0; j < run.accuracy.tasks(); ++j) row.push_back(run.confusion.count(i, j));
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
 
 /// {"mean", "half_width", "values"}; null where the method has no such figure.
 Json figure_json(const std::vector<double>& values) {
@@ -84,26 +62,13 @@ Json method_json(const std::vector<MethodRun>& runs) {
   Json json;
   for (const auto& [name, figure] : figures()) json[name] = figure_json(values_of(runs, figure));
   const MethodRun& first = runs.front();
-  json["accuracy_matrix"] = matrix_of(first.accuracy);
-  if (first.routes) json["routing_confusion"] = confusion_of(first);
+  json["accuracy_matrix"] = json_of(first.accuracy);
+  if (first.routes) json["routing_confusion"] = json_of(first.confusion);
   json["learn_seconds_by_task"] = first.learn_seconds;
   json["learn_cpu_seconds_by_task"] = first.learn_cpu_seconds;
   json["learn_peak_bytes_by_task"] = first.learn_peak_bytes;
   json["stored_bytes_by_task"] = first.stored_bytes;
   return json;
-}
-
-Json merges_json(const Results& results) {
-  Json merges = Json::array();
-  for (const MergeFinding& finding : results.merges) {
-    merges.push_back({{"tasks", finding.tasks},
-                      {"misrouted", finding.misrouted},
-                      {"accuracy_before", finding.accuracy_before},
-                      {"accuracy_after", finding.accuracy_after},
-                      {"average_before", finding.average_before},
-                      {"average_after", finding.average_after}});
-  }
-  return merges;
 }
 
 Json runs_json(const Results& results) {
@@ -232,7 +197,7 @@ void write_json(const std::string& path, const Benchmark& benchmark, const Optio
                              {"ridge", options.settings.ridge},
                              {"settings", settings_json(options.settings)},
                              {"methods", methods},
-                             {"merges", merges_json(results)},
+                             {"merges", json_of(results.merges)},
                              {"seconds", results.seconds},
                              {"peak_bytes", results.peak_bytes}});
 }

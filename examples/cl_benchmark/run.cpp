@@ -90,26 +90,13 @@ class Trial {
     return sum / static_cast<double>(t + 1);
   }
 
-  /// Questions of all tasks in turn.
   void ask_one_by_one() {
-    constexpr std::size_t most = 200;
-    std::vector<double> microseconds;
-    const double cpu = support::cpu_seconds();
-    for (std::size_t i = 0; microseconds.size() < most; ++i) {
-      bool is_any_left = false;
-      for (Index t = 0; t < count() && microseconds.size() < most; ++t) {
-        const std::vector<std::string>& texts = task(t).task->test.texts;
-        if (i >= texts.size()) continue;
-        is_any_left = true;
-        const Stopwatch clock;
-        (void)method_.ask(texts[i], t);
-        microseconds.push_back(1e6 * clock.seconds());
-      }
-      if (!is_any_left) break;
-    }
-    const auto asked = static_cast<double>(microseconds.size());
-    result_.query_cpu_microseconds = 1e6 * (support::cpu_seconds() - cpu) / asked;
-    result_.query_microseconds = median(std::move(microseconds));
+    std::vector<std::size_t> counts;
+    for (const EncodedTask& task : encoded_.tasks) counts.push_back(task.test.answers.size());
+    const auto ask = [&](std::size_t t, std::size_t i) {
+      (void)method_.ask(encoded_.tasks[t].task->test.texts[i], static_cast<Index>(t));
+    };
+    measure_questions(counts, ask, result_);
   }
 
   const Encoded& encoded_;
@@ -148,7 +135,8 @@ class PlanRunner {
   /// `anyssr` learns first: other methods use the adapters that it has learned.
   [[nodiscard]] static std::vector<std::string> in_order_of_learning(
       std::vector<std::string> methods) {
-    std::ranges::stable_partition(methods, [](const auto& name) { return name == "anyssr"; });
+    std::stable_partition(methods.begin(), methods.end(),
+                          [](const auto& name) { return name == "anyssr"; });
     return methods;
   }
   void prepare() {

@@ -3,10 +3,23 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
+#include "support/process_costs.hpp"
 #include "support/shown.hpp"
 
 namespace cl_benchmark {
+
+namespace {
+
+/// @param values  at least one
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+}  // namespace
 
 std::vector<RunPlan> plans_of(const Benchmark& benchmark, const Options& options) {
   std::vector<RunPlan> plans;
@@ -23,10 +36,25 @@ std::vector<RunPlan> plans_of(const Benchmark& benchmark, const Options& options
   return plans;
 }
 
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
+void measure_questions(const std::vector<std::size_t>& counts,
+                       const std::function<void(std::size_t task, std::size_t question)>& ask,
+                       MethodRun& run) {
+  constexpr std::size_t most = 200;
+  std::vector<double> microseconds;
+  const double cpu = support::cpu_seconds();
+  for (std::size_t i = 0; microseconds.size() < most; ++i) {
+    const std::size_t before = microseconds.size();
+    for (std::size_t t = 0; t < counts.size() && microseconds.size() < most; ++t) {
+      if (i >= counts[t]) continue;
+      const anyssr::Stopwatch clock;
+      ask(t, i);
+      microseconds.push_back(1e6 * clock.seconds());
+    }
+    if (microseconds.size() == before) break;  // all have been asked
+  }
+  const auto asked = static_cast<double>(microseconds.size());
+  run.query_cpu_microseconds = 1e6 * (support::cpu_seconds() - cpu) / asked;
+  run.query_microseconds = median(std::move(microseconds));
 }
 
 void fill_at_once(Results& results) {

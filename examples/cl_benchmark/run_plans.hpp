@@ -6,6 +6,8 @@
 /// meanwhile.
 
 #include <anyssr/core/stopwatch.hpp>
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,8 +18,12 @@ namespace cl_benchmark {
 /// Every seed in every order.
 [[nodiscard]] std::vector<RunPlan> plans_of(const Benchmark& benchmark, const Options& options);
 
-/// @param values  at least one
-[[nodiscard]] double median(std::vector<double> values);
+/// Measures what a question costs: asks up to 200 of them one by one, of all tasks in turn.
+/// @param counts  questions of each task
+/// @param ask     called with a task and the number of a question of it
+void measure_questions(const std::vector<std::size_t>& counts,
+                       const std::function<void(std::size_t task, std::size_t question)>& ask,
+                       MethodRun& run);
 
 /// What one adapter that learned all tasks at once answers right is what the methods with one
 /// adapter lose against: fills MethodRun::at_once of the last run of each.

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "cl_benchmark/matrix_json.hpp"
 #include "support/json_lines.hpp"
 #include "support/output_file.hpp"
 #include "support/shown.hpp"
@@ -21,28 +22,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Json json_of(const anyssr::AccuracyMatrix& accuracy) {
-  Json rows = Json::array();
-  for (Index i = 0; i < accuracy.tasks(); ++i) {
-    Json row = Json::array();
-    for (Index j = 0; j < accuracy.tasks(); ++j) {
-      row.push_back(accuracy.has(i, j) ? Json(accuracy(i, j)) : Json());
-    }
-    rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-Json json_of(const MethodRun& run) {
-  Json confusion = Json::array();
-  for (Index i = 0; i < run.accuracy.tasks(); ++i) {
-    Json row = Json::array();
-    for (Index j = 0; j < run.accuracy.tasks(); ++j) row.push_back(run.confusion.count(i, j));
-    confusion.push_back(std::move(row));
-  }
+Json run_json(const MethodRun& run) {
   return {{"accuracy", json_of(run.accuracy)},
           {"untrained", run.untrained},
-          {"confusion", confusion},
+          {"confusion", json_of(run.confusion)},
           {"routes", run.routes},
           {"learn_seconds", run.learn_seconds},
           {"learn_cpu_seconds", run.learn_cpu_seconds},
@@ -84,15 +67,6 @@ MethodRun run_of(const Json& json) {
     run.changed_decisions = json.at("changed_decisions").get<std::size_t>();
   }
   return run;
-}
-
-Json json_of(const MergeFinding& finding) {
-  return {{"tasks", finding.tasks},
-          {"misrouted", finding.misrouted},
-          {"accuracy_before", finding.accuracy_before},
-          {"accuracy_after", finding.accuracy_after},
-          {"average_before", finding.average_before},
-          {"average_after", finding.average_after}};
 }
 
 MergeFinding finding_of(const Json& json) {
@@ -165,7 +139,7 @@ std::optional<MethodRun> RunState::find(const std::string& method, const RunPlan
 }
 
 void RunState::keep(const std::string& method, const RunPlan& plan, const MethodRun& run) const {
-  if (!folder_.empty()) support::write_json(path_of(method, plan), json_of(run));
+  if (!folder_.empty()) support::write_json(path_of(method, plan), run_json(run));
 }
 
 std::optional<std::vector<MergeFinding>> RunState::find_merges(const RunPlan& plan) const {
@@ -179,10 +153,7 @@ std::optional<std::vector<MergeFinding>> RunState::find_merges(const RunPlan& pl
 }
 
 void RunState::keep_merges(const RunPlan& plan, const std::vector<MergeFinding>& merges) const {
-  if (folder_.empty()) return;
-  Json json = Json::array();
-  for (const MergeFinding& finding : merges) json.push_back(json_of(finding));
-  support::write_json(path_of("merges", plan), json);
+  if (!folder_.empty()) support::write_json(path_of("merges", plan), json_of(merges));
 }
 
 std::string RunState::path_of(const std::string& what, const RunPlan& plan) const {

@@ -9,13 +9,13 @@
 
 #include <anyssr/backbone/llama/llama_config_reader.hpp>
 #include <iostream>
-#include <sstream>
 #include <utility>
 
 #include "llama_continual/page.hpp"
 #include "llama_continual/report.hpp"
 #include "support/application.hpp"
 #include "support/command_line.hpp"
+#include "support/lists.hpp"
 #include "support/messages.hpp"
 #include "support/run_files.hpp"
 
@@ -130,15 +130,6 @@ void declare_learning(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
 }
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  std::istringstream stream(text);
-  for (std::string part; std::getline(stream, part, ',');) {
-    if (!part.empty()) parts.push_back(part);
-  }
-  return parts;
-}
-
 /// What the words of the command line mean.
 Options resolved(const Arguments& arguments) {
   Options options = arguments.options;
@@ -150,11 +141,11 @@ Options resolved(const Arguments& arguments) {
                                       {"--limit-test", arguments.limits.test}}) {
     support::expect(limit >= 0, option, " is ", limit, ", expected 0 or more");
   }
-  options.strip = split(arguments.strip);
+  options.strip = support::split_at_commas(arguments.strip);
   anyssr::LearnerOptions& learner = options.learner;
   learner.subspace = anyssr::parse_subspace_choice(arguments.subspace, "--subspace");
   learner.train.schedule = anyssr::parse_schedule(arguments.schedule, "--schedule");
-  learner.adapter.sites = split(arguments.sites);
+  learner.adapter.sites = support::split_at_commas(arguments.sites);
   learner.router.expansion.seed = learner.seed;
   learner.router.rls.threads = options.threads;
   return options;

@@ -13,6 +13,7 @@
 #include "support/file_bytes.hpp"
 #include "support/llama_folder.hpp"
 #include "support/program.hpp"
+#include "support/token_items.hpp"
 
 using namespace anyssr::test;
 using nlohmann::json;
@@ -28,8 +29,8 @@ class BenchmarkedLlama {
     std::filesystem::create_directory(file("model"));
     write_llama_folder(file("model"), config, anyssr::random_llama_weights<float>(config, 7));
     for (const auto& [name, token] : {std::pair("low", 3), {"high", 7}}) {
-      folder_.write(std::string(name) + ".jsonl", rows(token, 130));
-      folder_.write(std::string(name) + ".test.jsonl", rows(token, 9));
+      folder_.write(std::string(name) + ".jsonl", token_items(token, 130));
+      folder_.write(std::string(name) + ".test.jsonl", token_items(token, 9));
     }
   }
   [[nodiscard]] std::string file(const std::string& name) const { return folder_.file(name); }
@@ -61,16 +62,6 @@ class BenchmarkedLlama {
   }
 
  private:
-  static std::string rows(int first, int count) {
-    std::string lines;
-    for (int i = 0; i < count; ++i) {
-      json prompt{1};
-      for (int j = 0; j < 3 + i % 3; ++j) prompt.push_back(first + (i + j * (1 + i / 4)) % 4);
-      lines += json{{"prompt", prompt}, {"answer", {first}}}.dump() + "\n";
-    }
-    return lines;
-  }
-
   TemporaryFolder folder_;
 };
 

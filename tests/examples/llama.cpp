@@ -16,6 +16,7 @@
 #include "support/file_bytes.hpp"
 #include "support/llama_folder.hpp"
 #include "support/program.hpp"
+#include "support/token_items.hpp"
 
 using namespace anyssr;
 using namespace anyssr::test;
@@ -59,22 +60,12 @@ class RandomLlama {
 
   /// Two tasks of token ids, told apart by their tokens.
   [[nodiscard]] std::string tasks() const {
-    return "--task 'low<b>=" + write("low.jsonl", items(3, 60)) + "," +
-           write("low.test.jsonl", items(3, 7)) +
-           "' --task high=" + write("high.jsonl", items(7, 60));
+    return "--task 'low<b>=" + write("low.jsonl", token_items(3, 60)) + "," +
+           write("low.test.jsonl", token_items(3, 7)) +
+           "' --task high=" + write("high.jsonl", token_items(7, 60));
   }
 
  private:
-  static std::string items(int first, int count) {
-    std::string lines;
-    for (int i = 0; i < count; ++i) {
-      json prompt{1};
-      for (int j = 0; j < 3 + i % 3; ++j) prompt.push_back(first + (i + j * (1 + i / 4)) % 4);
-      lines += json{{"prompt", prompt}, {"answer", {first}}}.dump() + "\n";
-    }
-    return lines;
-  }
-
   TemporaryFolder folder_;
 };
 

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "cl_benchmark/matrix_json.hpp"
+
+#include <utility>
+
+namespace cl_benchmark {
+
+using anyssr::Index;
+using nlohmann::json;
+
+namespace {
+
+/// @param entry  called with a row and a column
+template <class Entry>
+json square_json(Index size, const Entry& entry) {
+  json rows = json::array();
+  for (Index i = 0; i < size; ++i) {
+    json row = json::array();
+    for (Index j = 0; j < size; ++j) row.push_back(entry(i, j));
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace
+
+json json_of(const anyssr::AccuracyMatrix& accuracy) {
+  return square_json(accuracy.tasks(), [&](Index i, Index j) {
+    return accuracy.has(i, j) ? json(accuracy(i, j)) : json();
+  });
+}
+
+json json_of(const anyssr::ConfusionMatrix& confusion) {
+  return square_json(confusion.labels(),
+                     [&](Index i, Index j) { return json(confusion.count(i, j)); });
+}
+
+json json_of(const std::vector<MergeFinding>& merges) {
+  json list = json::array();
+  for (const MergeFinding& finding : merges) {
+    list.push_back({{"tasks", finding.tasks},
+                    {"misrouted", finding.misrouted},
+                    {"accuracy_before", finding.accuracy_before},
+                    {"accuracy_after", finding.accuracy_after},
+                    {"average_before", finding.average_before},
+                    {"average_after", finding.average_after}});
+  }
+  return list;
+}
+
+}  // namespace cl_benchmark
