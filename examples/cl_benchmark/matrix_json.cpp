@@ -6,16 +6,16 @@
 namespace cl_benchmark {
 
 using anyssr::Index;
-using nlohmann::json;
+using anyssr::Json;
 
 namespace {
 
 /// @param entry  called with a row and a column
 template <class Entry>
-json square_json(Index size, const Entry& entry) {
-  json rows = json::array();
+Json square_json(Index size, const Entry& entry) {
+  Json rows = Json::array();
   for (Index i = 0; i < size; ++i) {
-    json row = json::array();
+    Json row = Json::array();
     for (Index j = 0; j < size; ++j) row.push_back(entry(i, j));
     rows.push_back(std::move(row));
   }
@@ -24,19 +24,19 @@ json square_json(Index size, const Entry& entry) {
 
 }  // namespace
 
-json json_of(const anyssr::AccuracyMatrix& accuracy) {
+Json json_of(const anyssr::AccuracyMatrix& accuracy) {
   return square_json(accuracy.tasks(), [&](Index i, Index j) {
-    return accuracy.has(i, j) ? json(accuracy(i, j)) : json();
+    return accuracy.has(i, j) ? Json(accuracy(i, j)) : Json();
   });
 }
 
-json json_of(const anyssr::ConfusionMatrix& confusion) {
+Json json_of(const anyssr::ConfusionMatrix& confusion) {
   return square_json(confusion.labels(),
-                     [&](Index i, Index j) { return json(confusion.count(i, j)); });
+                     [&](Index i, Index j) { return Json(confusion.count(i, j)); });
 }
 
-json json_of(const std::vector<MergeFinding>& merges) {
-  json list = json::array();
+Json json_of(const std::vector<MergeFinding>& merges) {
+  Json list = Json::array();
   for (const MergeFinding& finding : merges) {
     list.push_back({{"tasks", finding.tasks},
                     {"misrouted", finding.misrouted},

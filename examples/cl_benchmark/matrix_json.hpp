@@ -4,7 +4,7 @@
 /// @file
 /// What both the JSON of --json and the files of --state hold.
 
-#include <nlohmann/json.hpp>
+#include <anyssr/io/guarded_json.hpp>
 #include <vector>
 
 #include "cl_benchmark/experiment.hpp"
@@ -12,8 +12,8 @@
 namespace cl_benchmark {
 
 /// T rows of T entries; null where nothing was measured.
-[[nodiscard]] nlohmann::json json_of(const anyssr::AccuracyMatrix& accuracy);
-[[nodiscard]] nlohmann::json json_of(const anyssr::ConfusionMatrix& confusion);
-[[nodiscard]] nlohmann::json json_of(const std::vector<MergeFinding>& merges);
+[[nodiscard]] anyssr::Json json_of(const anyssr::AccuracyMatrix& accuracy);
+[[nodiscard]] anyssr::Json json_of(const anyssr::ConfusionMatrix& confusion);
+[[nodiscard]] anyssr::Json json_of(const std::vector<MergeFinding>& merges);
 
 }  // namespace cl_benchmark
