@@ -20,12 +20,11 @@ struct AllRows {
 
 AllRows shuffled_rows(const Encoded& encoded, std::uint64_t seed) {
   AllRows all;
-  for (std::size_t t = 0; t < encoded.tasks.size(); ++t) {
-    const EncodedTask& task = encoded.tasks[t];
-    all.features = t == 0 ? task.train.trunk.features
-                          : joined_features(all.features, task.train.trunk.features);
-    for (const Index label : labels_of(*task.task)) {
-      all.tasks.push_back(static_cast<Index>(t));
+  for (const auto& [place, task] : lessons_of(encoded)) {
+    all.features = all.tasks.empty() ? task->train.trunk.features
+                                     : joined_features(all.features, task->train.trunk.features);
+    for (const Index label : labels_of(*task->task)) {
+      all.tasks.push_back(place);
       all.labels.push_back(label);
     }
   }
@@ -93,9 +92,9 @@ std::size_t count_changed_decisions(const Encoded& encoded, const MethodSettings
     return decisions_of(encoded, regression);
   };
   const std::vector<Index> in_turn = learned([&](auto& regression) {
-    for (Index t = 0; t < count; ++t) {
-      const auto& features = encoded.tasks[static_cast<std::size_t>(t)].train.trunk.features;
-      const std::vector<Index> tasks(static_cast<std::size_t>(features.rows()), t);
+    for (const auto& [place, task] : lessons_of(encoded)) {
+      const auto& features = task->train.trunk.features;
+      const std::vector<Index> tasks(static_cast<std::size_t>(features.rows()), place);
       regression.update(SparseRows<double>(features.template cast<double>()),
                         one_hot(tasks, count));
     }

@@ -130,4 +130,29 @@ void add_label_noise(Benchmark& benchmark, double share, std::uint64_t seed) {
   warn(certain);
 }
 
+void split_visits(Benchmark& benchmark, const std::string& task, std::uint64_t seed) {
+  const auto split = std::ranges::find(benchmark.tasks, task, &Task::name);
+  support::expect(split != benchmark.tasks.end(), "--two-visits is ", support::in_quotes(task),
+                  ", which is none of the tasks");
+  std::map<Index, Index> counts;
+  for (const Index answer : split->train.answers) ++counts[answer];
+  for (auto& [answer, count] : counts) count /= 2;  // now those of the second visit
+  std::vector<bool> comes_later(split->train.texts.size(), false);
+  RandomStream random = stream_of(*split, "two visits", seed);
+  for (const Index row : anyssr::random_permutation(split->train.size(), random)) {
+    const auto place = static_cast<std::size_t>(row);
+    comes_later[place] = counts[split->train.answers[place]]-- > 0;
+  }
+  Rows first;
+  Task second{.name = task, .answers = split->answers};
+  for (std::size_t row = 0; row < comes_later.size(); ++row) {
+    Rows& rows = comes_later[row] ? second.train : first;
+    rows.add(std::move(split->train.texts[row]), split->train.answers[row]);
+  }
+  support::expect(second.train.size() > 0, "--two-visits is ", support::in_quotes(task),
+                  ", a task with one row per answer, expected two rows of an answer");
+  split->train = std::move(first);
+  benchmark.second_visit = std::move(second);
+}
+
 }  // namespace cl_benchmark

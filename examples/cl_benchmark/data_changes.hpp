@@ -6,6 +6,7 @@
 /// training rows alone, but for cut_tasks, and one seed gives one result on every machine.
 
 #include <cstdint>
+#include <string>
 
 #include "cl_benchmark/tasks.hpp"
 
@@ -29,5 +30,9 @@ void make_unequal(Benchmark& benchmark, double ratio, std::uint64_t seed);
 /// @param share  0 to 1
 /// @throws anyssr::ArgumentError  where no task has two answers
 void add_label_noise(Benchmark& benchmark, double share, std::uint64_t seed);
+
+/// Half of a task's training rows, of each answer the smaller half, become Benchmark::second_visit.
+/// @throws anyssr::ArgumentError  for an unknown task, or one with no answer of two rows
+void split_visits(Benchmark& benchmark, const std::string& task, std::uint64_t seed);
 
 }  // namespace cl_benchmark

@@ -30,23 +30,15 @@ void expect_one_source(const DataOptions& options) {
   }
 }
 
-/// Checks an option that may be absent.
-template <class Number>
-void expect_within(const char* name, const std::optional<Number>& value, Number least,
-                   Number most) {
-  if (!value) return;
-  support::expect(*value >= least && *value <= most, name, " is ", *value, ", expected ", least,
-                  " to ", most);
-}
-
 void expect_valid(const DataOptions& options) {
   expect_one_source(options);
   support::expect(options.measured == "test" || options.measured == "val", "--measure is '",
                   options.measured, "', expected test or val");
-  expect_within<std::int64_t>("--cut", options.cut, 1, 1000000);
-  expect_within<std::int64_t>("--rows", options.rows, 1, 1000000);
-  expect_within("--label-noise", options.label_noise, 0.0, 1.0);
-  expect_within("--imbalance", options.imbalance, 1.0, 10000.0);
+  using support::expect_within;
+  if (options.cut) expect_within<std::int64_t>("--cut", *options.cut, 1, 1000000);
+  if (options.rows) expect_within<std::int64_t>("--rows", *options.rows, 1, 1000000);
+  if (options.label_noise) expect_within("--label-noise", *options.label_noise, 0.0, 1.0);
+  if (options.imbalance) expect_within("--imbalance", *options.imbalance, 1.0, 10000.0);
 }
 
 Benchmark read_source(const DataOptions& options, std::uint64_t seed) {
@@ -85,6 +77,8 @@ void declare_data_options(CLI::App& app, DataOptions& options) {
   app.add_option("--imbalance", options.imbalance,
                  "training rows fall along the order, geometrically, from all of the first task's "
                  "to one in so many of the last one's; at least one per answer");
+  app.add_option("--two-visits", options.two_visits,
+                 "a task of which half the training rows come after all tasks have been learned");
 }
 
 void name_inputs(const DataOptions& options, support::RunFiles& files) {
@@ -105,6 +99,7 @@ Benchmark read_data(const DataOptions& options, std::uint64_t seed) {
   if (options.rows) keep_rows(benchmark, *options.rows, seed);
   if (options.imbalance) make_unequal(benchmark, *options.imbalance, seed);
   if (options.label_noise) add_label_noise(benchmark, *options.label_noise, seed);
+  if (!options.two_visits.empty()) split_visits(benchmark, options.two_visits, seed);
   return benchmark;
 }
 
@@ -123,6 +118,7 @@ std::string describe(const DataOptions& options) {
       options.imbalance.value_or(1), " along the order");
   add(options.label_noise.has_value(), options.label_noise.value_or(0) * 100,
       " % of training answers wrong");
+  add(!options.two_visits.empty(), options.two_visits, " in two visits");
   add(options.measured == "val", "measured on validation rows");
   return text;
 }

@@ -27,6 +27,7 @@ struct DataOptions {
   std::optional<std::int64_t> rows = {};   ///< training rows per task
   std::optional<double> label_noise = {};  ///< share of training rows
   std::optional<double> imbalance = {};    ///< training rows of the first task to the last
+  std::string two_visits = {};             ///< a task
 };
 
 void declare_data_options(CLI::App& app, DataOptions& options);

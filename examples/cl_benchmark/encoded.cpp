@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cl_benchmark/encoded.hpp"
 
+#include <algorithm>
+
 namespace cl_benchmark {
 
 using namespace anyssr;
@@ -24,13 +26,33 @@ LearnerOptions learner_options(const MethodSettings& settings) {
 
 Encoded encode(const Benchmark& benchmark, const MethodSettings& settings) {
   Encoded encoded{.model = Model(hashed_words(settings), learner_options(settings).lift)};
+  const auto rows_of = [&](const Rows& rows) {
+    return EncodedRows{encoded.model.trunk(rows.texts), rows.answers};
+  };
   for (const Task& task : benchmark.tasks) {
-    const auto rows_of = [&](const Rows& rows) {
-      return EncodedRows{encoded.model.trunk(rows.texts), rows.answers};
-    };
     encoded.tasks.push_back({&task, rows_of(task.train), rows_of(task.test)});
   }
+  if (const auto& more = benchmark.second_visit) {
+    encoded.second_visit.emplace(EncodedTask{&*more, rows_of(more->train), {}});
+  }
   return encoded;
+}
+
+Index Encoded::place_of(const std::string& task) const {
+  const auto found =
+      std::ranges::find(tasks, task, [](const EncodedTask& known) { return known.task->name; });
+  return found - tasks.begin();
+}
+
+std::vector<Lesson> lessons_of(const Encoded& encoded) {
+  std::vector<Lesson> lessons;
+  for (const EncodedTask& task : encoded.tasks) {
+    lessons.push_back({.place = static_cast<Index>(lessons.size()), .rows = &task});
+  }
+  if (const auto& more = encoded.second_visit) {
+    lessons.push_back({.place = encoded.place_of(more->task->name), .rows = &*more});
+  }
+  return lessons;
 }
 
 SparseRows<float> joined_features(const SparseRows<float>& first, const SparseRows<float>& second) {

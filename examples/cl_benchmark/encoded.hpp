@@ -7,6 +7,7 @@
 #include <anyssr/backbone/text_hashing.hpp>
 #include <anyssr/learner/continual_learner.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,20 @@ struct EncodedTask {
 struct Encoded {
   Model model;
   std::vector<EncodedTask> tasks = {};
+  std::optional<EncodedTask> second_visit = {};  ///< Benchmark::second_visit
+
+  /// Of a task of that name.
+  [[nodiscard]] anyssr::Index place_of(const std::string& task) const;
 };
+
+/// Rows of a task, as they come.
+struct Lesson {
+  anyssr::Index place = 0;  ///< of the task in the order of learning
+  const EncodedTask* rows = nullptr;
+};
+
+/// The tasks, and their second visit.
+[[nodiscard]] std::vector<Lesson> lessons_of(const Encoded& encoded);
 
 [[nodiscard]] anyssr::TextHashingBackbone<float> hashed_words(const MethodSettings& settings);
 [[nodiscard]] anyssr::LearnerOptions learner_options(const MethodSettings& settings);

@@ -21,10 +21,13 @@ namespace cl_benchmark {
 struct Options {
   std::vector<std::string> methods;
   MethodSettings settings;
-  int seeds = 3;      ///< runs of each order, by seeds settings.seed, settings.seed + 1, ...
-  int orders = 0;     ///< random orders; 0: the one order of the benchmark
-  std::string state;  ///< folder of what is done; "": none
+  int seeds = 3;   ///< runs of each order, by seeds settings.seed, settings.seed + 1, ...
+  int orders = 0;  ///< random orders; 0: the one order of the benchmark
+  std::vector<std::string> merged = {};  ///< tasks whose merging is looked at; empty: none
+  std::string state;                     ///< folder of what is done; "": none
   bool quiet = false;
+  bool is_llama =
+      false;  ///< a language model learns, which knows none of MethodSettings but the seed
   std::string command;  ///< that gives these results again
   std::string data;     ///< what the tasks are, in words
 };
@@ -59,8 +62,9 @@ struct MethodRun {
   std::optional<std::size_t> changed_decisions = {};
 };
 
-/// Tasks that `suggest_merges` holds to be one, and what merging them gives.
+/// Tasks that could be one, and what merging them gives.
 struct MergeFinding {
+  bool is_suggested = false;  ///< by suggest_merges; else asked for
   std::vector<std::string> tasks;
   double misrouted = 0;        ///< share of their questions that are taken for another of them
   double accuracy_before = 0;  ///< mean over these tasks

@@ -76,19 +76,14 @@ void declare_relations(CLI::App& app) {
   }
   for (const char* of_features :
        {"--data", "--clinc", "--synthetic", "--order", "--measure", "--strip-templates", "--cut",
-        "--rows", "--label-noise", "--imbalance", "--tune", "--dim", "--word-pairs", "--ridge",
-        "--quick", "--state"}) {
+        "--rows", "--label-noise", "--imbalance", "--two-visits", "--merge", "--tune", "--dim",
+        "--word-pairs", "--ridge", "--quick"}) {
     llama->excludes(app.get_option(of_features));
   }
 }
 
-template <class Number>
-void expect_within(const char* name, Number value, Number least, Number largest) {
-  support::expect(value >= least && value <= largest, name, " is ", value, ", expected ", least,
-                  " to ", largest);
-}
-
 void expect_valid(const LlamaOptions& options) {
+  using support::expect_within;
   const anyssr::LearnerOptions& learner = options.learner;
   expect_within<std::int64_t>("--llama-limit-train", options.train_rows, 0, most);
   expect_within<std::int64_t>("--llama-limit-test", options.test_rows, 0, most);

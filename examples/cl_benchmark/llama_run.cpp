@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "cl_benchmark/llama_methods.hpp"
 #include "cl_benchmark/run_plans.hpp"
+#include "cl_benchmark/run_state.hpp"
 #include "support/command_line.hpp"
 #include "support/process_costs.hpp"
 
@@ -155,6 +157,7 @@ Results run_llama(const LlamaTasks& tasks, const Options& options, const LlamaOp
                        {.warn = warn});
   Results results;
   results.plans = plans_of(tasks.benchmark, options);
+  RunState state(options.state, tasks.benchmark, options, backbone.fingerprint());
   ProgressLine progress(options.quiet,
                         results.plans.size() * options.methods.size() * tasks.tasks.size());
   for (const RunPlan& plan : results.plans) {
@@ -164,8 +167,15 @@ Results run_llama(const LlamaTasks& tasks, const Options& options, const LlamaOp
                            .answers = {.max_tokens = longest_answer(tasks)}};
     LlamaMethodFactory factory(stage);
     for (const std::string& name : options.methods) {
-      const std::unique_ptr<LlamaMethod> method = factory.make(name);
-      results.runs[name].push_back(LlamaTrial(stage, tasks.tokens, *method).run(name, progress));
+      std::optional<MethodRun> done = state.find(name, plan);
+      if (done) {
+        progress.skip(tasks.tasks.size());
+      } else {
+        const std::unique_ptr<LlamaMethod> method = factory.make(name);
+        done.emplace(LlamaTrial(stage, tasks.tokens, *method).run(name, progress));
+        state.keep(name, plan, *done);
+      }
+      results.runs[name].push_back(*std::move(done));
     }
     fill_at_once(results);
   }

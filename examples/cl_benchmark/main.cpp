@@ -17,8 +17,10 @@
 #include "cl_benchmark/page.hpp"
 #include "cl_benchmark/report.hpp"
 #include "support/application.hpp"
+#include "support/lists.hpp"
 #include "support/messages.hpp"
 #include "support/run_files.hpp"
+#include "support/shown.hpp"
 
 namespace {
 
@@ -28,6 +30,7 @@ struct Arguments {
   cl_benchmark::LlamaOptions llama;
   std::vector<std::string> tuned;
   std::string methods;
+  std::string merged;
   std::string json;
   std::string report;
   std::string figure;
@@ -60,6 +63,9 @@ void declare(CLI::App& app, Arguments& arguments) {
   cl_benchmark::declare_data_options(app, arguments.data);
   app.add_option("--methods", arguments.methods, method_list());
   app.add_option("--tune", arguments.tuned, setting_list());
+  app.add_option("--merge", arguments.merged,
+                 "tasks with commas: what making them one task gives, beside what suggest_merges "
+                 "names; for method anyssr");
   app.add_option("--seeds", options.seeds, "runs of each order, by seeds that follow each other")
       ->capture_default_str();
   app.add_option("--orders", options.orders,
@@ -118,15 +124,26 @@ void make_quick(Arguments& arguments) {
 void take(Arguments& arguments) {
   cl_benchmark::Options& options = arguments.options;
   if (arguments.quick) make_quick(arguments);
-  support::expect(options.seeds >= 1 && options.seeds <= 1000, "--seeds is ", options.seeds,
-                  ", expected 1 to 1000");
-  support::expect(options.orders >= 0 && options.orders <= 1000, "--orders is ", options.orders,
-                  ", expected 0 to 1000");
+  support::expect_within("--seeds", options.seeds, 1, 1000);
+  support::expect_within("--orders", options.orders, 0, 1000);
   for (const std::string& text : arguments.tuned) cl_benchmark::tune(options.settings, text);
+  options.merged = support::split_at_commas(arguments.merged);
   const bool is_llama = !arguments.llama.model.empty();
   options.methods = chosen_methods(arguments.methods, is_llama);
+  options.is_llama = is_llama;
   options.data =
       is_llama ? cl_benchmark::describe(arguments.llama) : cl_benchmark::describe(arguments.data);
+}
+
+void expect_mergeable(const std::vector<std::string>& merged,
+                      const cl_benchmark::Benchmark& benchmark) {
+  support::expect(merged.size() != 1, "--merge names one task, expected two or more");
+  for (const std::string& name : merged) {
+    support::expect(std::count(merged.begin(), merged.end(), name) == 1, "--merge names ",
+                    support::in_quotes(name), " twice");
+    support::expect(std::ranges::count(benchmark.tasks, name, &cl_benchmark::Task::name) == 1,
+                    "--merge names ", support::in_quotes(name), ", which is none of the tasks");
+  }
 }
 
 support::RunFiles files_of(const Arguments& arguments) {
@@ -168,6 +185,7 @@ void run(Arguments& arguments) {
   } else {
     const cl_benchmark::Benchmark benchmark =
         cl_benchmark::read_data(arguments.data, options.settings.seed);
+    expect_mergeable(options.merged, benchmark);
     report(arguments, benchmark, cl_benchmark::run(benchmark, options));
   }
 }

@@ -39,6 +39,7 @@ Json json_of(const std::vector<MergeFinding>& merges) {
   Json list = Json::array();
   for (const MergeFinding& finding : merges) {
     list.push_back({{"tasks", finding.tasks},
+                    {"suggested", finding.is_suggested},
                     {"misrouted", finding.misrouted},
                     {"accuracy_before", finding.accuracy_before},
                     {"accuracy_after", finding.accuracy_after},

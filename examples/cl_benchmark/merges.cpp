@@ -16,31 +16,49 @@ namespace {
 /// Merged tasks, by the name of the merged one: places of what they were.
 using Groups = std::map<std::string, std::vector<Index>>;
 
-/// Merges what suggest_merges names until it names nothing.
-Groups merge_all(Learner& learner, const Encoded& encoded) {
-  std::map<std::string, std::vector<Index>> places;
-  for (std::size_t t = 0; t < encoded.tasks.size(); ++t) {
-    places[encoded.tasks[t].task->name] = {static_cast<Index>(t)};
-  }
-  while (true) {
-    const std::vector<Suggestion> suggestions = suggest_merges(learner);
-    if (suggestions.empty()) break;
-    for (const Suggestion& suggestion : suggestions) {
-      const std::string& first = suggestion.tasks[0];
-      const std::string& second = suggestion.tasks[1];
-      const std::string name = first + "+" + second;
-      learner.merge_tasks(first, second, name);
-      learner.commit_merge(name);
-      std::vector<Index> both = places[first];
-      both.insert(both.end(), places[second].begin(), places[second].end());
-      places.erase(first);
-      places.erase(second);
-      places[name] = std::move(both);
+/// A copy of a learner in which tasks become one.
+class Merger {
+ public:
+  Merger(const Learner& learner, const Encoded& encoded) : learner_(learner) {
+    for (std::size_t t = 0; t < encoded.tasks.size(); ++t) {
+      places_[encoded.tasks[t].task->name] = {static_cast<Index>(t)};
     }
   }
-  std::erase_if(places, [](const auto& group) { return group.second.size() == 1; });
-  return places;
-}
+
+  /// Merges what suggest_merges names until it names nothing.
+  void merge_suggested() {
+    for (auto pairs = suggest_merges(learner_); !pairs.empty(); pairs = suggest_merges(learner_)) {
+      for (const Suggestion& pair : pairs) merge(pair.tasks[0], pair.tasks[1]);
+    }
+  }
+  void merge_all(const std::vector<std::string>& names) {
+    std::string merged = names.front();
+    for (std::size_t i = 1; i < names.size(); ++i) merged = merge(merged, names[i]);
+  }
+
+  [[nodiscard]] const Learner& learner() const { return learner_; }
+  [[nodiscard]] Groups groups() const {
+    Groups groups = places_;
+    std::erase_if(groups, [](const auto& group) { return group.second.size() == 1; });
+    return groups;
+  }
+
+ private:
+  std::string merge(const std::string& first, const std::string& second) {
+    const std::string name = first + "+" + second;
+    learner_.merge_tasks(first, second, name);
+    learner_.commit_merge(name);
+    std::vector<Index> both = places_.at(first);
+    both.insert(both.end(), places_.at(second).begin(), places_.at(second).end());
+    places_.erase(first);
+    places_.erase(second);
+    places_[name] = std::move(both);
+    return name;
+  }
+
+  Learner learner_;
+  Groups places_;  // of all tasks, also those of one
+};
 
 /// One task of all rows of a group, learned by a learner of its own.
 class MergedTask {
@@ -49,9 +67,8 @@ class MergedTask {
              const MethodSettings& settings)
       : task_{.name = name}, learner_(encoded.model, settings) {
     EncodedTask all;
-    for (const Index place : places) {
-      const EncodedTask& part = encoded.tasks[static_cast<std::size_t>(place)];
-      task_.train.append(part.task->train);
+    for (const auto& [place, part] : lessons_of(encoded)) {
+      if (std::ranges::count(places, place) > 0) task_.train.append(part->task->train);
     }
     collect_answers(task_);
     all.task = &task_;
@@ -152,19 +169,17 @@ std::vector<double> accuracies_before(const Encoded& encoded, const RoutedLearne
   return accuracies;
 }
 
-}  // namespace
-
-std::vector<MergeFinding> merge_findings(const Encoded& encoded, const RoutedLearner& learner,
-                                         const MethodSettings& settings) {
-  Learner merged_learner(learner.learner());
-  const Groups groups = merge_all(merged_learner, encoded);
+std::vector<MergeFinding> findings_of(const Merger& merger, const Encoded& encoded,
+                                      const RoutedLearner& learner,
+                                      const MethodSettings& settings) {
+  const Groups groups = merger.groups();
   if (groups.empty()) return {};
   std::map<std::string, MergedTask> merged;
   for (const auto& [name, places] : groups) {
     merged.try_emplace(name, encoded, name, places, settings);
   }
   const std::vector<double> before = accuracies_before(encoded, learner);
-  const AfterMerging answering(encoded, learner, merged_learner, merged);
+  const AfterMerging answering(encoded, learner, merger.learner(), merged);
   std::vector<double> after;
   for (const EncodedTask& task : encoded.tasks) after.push_back(answering.accuracy_on(task));
   std::vector<MergeFinding> findings;
@@ -179,6 +194,25 @@ std::vector<MergeFinding> merge_findings(const Encoded& encoded, const RoutedLea
       finding.tasks.push_back(encoded.tasks[static_cast<std::size_t>(place)].task->name);
     }
     findings.push_back(std::move(finding));
+  }
+  return findings;
+}
+
+}  // namespace
+
+std::vector<MergeFinding> merge_findings(const Encoded& encoded, const RoutedLearner& learner,
+                                         const std::vector<std::string>& wished,
+                                         const MethodSettings& settings) {
+  Merger suggested(learner.learner(), encoded);
+  suggested.merge_suggested();
+  std::vector<MergeFinding> findings = findings_of(suggested, encoded, learner, settings);
+  for (MergeFinding& finding : findings) finding.is_suggested = true;
+  if (!wished.empty()) {
+    Merger asked(learner.learner(), encoded);
+    asked.merge_all(wished);
+    for (MergeFinding& finding : findings_of(asked, encoded, learner, settings)) {
+      findings.push_back(std::move(finding));
+    }
   }
   return findings;
 }

@@ -33,6 +33,8 @@ class Method {
   /// count their time as its own.
   virtual void get_adapters(const Encoded& /*encoded*/) {}
   virtual void learn(const EncodedTask& task) = 0;
+  /// More rows of a task that it has learned, which stands at that place.
+  virtual void learn_more(anyssr::Index /*place*/, const EncodedTask& task) { learn(task); }
   /// @param right_task  place of the task in the order of learning, for a method that is told
   [[nodiscard]] virtual std::vector<Answer> answer(const Trunk& questions,
                                                    anyssr::Index right_task) = 0;

@@ -58,8 +58,9 @@ std::string merges_card(const Results& results) {
   if (results.merges.empty()) return "";
   return card(
       "Tasks that could be one",
-      "What suggest_merges finds in the first run, how many of all questions are taken for another "
-      "task of the same group, and what one task learned of all their rows gives instead.",
+      "What suggest_merges finds in the first run, or was asked for by --merge; how many questions "
+      "are taken for another task of the same group, and what one task learned of all their rows "
+      "gives instead.",
       merges_table(results), "card wide");
 }
 

@@ -154,17 +154,17 @@ std::string at_once_table(const Options& options, const Results& results) {
 
 std::string merges_table(const Results& results) {
   std::string rows =
-      heading({"tasks", "questions misrouted among them", "accuracy on them, before",
+      heading({"tasks", "suggested", "questions misrouted among them", "accuracy on them, before",
                "accuracy on them, merged", "average accuracy, before", "average accuracy, merged"});
   const std::size_t shown = std::min(most_rows, results.merges.size());
   for (std::size_t m = 0; m < shown; ++m) {
     const MergeFinding& merge = results.merges[m];
     std::string names;
     for (const std::string& name : merge.tasks) names += (names.empty() ? "" : ", ") + name;
-    rows += "<tr>" + text_cell(names) + cell(percent(merge.misrouted, 2)) +
-            cell(percent(merge.accuracy_before, 2)) + cell(percent(merge.accuracy_after, 2)) +
-            cell(percent(merge.average_before, 2)) + cell(percent(merge.average_after, 2)) +
-            "</tr>\n";
+    rows += "<tr>" + text_cell(names) + text_cell(merge.is_suggested ? "yes" : "no") +
+            cell(percent(merge.misrouted, 2)) + cell(percent(merge.accuracy_before, 2)) +
+            cell(percent(merge.accuracy_after, 2)) + cell(percent(merge.average_before, 2)) +
+            cell(percent(merge.average_after, 2)) + "</tr>\n";
   }
   return table(rows);
 }
@@ -227,9 +227,11 @@ std::string settings_table(const Benchmark& benchmark, const Options& options,
                        ? "the one order of the data"
                        : counted(static_cast<std::size_t>(options.orders), "random order")) +
                   ")");
-  add("features", grouped(static_cast<std::size_t>(options.settings.dim)) + " hashed words" +
-                      (options.settings.word_pairs ? " and pairs of words" : ""));
-  add("ridge of the router", anyssr::number_text(options.settings.ridge));
+  if (!options.is_llama) {
+    add("features", grouped(static_cast<std::size_t>(options.settings.dim)) + " hashed words" +
+                        (options.settings.word_pairs ? " and pairs of words" : ""));
+    add("ridge of the router", anyssr::number_text(options.settings.ridge));
+  }
   add("first seed", std::to_string(options.settings.seed));
   add("threads", options.settings.threads == 0 ? "all cores of the process"
                                                : std::to_string(options.settings.threads));
@@ -240,6 +242,7 @@ std::string settings_table(const Benchmark& benchmark, const Options& options,
 }
 
 std::string tuned_table(const Options& options) {
+  if (options.is_llama) return "";
   std::string rows = heading({"setting", "what of", "value"}, 2);
   for (const auto& [name, setting] : tunable_settings()) {
     rows += "<tr>" + text_cell(name) + text_cell(setting.meaning) +

@@ -162,8 +162,9 @@ void print_table(const Benchmark& benchmark, const Options& options, const Resul
     std::string names;
     for (const std::string& task : finding.tasks) names += (names.empty() ? "" : ", ") + task;
     std::printf(
-        "\none task for the router: %s; %.1f %% of their questions are taken for another of them\n"
+        "\n%s: %s; %.1f %% of their questions are taken for another of them\n"
         "merged: %.4f instead of %.4f on them, %.4f instead of %.4f on all\n",
+        finding.is_suggested ? "suggest_merges holds to be one" : "not suggested to be one",
         support::shown(names).c_str(), 100 * finding.misrouted, finding.accuracy_after,
         finding.accuracy_before, finding.average_after, finding.average_before);
   }
@@ -185,21 +186,24 @@ void write_json(const std::string& path, const Benchmark& benchmark, const Optio
                      {"train", task.train.size()},
                      {"test", task.test.size()}});
   }
-  support::write_json(path, {{"version", ANYSSR_VERSION_STRING},
-                             {"command", options.command},
-                             {"data", options.data},
-                             {"stripped_words", benchmark.stripped_words},
-                             {"tasks", tasks},
-                             {"runs", runs_json(results)},
-                             {"seeds", options.seeds},
-                             {"seed", options.settings.seed},
-                             {"dim", options.settings.dim},
-                             {"ridge", options.settings.ridge},
-                             {"settings", settings_json(options.settings)},
-                             {"methods", methods},
-                             {"merges", json_of(results.merges)},
-                             {"seconds", results.seconds},
-                             {"peak_bytes", results.peak_bytes}});
+  Json report{{"version", ANYSSR_VERSION_STRING},
+              {"command", options.command},
+              {"data", options.data},
+              {"stripped_words", benchmark.stripped_words},
+              {"tasks", tasks},
+              {"runs", runs_json(results)},
+              {"seeds", options.seeds},
+              {"seed", options.settings.seed},
+              {"methods", methods},
+              {"merges", json_of(results.merges)},
+              {"seconds", results.seconds},
+              {"peak_bytes", results.peak_bytes}};
+  if (!options.is_llama) {
+    report["dim"] = options.settings.dim;
+    report["ridge"] = options.settings.ridge;
+    report["settings"] = settings_json(options.settings);
+  }
+  support::write_json(path, report);
 }
 
 void write_csv(const std::string& folder, const Options& options, const Results& results) {

@@ -57,6 +57,12 @@ void RoutedLearner::learn(const EncodedTask& encoded) {
   tasks_.push_back({.name = task.name, .answers = task.answers});
 }
 
+void RoutedLearner::extend(const EncodedTask& encoded) {
+  if (std::exchange(is_extended_, true)) return;
+  const Task& task = *encoded.task;
+  learner_.extend_task(task.name, task.train.texts, labels_of(task));
+}
+
 std::vector<Index> RoutedLearner::route(const Trunk& questions) const {
   return tasks_for(learner_.router(), questions.features);
 }
@@ -105,6 +111,7 @@ class Routed : public Method {
  public:
   explicit Routed(std::shared_ptr<RoutedLearner> learner) : learner_(std::move(learner)) {}
   void learn(const EncodedTask& task) override { learner_->learn(task); }
+  void learn_more(Index /*place*/, const EncodedTask& task) override { learner_->extend(task); }
   [[nodiscard]] std::vector<Answer> answer(const Trunk& questions, Index /*right_task*/) override {
     return learner_->answer_as(questions, learner_->route(questions));
   }
@@ -126,6 +133,7 @@ class Oracle : public Method {
   explicit Oracle(std::shared_ptr<RoutedLearner> learner) : learner_(std::move(learner)) {}
   void get_adapters(const Encoded& encoded) override { learn_all(*learner_, encoded); }
   void learn(const EncodedTask& /*task*/) override { ++count_; }
+  void learn_more(Index /*place*/, const EncodedTask& /*task*/) override {}
   [[nodiscard]] std::vector<Answer> answer(const Trunk& questions, Index right_task) override {
     const std::vector<Index> tasks(static_cast<std::size_t>(questions.features.rows()), right_task);
     return learner_->answer_as(questions, tasks);
@@ -151,6 +159,9 @@ class OtherRouter : public Method {
       : learner_(std::move(learner)), router_(std::move(router)) {}
   void get_adapters(const Encoded& encoded) override { learn_all(*learner_, encoded); }
   void learn(const EncodedTask& task) override { router_.learn(count_++, task, *learner_); }
+  void learn_more(Index place, const EncodedTask& task) override {
+    router_.learn(place, task, *learner_);
+  }
   [[nodiscard]] std::vector<Answer> answer(const Trunk& questions, Index /*right_task*/) override {
     return learner_->answer_as(questions, router_.route(questions.features));
   }
@@ -190,8 +201,13 @@ struct OfRows {
 struct Balanced {
   AnalyticRouter<float> router;
 
-  void learn(Index /*place*/, const EncodedTask& task, const RoutedLearner& /*learner*/) {
-    router.learn(task.task->name, task.train.trunk.features, labels_of(*task.task));
+  void learn(Index place, const EncodedTask& task, const RoutedLearner& /*learner*/) {
+    const auto& features = task.train.trunk.features;
+    if (place < static_cast<Index>(router.tasks().size())) {
+      router.extend(task.task->name, features, labels_of(*task.task));
+    } else {
+      router.learn(task.task->name, features, labels_of(*task.task));
+    }
   }
   template <class X>
   [[nodiscard]] std::vector<Index> route(const X& features) {
@@ -226,7 +242,8 @@ struct Neighbours {
 struct Arrows {
   AdapterArrows<float> baseline;
 
-  void learn(Index /*place*/, const EncodedTask& task, const RoutedLearner& learner) {
+  void learn(Index place, const EncodedTask& task, const RoutedLearner& learner) {
+    if (place < baseline.tasks()) return;  // the adapter is the same
     const auto adapter = learner.learner().snapshot().adapter(task.task->name);
     const auto module = adapter->modules.find(std::string(Model::site_name));
     if (module == adapter->modules.end()) {
@@ -249,14 +266,14 @@ struct Published {
   PublishedRecursion<float> recursion;
   Index tasks = 0;
 
-  void learn(Index /*place*/, const EncodedTask& task, const RoutedLearner& /*learner*/) {
+  void learn(Index place, const EncodedTask& task, const RoutedLearner& /*learner*/) {
     constexpr Index most = 256;  // rows of a batch: the recursion inverts a matrix of that size
-    if (tasks++ > 0) recursion.add_target();
+    if (place == tasks && tasks++ > 0) recursion.add_target();
     const auto& features = task.train.trunk.features;
     for (Index begin = 0; begin < features.rows(); begin += most) {
       const Index count = std::min(most, features.rows() - begin);
       Matrix<float> y = Matrix<float>::Zero(count, tasks);
-      y.rightCols(1).setOnes();
+      y.col(place).setOnes();
       recursion.update(expanded(features.middleRows(begin, count)), y);
     }
   }

@@ -26,6 +26,8 @@ class RoutedLearner {
 
   /// Another method that shares the learner finds the task learned.
   void learn(const EncodedTask& task);
+  /// More rows of a task; also once, whoever shares the learner. Its adapter stays as it is.
+  void extend(const EncodedTask& task);
 
   [[nodiscard]] std::vector<anyssr::Index> route(const Trunk& questions) const;
   /// Each question by the adapter of the task that it is taken for.
@@ -55,6 +57,7 @@ class RoutedLearner {
   const Model& model_;
   Learner learner_;
   std::vector<Known> tasks_ = {};
+  bool is_extended_ = false;
 };
 
 /// A method of `method_names` that answers with the adapters of the learner; none: another name.

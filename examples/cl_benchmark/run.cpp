@@ -34,6 +34,7 @@ class Trial {
     for (Index t = 0; t < count(); ++t) {
       if (method_.answers_ahead() && t > 0) result_.accuracy.set(t - 1, t, accuracy_on(t));
       learn(task(t));
+      if (encoded_.second_visit && t + 1 == count()) learn_more(*encoded_.second_visit);
       const bool answers = !method_.learns_at_the_end() || t + 1 == count();
       progress.done(name, task(t).task->name, answers ? measure(t) : 0);
     }
@@ -49,14 +50,27 @@ class Trial {
   }
 
   void learn(const EncodedTask& task) {
+    result_.learn_seconds.push_back(0);
+    result_.learn_cpu_seconds.push_back(0);
+    result_.learn_peak_bytes.push_back(0);
+    result_.stored_bytes.push_back(0);
+    measure_learning([&] { method_.learn(task); });
+  }
+  /// Its costs are counted with those of the last task.
+  void learn_more(const EncodedTask& task) {
+    const Index place = encoded_.place_of(task.task->name);
+    measure_learning([&] { method_.learn_more(place, task); });
+  }
+  template <class Learn>
+  void measure_learning(const Learn& learn) {
     const support::PeakMemory peak;
     const double cpu = support::cpu_seconds();
     const Stopwatch clock;
-    method_.learn(task);
-    result_.learn_seconds.push_back(clock.seconds());
-    result_.learn_cpu_seconds.push_back(support::cpu_seconds() - cpu);
-    result_.learn_peak_bytes.push_back(peak.bytes());
-    result_.stored_bytes.push_back(method_.stored_bytes());
+    learn();
+    result_.learn_seconds.back() += clock.seconds();
+    result_.learn_cpu_seconds.back() += support::cpu_seconds() - cpu;
+    result_.learn_peak_bytes.back() = std::max(result_.learn_peak_bytes.back(), peak.bytes());
+    result_.stored_bytes.back() = method_.stored_bytes();
   }
 
   [[nodiscard]] static double share_right(const EncodedRows& rows,
@@ -104,7 +118,7 @@ class Trial {
   MethodRun result_;
 };
 
-/// What every method did in one run, and what else is found out in the first.
+/// What every method did in one run, and what else is found out in the first of an order or of all.
 class PlanRunner {
  public:
   PlanRunner(const Benchmark& benchmark, const Options& options, const RunPlan& plan,
@@ -115,14 +129,14 @@ class PlanRunner {
     settings_.seed = plan.seed;
   }
 
-  void run(bool is_first, Results& results, ProgressLine& progress) {
+  void run(bool is_first, bool is_new_order, Results& results, ProgressLine& progress) {
     for (const std::string& name : in_order_of_learning(options_.methods)) {
       std::optional<MethodRun> done = state_.find(name, plan_);
       if (done) {
         progress.skip(benchmark_.tasks.size());
       } else {
         done.emplace(learn(name, progress));
-        if (name == "anyssr") compare_at_once(is_first, *done);
+        if (name == "anyssr") compare_at_once(is_new_order, *done);
         state_.keep(name, plan_, *done);
       }
       results.runs[name].push_back(*std::move(done));
@@ -149,9 +163,9 @@ class PlanRunner {
     const std::unique_ptr<Method> method = factory_->make(name);
     return Trial(*encoded_, *method).run(name, progress);
   }
-  void compare_at_once(bool is_first, MethodRun& run) {
+  void compare_at_once(bool is_new_order, MethodRun& run) {
     run.at_once = accuracies_at_once(*encoded_, *factory_->routed(), settings_);
-    if (is_first) run.changed_decisions = count_changed_decisions(*encoded_, settings_);
+    if (is_new_order) run.changed_decisions = count_changed_decisions(*encoded_, settings_);
   }
   void find_merges(Results& results) {
     if (const auto kept = state_.find_merges(plan_)) {
@@ -161,7 +175,8 @@ class PlanRunner {
     prepare();
     const std::shared_ptr<RoutedLearner> learner = factory_->routed();
     for (const EncodedTask& task : encoded_->tasks) learner->learn(task);
-    results.merges = merge_findings(*encoded_, *learner, settings_);
+    if (encoded_->second_visit) learner->extend(*encoded_->second_visit);
+    results.merges = merge_findings(*encoded_, *learner, options_.merged, settings_);
     state_.keep_merges(plan_, results.merges);
   }
 
@@ -185,7 +200,9 @@ Results run(const Benchmark& benchmark, const Options& options) {
   ProgressLine progress(options.quiet,
                         results.plans.size() * options.methods.size() * benchmark.tasks.size());
   for (std::size_t i = 0; i < results.plans.size(); ++i) {
-    PlanRunner(benchmark, options, results.plans[i], state).run(i == 0, results, progress);
+    const bool is_new_order = i == 0 || results.plans[i].order != results.plans[i - 1].order;
+    PlanRunner(benchmark, options, results.plans[i], state)
+        .run(i == 0, is_new_order, results, progress);
   }
   results.seconds = clock.seconds();
   results.peak_bytes = support::peak_bytes();

@@ -70,7 +70,8 @@ MethodRun run_of(const Json& json) {
 }
 
 MergeFinding finding_of(const Json& json) {
-  return {.tasks = json.at("tasks").get<std::vector<std::string>>(),
+  return {.is_suggested = json.at("suggested").get<bool>(),
+          .tasks = json.at("tasks").get<std::vector<std::string>>(),
           .misrouted = json.at("misrouted").get<double>(),
           .accuracy_before = json.at("accuracy_before").get<double>(),
           .accuracy_after = json.at("accuracy_after").get<double>(),
@@ -79,12 +80,16 @@ MergeFinding finding_of(const Json& json) {
 }
 
 /// A number of all rows, answers and settings: what a result depends on beside method and run.
-std::uint64_t digest_of(const Benchmark& benchmark, const Options& options) {
+std::uint64_t digest_of(const Benchmark& benchmark, const Options& options,
+                        const std::string& model) {
   std::uint64_t digest = 0;
   const auto add = [&](const std::string& text) { digest = anyssr::hash_bytes(text, digest); };
-  for (const Task& task : benchmark.tasks) {
-    add(task.name);
-    for (const Rows* rows : {&task.train, &task.test}) {
+  std::vector<const Task*> tasks;
+  for (const Task& task : benchmark.tasks) tasks.push_back(&task);
+  if (benchmark.second_visit) tasks.push_back(&*benchmark.second_visit);
+  for (const Task* task : tasks) {
+    add(task->name);
+    for (const Rows* rows : {&task->train, &task->test}) {
       add(std::to_string(rows->size()));
       for (std::size_t i = 0; i < rows->texts.size(); ++i) {
         add(rows->texts[i]);
@@ -95,6 +100,13 @@ std::uint64_t digest_of(const Benchmark& benchmark, const Options& options) {
   const MethodSettings& settings = options.settings;
   add(Json{settings.dim, settings.word_pairs, settings.ridge, settings.tuned, ANYSSR_VERSION_STRING}
           .dump());
+  if (!model.empty()) add(model + options.data);  // which names the settings of its methods
+  return digest;
+}
+
+std::uint64_t digest_of(const std::vector<std::string>& names) {
+  std::uint64_t digest = 0;
+  for (const std::string& name : names) digest = anyssr::hash_bytes(name, digest);
   return digest;
 }
 
@@ -110,15 +122,16 @@ auto read_kept(const std::string& path, const Read& read) {
 
 }  // namespace
 
-RunState::RunState(const std::string& folder, const Benchmark& benchmark, const Options& options)
-    : folder_(folder) {
+RunState::RunState(const std::string& folder, const Benchmark& benchmark, const Options& options,
+                   const std::string& model)
+    : folder_(folder), merges_("merges-" + std::to_string(digest_of(options.merged))) {
   if (folder_.empty()) return;
   std::error_code error;
   fs::create_directories(folder_, error);
   if (!fs::is_directory(folder_)) {
     throw anyssr::FileError(folder_ + ": cannot be made as a folder for --state");
   }
-  const Json mine{{"program", "cl_benchmark"}, {"digest", digest_of(benchmark, options)}};
+  const Json mine{{"program", "cl_benchmark"}, {"digest", digest_of(benchmark, options, model)}};
   const std::string path = folder_ + "/cl_benchmark.json";
   if (!fs::exists(path)) {
     if (!fs::is_empty(folder_)) {
@@ -143,7 +156,7 @@ void RunState::keep(const std::string& method, const RunPlan& plan, const Method
 }
 
 std::optional<std::vector<MergeFinding>> RunState::find_merges(const RunPlan& plan) const {
-  const std::string path = path_of("merges", plan);
+  const std::string path = path_of(merges_, plan);
   if (folder_.empty() || !fs::exists(path)) return std::nullopt;
   return read_kept(path, [](const Json& json) {
     std::vector<MergeFinding> findings;
@@ -153,14 +166,12 @@ std::optional<std::vector<MergeFinding>> RunState::find_merges(const RunPlan& pl
 }
 
 void RunState::keep_merges(const RunPlan& plan, const std::vector<MergeFinding>& merges) const {
-  if (!folder_.empty()) support::write_json(path_of("merges", plan), json_of(merges));
+  if (!folder_.empty()) support::write_json(path_of(merges_, plan), json_of(merges));
 }
 
 std::string RunState::path_of(const std::string& what, const RunPlan& plan) const {
-  std::uint64_t order = 0;
-  for (const std::string& name : plan.order) order = anyssr::hash_bytes(name, order);
-  return folder_ + "/" + what + "-" + std::to_string(plan.seed) + "-" + std::to_string(order) +
-         ".json";
+  return folder_ + "/" + what + "-" + std::to_string(plan.seed) + "-" +
+         std::to_string(digest_of(plan.order)) + ".json";
 }
 
 }  // namespace cl_benchmark

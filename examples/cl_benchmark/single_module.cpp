@@ -147,13 +147,13 @@ class Replay : public SingleModule {
 class Joint : public SingleModule {
  public:
   Joint(const Encoded& encoded, const MethodSettings& settings)
-      : SingleModule(encoded, settings), last_(encoded.tasks.back().task->name) {}
+      : SingleModule(encoded, settings), to_come_(lessons_of(encoded).size()) {}
 
   void learn(const EncodedTask& task) override {
     std::vector<Index> all(task.train.answers.size());
     for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<Index>(i);
     kept_.add(task, model(), all);
-    if (task.task->name != last_) return;
+    if (--to_come_ > 0) return;
     train(kept_.trunk(), kept_.answers(), "joint");
     model().fit_closed_form(kept_.trunk(), std::span<const Index>(kept_.answers()), adapter());
   }
@@ -162,7 +162,7 @@ class Joint : public SingleModule {
   [[nodiscard]] std::size_t retained_data_bytes() const override { return kept_.bytes(); }
 
  private:
-  std::string last_;
+  std::size_t to_come_;
   KeptRows kept_;
 };
 

@@ -7,6 +7,7 @@
 #include <anyssr/core/types.hpp>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -53,6 +54,8 @@ struct Benchmark {
   std::vector<Task> tasks;                                 ///< in the order of learning
   std::map<std::string, std::vector<std::string>> orders;  ///< names of tasks, by name of the order
   std::vector<std::string> stripped_words = {};  ///< taken out of all texts (templates.hpp), sorted
+  /// More training rows of one of the tasks, with the answers of it, that come after all tasks.
+  std::optional<Task> second_visit = {};
 };
 
 /// A folder of folders, one per task, either TASK/{train,test}.jsonl of {"text", "label"} or the

@@ -27,4 +27,11 @@ void expect(bool holds, const Parts&... parts) {
   if (!holds) throw E(concat(parts...));
 }
 
+/// @throws anyssr::ArgumentError  for a value of an option that is not between two others, or NaN
+template <class Number>
+void expect_within(const char* option, Number value, Number least, Number most) {
+  expect(value >= least && value <= most, option, " is ", value, ", expected ", least, " to ",
+         most);
+}
+
 }  // namespace support

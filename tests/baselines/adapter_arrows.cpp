@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/baselines/adapter_arrows.hpp"
 
-#include <Eigen/SVD>
 #include <limits>
 #include <vector>
 
@@ -37,8 +36,7 @@ std::vector<Index> tasks_by_deltas(const std::vector<LoraModule<S>>& modules,
   Eigen::MatrixXd directions(queries.cols(), static_cast<Index>(modules.size()));
   for (std::size_t j = 0; j < modules.size(); ++j) {
     const Eigen::MatrixXd delta = test::explicit_delta(modules[j]);
-    const Eigen::JacobiSVD<Eigen::MatrixXd> svd(delta, Eigen::ComputeThinU | Eigen::ComputeThinV);
-    directions.col(static_cast<Index>(j)) = svd.matrixV().col(0);
+    directions.col(static_cast<Index>(j)) = test::singular_vectors_of(delta).v.col(0);
   }
   const Eigen::MatrixXd products = (queries.template cast<double>() * directions).cwiseAbs();
   std::vector<Index> chosen(static_cast<std::size_t>(queries.rows()));

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/baselines/published_recursion.hpp"
 
-#include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <limits>
 
@@ -23,16 +21,14 @@ Eigen::MatrixXd normal_equations(const Matrix<S>& x, const Matrix<S>& y, double 
   const Eigen::MatrixXd wide = x.template cast<double>();
   Eigen::MatrixXd gram = wide.transpose() * wide;
   gram.diagonal().array() += ridge;
-  return gram.llt().solve(wide.transpose() * y.template cast<double>());
+  return test::solution_of(gram, wide.transpose() * y.template cast<double>());
 }
 
 /// The recursion starts at I / ridge, so its rounding errors grow with |S| / ridge.
 template <class S>
 double recursion_tolerance(const Matrix<S>& x, double ridge) {
   const Eigen::MatrixXd wide = x.template cast<double>();
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(wide.transpose() * wide,
-                                                              Eigen::EigenvaluesOnly);
-  return round_off<S>(100) * (1 + solver.eigenvalues().maxCoeff() / ridge);
+  return round_off<S>(100) * (1 + test::eigenvalues_of(test::gram_of(wide)).maxCoeff() / ridge);
 }
 
 TEMPLATE_TEST_CASE("the published recursion over batches ends where a joint fit ends",

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Routers to compare with: each on problems whose answer is known.
-#include <Eigen/LU>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -85,7 +84,7 @@ TEMPLATE_TEST_CASE("the linear discriminant is that of its formula in any order 
   const Eigen::MatrixXd covariance =
       (1 - shrinkage) * within +
       shrinkage * within.trace() / static_cast<double>(dim) * Eigen::MatrixXd::Identity(dim, dim);
-  const Eigen::MatrixXd inverse = covariance.inverse();
+  const Eigen::MatrixXd inverse = test::inverse_of(covariance);
   const Matrix<TestType> queries = 8 * random_normal<TestType>(300, dim, 9);
   const std::vector<Index> chosen = router.route(queries);
   for (Index i = 0; i < queries.rows(); ++i) {

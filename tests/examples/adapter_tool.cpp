@@ -2,7 +2,6 @@
 // The application as its users run it: folders in, tables, JSON and folders out, against dense
 // matrices that the test forms.
 
-#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -18,6 +17,7 @@
 #include "support/file_bytes.hpp"
 #include "support/malformed_peft.hpp"
 #include "support/program.hpp"
+#include "support/reference.hpp"
 
 using namespace anyssr;
 using namespace anyssr::test;
@@ -370,7 +370,7 @@ TEST_CASE("adapter_tool compresses a merge to the nearest of lower rank", "[exam
     const auto name = site["name"].get<std::string>();
     const Matrix<double> sum =
         change_of(folders.a, name) + 0.25 * change_of(folders.b, name) + change_of(folders.c, name);
-    const Vector<double> singular = Eigen::JacobiSVD<Matrix<double>>(sum).singularValues();
+    const Vector<double> singular = singular_values_of(sum);
     const double least = singular.tail(singular.size() - rank).norm();
     const double written = (change_of(folders.out, name) - sum).norm();
     all = std::hypot(all, written);

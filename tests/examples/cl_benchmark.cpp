@@ -206,6 +206,48 @@ TEST_CASE("random orders give other runs of the same tasks", "[examples]") {
   CHECK(std::ranges::count(rows, '\n') == 1 + 2 * 6);
 }
 
+TEST_CASE("a task that comes in two visits is learned as in one", "[examples]") {
+  const Toy toy;
+  const json once = figures_of(toy, "--quiet");
+  const json twice = figures_of(toy, "--quiet --two-visits cards");
+  CHECK(twice["tasks"][0]["train"] == 12);  // of 24
+  CHECK(twice["tasks"][1]["train"] == 24);
+  for (const char* name : {"anyssr", "anyssr_balanced", "oracle", "joint", "nearest_mean",
+                           "mahalanobis", "knn_20", "published_rls"}) {
+    CAPTURE(name);
+    CHECK(mean_of(twice["methods"][name], "average_accuracy") == 1);
+    CHECK(twice["methods"][name]["learn_seconds_by_task"].size() == 3);
+  }
+  const json& anyssr = twice["methods"]["anyssr"];
+  CHECK(mean_of(anyssr, "changed_decisions") == 0);
+  CHECK(mean_of(anyssr, "forgetting_vs_joint") == 0);
+  // the last one learned, of which half the rows came last, is right; what one module says of the
+  // others is forgotten as before
+  CHECK(mean_of(twice["methods"]["seq_lora"], "average_accuracy") < 0.9);
+  CHECK(twice["methods"]["seq_lora"]["accuracy_matrix"][2][0] == 1);
+  CHECK(once["methods"]["seq_lora"]["accuracy_matrix"][2][0] < 1);
+  for (const char* name : {"joint", "replay_100", "knn_20"}) {
+    CAPTURE(name);
+    CHECK(mean_of(twice["methods"][name], "retained_data_bytes") ==
+          mean_of(once["methods"][name], "retained_data_bytes"));
+  }
+}
+
+TEST_CASE("what merging tasks gives is shown where it is asked for", "[examples]") {
+  const Toy toy;
+  const json none = figures_of(toy, "--quiet --methods anyssr");
+  CHECK(none["merges"].empty());
+  const json asked = figures_of(toy, "--quiet --methods anyssr --merge post,cards");
+  REQUIRE(asked["merges"].size() == 1);
+  const json& merge = asked["merges"][0];
+  CHECK(merge["tasks"] == json({"post", "cards"}));
+  CHECK(merge["suggested"] == false);
+  CHECK(merge["misrouted"] == 0);
+  CHECK(merge["accuracy_before"] == 1);
+  CHECK(merge["accuracy_after"] == 1);
+  CHECK(merge["average_after"] == 1);
+}
+
 TEST_CASE("settings are chosen on training rows that are set aside", "[examples]") {
   const Toy toy;
   const json figures = figures_of(toy, "--methods anyssr --quiet --measure val");
@@ -234,6 +276,10 @@ TEST_CASE("cl_benchmark refuses wrong input before it learns", "[examples]") {
   expect_refused("--tune magic=1", "--tune is \"magic=1\", expected NAME=VALUE");
   expect_refused("--tune knn=0", "expected for knn a number from 1 to 1000");
   expect_refused("--tune ewc=much", "expected for ewc a number from 0 to");
+  expect_refused("--merge cards", "--merge names one task, expected two or more");
+  expect_refused("--merge cards,trains", "--merge names \"trains\", which is none of the tasks");
+  expect_refused("--merge cards,cards", "--merge names \"cards\" twice");
+  expect_refused("--two-visits trains", "--two-visits is \"trains\", which is none of the tasks");
   expect_refused("--measure train", "--measure is 'train', expected test or val");
   expect_refused("--dim 0", "--dim is 0");
   expect_refused("--ridge -1", "--ridge is -1");

@@ -238,6 +238,8 @@ TEST_CASE("cl_benchmark refuses wrong options of its data", "[examples]") {
   expect_refused(data + "--rows -1", "--rows is -1, expected 1 to 1000000");
   expect_refused(data + "--label-noise 1.5", "--label-noise is 1.5, expected 0 to 1");
   expect_refused(data + "--imbalance 0.5", "--imbalance is 0.5, expected 1 to 10000");
+  expect_refused(data + "--rows 2 --two-visits post",
+                 "--two-visits is \"post\", a task with one row per answer, expected two rows");
   for (const char* form : {"0", "x", "5,", "5,3,2", "5,3,60,1", "10001", "10000,1000,1000"}) {
     expect_refused(std::string("--synthetic ") + form, "--synthetic is '" + std::string(form));
   }

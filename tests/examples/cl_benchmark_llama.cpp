@@ -155,6 +155,20 @@ TEST_CASE("methods on a language model run by every seed in every order", "[exam
   CHECK(mean_figure(figures, "anyssr", "routing_accuracy") == 1);
 }
 
+TEST_CASE("a run on a language model goes on from its state", "[examples]") {
+  const BenchmarkedLlama llama;
+  const std::string options =
+      "--quiet --llama-epochs 1 --state " + llama.file("state") + " --methods ";
+  const json first = llama.figures(options + "seq_lora");
+  const json both = llama.figures(options + "seq_lora,joint");
+  CHECK(both["methods"]["seq_lora"]["learn_seconds_by_task"] ==
+        first["methods"]["seq_lora"]["learn_seconds_by_task"]);  // not measured again
+  CHECK(both["methods"].size() == 2);
+  CHECK_FALSE(both.contains("dim"));  // of hashed words
+  CHECK(contains(BenchmarkedLlama::refused(llama.run(options + "seq_lora --llama-rank 3")),
+                 "which holds results of other data or other settings"));
+}
+
 TEST_CASE("cl_benchmark says what is wrong with --llama", "[examples][error]") {
   const BenchmarkedLlama llama;
   const auto refused = [&](const std::string& arguments) {
@@ -170,7 +184,7 @@ TEST_CASE("cl_benchmark says what is wrong with --llama", "[examples][error]") {
   CHECK(contains(refused_alone(model), "--llama requires --task"));
   CHECK(contains(refused_alone("--synthetic 2" + llama.task("low")), "--task requires --llama"));
   CHECK(contains(refused_alone("--synthetic 2 --llama-rank 3"), "--llama-rank requires --llama"));
-  for (const char* other : {"--synthetic", "--data", "--clinc", "--dim", "--rows", "--state"}) {
+  for (const char* other : {"--synthetic", "--data", "--clinc", "--dim", "--rows", "--merge"}) {
     CHECK(contains(refused(std::string(other) + " 2"), std::string(other) + " excludes --llama"));
   }
   CHECK(contains(refused("--llama-k 2"), "--llama-k is 2, expected 1..1"));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/learner/refactoring.hpp"
 
-#include <Eigen/SVD>
 #include <atomic>
 #include <cmath>
 #include <limits>
@@ -36,13 +35,12 @@ Matrix<double> lift_change(const PointLearner<S>& learner, std::string_view task
 /// Mean squared cosine between the row spaces of two matrices, by their singular vectors.
 double row_space_overlap(const Matrix<double>& a, const Matrix<double>& b) {
   const auto rows_of = [](const Matrix<double>& x) {
-    const Eigen::JacobiSVD<Matrix<double>> svd(x, Eigen::ComputeThinU | Eigen::ComputeThinV);
+    const SingularVectors svd = singular_vectors_of(x);
     Index rank = 0;
-    while (rank < svd.singularValues().size() &&
-           svd.singularValues()(rank) > 1e-5 * svd.singularValues()(0)) {
+    while (rank < svd.values.size() && svd.values(rank) > 1e-5 * svd.values(0)) {
       ++rank;
     }
-    return Matrix<double>(svd.matrixV().leftCols(rank));
+    return Matrix<double>(svd.v.leftCols(rank));
   };
   const Matrix<double> u = rows_of(a);
   const Matrix<double> v = rows_of(b);

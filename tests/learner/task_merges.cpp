@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 // What a merge of two tasks makes of them.
-#include <Eigen/LU>
-#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -10,6 +8,7 @@
 
 #include "learner/task_life.hpp"
 #include "support/catch.hpp"
+#include "support/reference.hpp"
 #include "support/small_learner.hpp"
 
 using namespace anyssr;
@@ -68,7 +67,7 @@ TEST_CASE("a merged adapter is the nearest of its rank to the sum of both", "[le
   const auto& module = learner.snapshot().adapter("both")->modules.at("lift");
   const Index kept = rank == 0 ? 2 : rank;
   CHECK(module.rank() == kept);
-  const Vector<double> values = Eigen::JacobiSVD<Matrix<double>>(sum).singularValues();
+  const Vector<double> values = singular_values_of(sum);
   const double lost = values.tail(values.size() - kept).norm() / values.norm();
   CHECK(std::abs(report.relative_error.at("lift") - lost) < 1e-12);
   CHECK(std::abs((sum - module.delta()).norm() / sum.norm() - lost) < 1e-12);
@@ -90,7 +89,7 @@ TEST_CASE("a merge by data is nearest to both on the queries of each task", "[le
     right += moment * now.adapter(task)->modules.at("lift").delta().transpose();
   }
   gram.diagonal().array() += 0.01 * gram.trace() / small_dim;
-  const Matrix<double> expected = gram.partialPivLu().solve(right).transpose();
+  const Matrix<double> expected = solution_of(gram, right).transpose();
   learner.merge_tasks("task-0", "task-1", "both",
                       {.rule = MergeRule::data_aware,
                        .rank = 4,  // of both together: nothing is cut

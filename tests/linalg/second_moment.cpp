@@ -62,7 +62,7 @@ TEMPLATE_TEST_CASE("the second moment is that of the rows and leaves the upper t
   Matrix<S> larger = Matrix<S>::Ones(n + 3, d + 2);
   larger.block(2, 1, n, d) = x;
   accumulate_second_moment(larger.block(2, 1, n, d), block, 1);
-  accumulate_second_moment<S>(to_sparse<S>(x), nullptr, sparse);
+  accumulate_second_moment<S>(to_sparse<S>(x), nullptr, sparse, 2);
   const Eigen::MatrixXd expected = reference<S>(start, x, Vector<S>::Ones(n));
   CHECK(relative_error(dense, expected) < round_off<S>(10));
   CHECK(relative_error(by_rows, expected) < round_off<S>(10));
@@ -83,8 +83,8 @@ TEMPLATE_TEST_CASE("rows that leave take out what they brought", "[linalg][prope
   accumulate_second_moment(x, sum, 1, Sign::subtract);
   CHECK(relative_error(sum, start) < round_off<S>(50));
   sum = start;
-  accumulate_second_moment<S>(sparse, nullptr, sum);
-  accumulate_second_moment<S>(sparse, nullptr, sum, Sign::subtract);
+  accumulate_second_moment<S>(sparse, nullptr, sum, 1);
+  accumulate_second_moment<S>(sparse, nullptr, sum, 1, Sign::subtract);
   CHECK(relative_error(sum, start) < round_off<S>(50));
   CHECK((above(sum) == above(start)));
 }
@@ -97,13 +97,32 @@ TEMPLATE_TEST_CASE("sparse rows take weights and need not be compressed", "[lina
   const Matrix<S> start = random_normal<S>(15, 15, 14);
   const Eigen::MatrixXd expected = reference<S>(start, Matrix<S>(sparse), weights);
   Matrix<S> compressed = start;
-  accumulate_second_moment(sparse, weights.data(), compressed);
+  accumulate_second_moment(sparse, weights.data(), compressed, 1);
   CHECK(relative_error(compressed, expected) < round_off<S>(20));
   sparse.reserve(Eigen::VectorXi::Constant(20, 30));
   REQUIRE_FALSE(sparse.isCompressed());
   Matrix<S> loose = start;
-  accumulate_second_moment(sparse, weights.data(), loose);
+  accumulate_second_moment(sparse, weights.data(), loose, 1);
   CHECK((loose == compressed));
+}
+
+TEMPLATE_TEST_CASE("sparse rows give the same bits one by one, at once and by any threads",
+                   "[linalg][property]", float, double) {
+  using S = TestType;
+  const Index rows = 300;
+  SparseRows<S> sparse = random_sparse<S>(rows, 800, 0.1, 21);
+  const Vector<S> weights = random_normal<S>(rows, 1, 22).cwiseAbs();
+  Matrix<S> one_by_one = Matrix<S>::Zero(800, 800);
+  for (Index i = 0; i < rows; ++i) {
+    accumulate_second_moment(SparseRows<S>(sparse.middleRows(i, 1)), weights.data() + i, one_by_one,
+                             1);
+  }
+  for (const int threads : {1, 3}) {
+    CAPTURE(threads);
+    Matrix<S> at_once = Matrix<S>::Zero(800, 800);
+    accumulate_second_moment(sparse, weights.data(), at_once, threads);
+    CHECK((at_once == one_by_one));
+  }
 }
 
 TEST_CASE("the tiles of wide rows meet without a seam", "[linalg]") {

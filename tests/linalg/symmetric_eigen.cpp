@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/linalg/symmetric_eigen.hpp"
 
-#include <Eigen/Eigenvalues>
-#include <Eigen/QR>
 #include <cmath>
 #include <limits>
 #include <numbers>
 
 #include "anyssr/core/random.hpp"
 #include "support/catch.hpp"
+#include "support/reference.hpp"
 
 namespace anyssr {
 namespace {
@@ -40,8 +39,7 @@ void check(const Matrix<double>& a) {
       std::numeric_limits<double>::quiet_NaN());
   const SymmetricEigen found = symmetric_eigen(lower);
   check_decomposition(a, found);
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> solver(a, Eigen::EigenvaluesOnly);
-  const Vector<double> expected = solver.eigenvalues().reverse();
+  const Vector<double> expected = test::eigenvalues_of(a).reverse();
   const double bound = 20 * eps * static_cast<double>(a.rows());
   CHECK((found.values - expected).cwiseAbs().maxCoeff() <= bound * expected.cwiseAbs().maxCoeff());
 }
@@ -49,9 +47,7 @@ void check(const Matrix<double>& a) {
 /// Q diag(values) Q^T for a random orthonormal Q.
 Matrix<double> with_eigenvalues(const Vector<double>& values, std::uint64_t seed) {
   const Index n = values.size();
-  const Matrix<double> q =
-      Eigen::HouseholderQR<Matrix<double>>(random_normal<double>(n, n, seed)).householderQ() *
-      Matrix<double>::Identity(n, n);
+  const Matrix<double> q = test::orthonormal_columns_of(random_normal<double>(n, n, seed));
   const Matrix<double> a = q * values.asDiagonal() * q.transpose();
   return (a + a.transpose()) / 2;
 }

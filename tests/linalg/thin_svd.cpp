@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/linalg/thin_svd.hpp"
 
-#include <Eigen/QR>
 #include <cmath>
 
 #include "anyssr/core/random.hpp"
@@ -24,11 +23,8 @@ Vector<double> falling(Index rank, double smallest) {
 Matrix<double> with_values(Index rows, Index cols, const Vector<double>& values) {
   const Matrix<double> left = random_normal<double>(rows, values.size(), 3);
   const Matrix<double> right = random_normal<double>(cols, values.size(), 4);
-  const auto basis = [](const Matrix<double>& x) -> Matrix<double> {
-    return Eigen::HouseholderQR<Matrix<double>>(x).householderQ() *
-           Matrix<double>::Identity(x.rows(), x.cols());
-  };
-  return basis(left) * values.asDiagonal() * basis(right).transpose();
+  return test::orthonormal_columns_of(left) * values.asDiagonal() *
+         test::orthonormal_columns_of(right).transpose();
 }
 
 TEST_CASE("the thin SVD gives a matrix back, by orthonormal factors", "[linalg][property]") {

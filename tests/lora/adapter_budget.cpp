@@ -67,8 +67,7 @@ double least_loss(const std::vector<Adapter<S>>& adapters, std::size_t budget,
     double norm = 0;
     for (const auto& [site, m] : adapter.modules) norm += explicit_delta(m).squaredNorm();
     for (const auto& [site, m] : adapter.modules) {
-      const Eigen::VectorXd values =
-          Eigen::BDCSVD<Eigen::MatrixXd>(explicit_delta(m)).singularValues();
+      const Eigen::VectorXd values = singular_values_of(explicit_delta(m));
       std::vector<Choice>& choices = modules.emplace_back();
       for (Index r = options.may_drop ? 0 : 1; r <= m.rank(); ++r) {
         const Index numbers = r == 0 ? 0 : r * (m.a().cols() + m.out_dim()) + m.basis().size();
@@ -251,8 +250,7 @@ TEMPLATE_TEST_CASE("a plan for an error keeps to it and one rank less would not"
     for (const auto& [site, module] : adapters[i].modules) {
       const Index rank = budget.modules.at(site).rank_after;
       if (rank == 1) continue;
-      const Eigen::VectorXd values =
-          Eigen::BDCSVD<Eigen::MatrixXd>(explicit_delta(module)).singularValues();
+      const Eigen::VectorXd values = singular_values_of(explicit_delta(module));
       CHECK(std::hypot(budget.error, values(rank - 1)) > allowed * budget.norm);
     }
   }
@@ -274,8 +272,7 @@ TEMPLATE_TEST_CASE("singular values of a change are those of the written out mat
   const auto seed = GENERATE(range(1u, 6u));
   const Index k = GENERATE(0, 9);
   const LoraModule<TestType> module = random_module<TestType>(12, 10, 4, k, seed);
-  const Eigen::VectorXd exact =
-      Eigen::BDCSVD<Eigen::MatrixXd>(explicit_delta(module)).singularValues();
+  const Eigen::VectorXd exact = singular_values_of(explicit_delta(module));
   const Vector<double> values = change_singular_values(module);
   REQUIRE(values.size() == 4);
   // a basis in float is orthonormal to round-off of float only

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/lora/adapter_pairs.hpp"
 
-#include <Eigen/QR>
-
 #include "support/catch.hpp"
 #include "support/numeric.hpp"
 #include "support/random_module.hpp"
@@ -26,12 +24,6 @@ std::vector<AdapterPair> pairs_of(const std::vector<Adapter<S>>& adapters) {
   std::vector<const Adapter<S>*> list;
   for (const Adapter<S>& adapter : adapters) list.push_back(&adapter);
   return rank_pairs<S>(list, 1);
-}
-
-/// Orthonormal columns that span those of a matrix of the given rank.
-Eigen::MatrixXd span_of(const Eigen::MatrixXd& x, Index rank) {
-  const Eigen::ColPivHouseholderQR<Eigen::MatrixXd> qr(x);
-  return qr.householderQ() * Eigen::MatrixXd::Identity(x.rows(), rank);
 }
 
 /// Sum of squared cosines between the column spaces of two matrices.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/lora/data_aware_merge.hpp"
 
-#include <Eigen/LU>
-
 #include "support/catch.hpp"
 #include "support/numeric.hpp"
 #include "support/random_module.hpp"
@@ -72,7 +70,7 @@ struct MergeTasks {
       right +=
           weights[i] * rows[i].transpose() * (rows[i] * explicit_delta(modules[i]).transpose());
     }
-    return gram(ridge).fullPivLu().solve(right).transpose();
+    return solution_of(gram(ridge), right).transpose();
   }
   /// |X_i (dW - dW_i)^T|
   [[nodiscard]] double error_of(const Eigen::MatrixXd& delta, std::size_t task) const {
@@ -114,8 +112,8 @@ TEMPLATE_TEST_CASE("a merge of low rank is the best of its rank in the metric of
   CAPTURE(seed, k, rank);
   const MergeTasks<TestType> tasks(3, 12, 10, 3, k, seed);
   const Eigen::MatrixXd exact = tasks.solution(1e-3);
-  const Eigen::MatrixXd root = tasks.gram(1e-3).llt().matrixL();
-  const Eigen::VectorXd values = Eigen::BDCSVD<Eigen::MatrixXd>(exact * root).singularValues();
+  const Eigen::MatrixXd root = lower_root_of(tasks.gram(1e-3));
+  const Eigen::VectorXd values = singular_values_of(exact * root);
   const double best = values.tail(values.size() - rank).norm();
   const LoraModule<TestType> module = tasks.merged({.rank = rank, .ridge = 1e-3}).module;
   const double measured = ((explicit_delta(module) - exact) * root).norm();
@@ -184,8 +182,7 @@ TEMPLATE_TEST_CASE("inputs that no task knows are left alone", "[lora]", float, 
   Eigen::MatrixXd both(12, 6);
   both << tasks.moments[0].basis.template cast<double>(),
       tasks.moments[1].basis.template cast<double>();
-  const Eigen::HouseholderQR<Eigen::MatrixXd> qr(both);
-  const Eigen::MatrixXd full = qr.householderQ() * Eigen::MatrixXd::Identity(12, 12);
+  const Eigen::MatrixXd full = orthonormal_columns_of(both, 12);
   CHECK((delta * full.rightCols(6)).norm() < round_off<TestType>(20) * delta.norm());
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/rls/covariance_probe.hpp"
 
-#include <Eigen/LU>
-
 #include "support/catch.hpp"
 #include "support/numeric.hpp"
 
@@ -19,7 +17,7 @@ struct Probed {
 
   Probed() { probe.add(x.transpose(), y, Sign::add); }
   [[nodiscard]] Eigen::MatrixXd inverse(double ridge) const {
-    return (x.transpose() * x + ridge * Eigen::MatrixXd::Identity(20, 20)).inverse();
+    return inverse_of(gram_of(x) + ridge * Eigen::MatrixXd::Identity(20, 20));
   }
   [[nodiscard]] double inverse_error(const Eigen::MatrixXd& inverse) const {
     return probe.inverse_error([&](const Eigen::VectorXd& z) { return inverse * z; });

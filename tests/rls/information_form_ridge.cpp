@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // set_ridge and select_ridge: another lambda without data.
-#include <Eigen/SVD>
 
 #include "anyssr/rls/information_form.hpp"
 #include "support/catch.hpp"
@@ -17,11 +16,10 @@ struct Reference {
   Reference(const Rows<S>& rows, double lambda) {
     const Eigen::MatrixXd x = rows.scaled(rows.x);
     const Eigen::MatrixXd y = rows.scaled(rows.y);
-    const Eigen::JacobiSVD<Eigen::MatrixXd> svd(x, Eigen::ComputeThinU | Eigen::ComputeThinV);
-    const Eigen::ArrayXd square = svd.singularValues().array().square();
-    const Eigen::MatrixXd fitted = svd.matrixU() *
-                                   (square / (square + lambda)).matrix().asDiagonal() *
-                                   (svd.matrixU().transpose() * y);
+    const SingularVectors svd = singular_vectors_of(x);
+    const Eigen::ArrayXd square = svd.values.array().square();
+    const Eigen::MatrixXd fitted =
+        svd.u * (square / (square + lambda)).matrix().asDiagonal() * (svd.u.transpose() * y);
     df = (square / (square + lambda)).sum();
     residual = (y - fitted).squaredNorm();
     const auto n = static_cast<double>(rows.size());

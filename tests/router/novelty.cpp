@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "anyssr/router/novelty.hpp"
 
-#include <Eigen/LU>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -29,7 +28,7 @@ Eigen::MatrixXd slow_gram(const AnalyticRouter<S>& router, const LabelledTasks<S
 
 /// lambda h G^-1 h^T / |h|^2 of every row, lambda 0.7.
 Eigen::VectorXd slow_leverage(const Eigen::MatrixXd& h, const Eigen::MatrixXd& gram) {
-  const Eigen::MatrixXd inverse = gram.inverse();
+  const Eigen::MatrixXd inverse = inverse_of(gram);
   const Eigen::VectorXd leverage = (h * inverse).cwiseProduct(h).rowwise().sum();
   return 0.7 * leverage.cwiseQuotient(h.rowwise().squaredNorm());
 }

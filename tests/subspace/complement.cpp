@@ -35,9 +35,7 @@ Eigen::MatrixXd normal(Index rows, Index cols, std::uint64_t seed, std::uint64_t
 /// Orthonormal columns by Householder QR in double.
 template <class Scalar>
 Matrix<Scalar> orthonormal(Index rows, Index cols, std::uint64_t seed) {
-  const Eigen::HouseholderQR<Eigen::MatrixXd> qr(normal(rows, cols, seed, 1));
-  const Eigen::MatrixXd q = qr.householderQ() * Eigen::MatrixXd::Identity(rows, cols);
-  return q.cast<Scalar>();
+  return test::orthonormal_columns_of(normal(rows, cols, seed, 1)).template cast<Scalar>();
 }
 
 /// X - X U U^T.
@@ -51,7 +49,7 @@ Eigen::MatrixXd residual_of(const X& x, const U& basis) {
 
 template <class M>
 double spectral_norm(const M& m) {
-  return Eigen::JacobiSVD<Eigen::MatrixXd>(wide(m)).singularValues()(0);
+  return test::singular_values_of(wide(m))(0);
 }
 
 TEMPLATE_TEST_CASE("adapters in the complement leave inputs of the earlier spans alone",
@@ -123,16 +121,15 @@ TEMPLATE_TEST_CASE("the complement agrees with a decomposition of the residual i
   const Eigen::MatrixXd made = normal(is_tall ? 70 : 16, dim, seed, 5) * directions;
   const Matrix<TestType> x = as<TestType>(made);
   const Eigen::MatrixXd residual = residual_of(x, earlier);
-  const Eigen::JacobiSVD<Eigen::MatrixXd> svd(residual, Eigen::ComputeThinV);
+  const test::SingularVectors svd = test::singular_vectors_of(residual);
 
   const SubspaceOptions options{.rank = 4, .method = SubspaceMethod::exact};
   const auto found = complement_basis(x, earlier, options);
   REQUIRE(found.basis.cols() == 4);
-  CHECK(relative_error(found.singular_values, svd.singularValues().head(4)) <
-        round_off<TestType>(50));
+  CHECK(relative_error(found.singular_values, svd.values.head(4)) < round_off<TestType>(50));
   CHECK(std::abs(found.outside_share - residual.squaredNorm() / wide(x).squaredNorm()) <
         round_off<TestType>(50));
-  const Eigen::MatrixXd v = svd.matrixV().leftCols(4);
+  const Eigen::MatrixXd v = svd.v.leftCols(4);
   const Eigen::MatrixXd overlap = v.transpose() * wide(found.basis);
   CHECK(std::abs(overlap.squaredNorm() - 4) < round_off<TestType>(1000));
 

@@ -21,10 +21,8 @@ std::pair<Matrix<Scalar>, Matrix<Scalar>> spans_at(const Vector<double>& angles,
   const Index k = angles.size();
   const Index dim = 2 * k + extra + 3;
   const Eigen::MatrixXd turn =
-      Eigen::HouseholderQR<Eigen::MatrixXd>(random_normal<double>(dim, dim, seed, 1))
-          .householderQ();
-  const Eigen::MatrixXd mix =
-      Eigen::HouseholderQR<Eigen::MatrixXd>(random_normal<double>(k, k, seed, 2)).householderQ();
+      test::orthonormal_columns_of(random_normal<double>(dim, dim, seed, 1));
+  const Eigen::MatrixXd mix = test::orthonormal_columns_of(random_normal<double>(k, k, seed, 2));
   const Eigen::MatrixXd u = turn.leftCols(k + extra);
   const Eigen::MatrixXd v =
       (turn.leftCols(k) * angles.array().cos().matrix().asDiagonal() +

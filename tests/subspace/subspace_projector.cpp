@@ -37,9 +37,9 @@ struct Oracle {
 
 template <class X>
 Oracle oracle_of(const X& x, Index k) {
-  const Eigen::JacobiSVD<Eigen::MatrixXd> svd(x.template cast<double>(), Eigen::ComputeThinV);
-  const Eigen::MatrixXd v = svd.matrixV().leftCols(k);
-  return {v * v.transpose(), svd.singularValues()};
+  const test::SingularVectors svd = test::singular_vectors_of(x.template cast<double>());
+  const Eigen::MatrixXd v = svd.v.leftCols(k);
+  return {v * v.transpose(), svd.values};
 }
 
 TEMPLATE_TEST_CASE("the exact fit is the truncated singular value decomposition",

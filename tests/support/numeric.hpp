@@ -4,21 +4,18 @@
 /// @file
 /// Random inputs, independent references and tolerances that the tests share.
 
-#include <Eigen/QR>
-#include <Eigen/SVD>
 #include <limits>
 #include <utility>
 
 #include "anyssr/core/random.hpp"
+#include "support/reference.hpp"
 
 namespace anyssr::test {
 
 /// |a - b| / |b| in the Frobenius norm, in double.
 template <class A, class B>
 double relative_error(const A& a, const B& b) {
-  const Eigen::MatrixXd reference = b.template cast<double>();
-  const Eigen::MatrixXd difference = a.template cast<double>() - reference;
-  return difference.norm() / std::max(reference.norm(), std::numeric_limits<double>::min());
+  return relative_difference(a.template cast<double>(), b.template cast<double>());
 }
 
 /// `factor` units of round-off of Scalar.
@@ -30,9 +27,8 @@ double round_off(double factor) {
 /// |U^T U - I| of an n x k basis, in double.
 template <class U>
 double orthonormality_error(const U& basis) {
-  const Eigen::MatrixXd u = basis.template cast<double>();
-  const Eigen::MatrixXd gram = u.transpose() * u;
-  return (gram - Eigen::MatrixXd::Identity(u.cols(), u.cols())).norm();
+  const Eigen::MatrixXd gram = gram_of(basis.template cast<double>());
+  return (gram - Eigen::MatrixXd::Identity(gram.cols(), gram.cols())).norm();
 }
 
 /// Ridge regression the slow way, in double: the rows of X over sqrt(ridge) I, solved by QR.
@@ -45,7 +41,7 @@ Eigen::MatrixXd joint_fit(const X& x, const Y& y, double ridge) {
   stacked.bottomRows(d).diagonal().setConstant(std::sqrt(ridge));
   Eigen::MatrixXd right = Eigen::MatrixXd::Zero(n + d, y.cols());
   right.topRows(n) = y.template cast<double>();
-  return stacked.colPivHouseholderQr().solve(right);
+  return least_squares_of(stacked, right);
 }
 
 /// n x d features and n x t targets that a noisy linear map gives.

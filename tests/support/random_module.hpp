@@ -4,19 +4,15 @@
 /// @file
 /// LoRA modules with random factors, and the change that one makes, written out.
 
-#include <Eigen/QR>
-
 #include "anyssr/lora/lora_module.hpp"
+#include "support/reference.hpp"
 
 namespace anyssr::test {
 
 /// in x k with orthonormal columns, by QR in double.
 template <class S>
 RowMajorMatrix<S> random_basis(Index in, Index k, std::uint64_t seed) {
-  const Eigen::MatrixXd x = random_normal<double>(in, k, seed, 11);
-  const Eigen::HouseholderQR<Eigen::MatrixXd> qr(x);
-  const Eigen::MatrixXd q = qr.householderQ() * Eigen::MatrixXd::Identity(in, k);
-  return q.cast<S>();
+  return orthonormal_columns_of(random_normal<double>(in, k, seed, 11)).template cast<S>();
 }
 
 /// A module with both factors random: plain for k = 0, else confined to k directions.

@@ -5,7 +5,6 @@
 /// What the tests of recursive least squares share: rows with weights, their joint fit, ways to
 /// feed them, tolerances, and the state that a refused call must leave as it was.
 
-#include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -79,10 +78,7 @@ struct Rows {
   /// Eigenvalues of S, ascending.
   [[nodiscard]] Eigen::VectorXd spectrum() const {
     const Eigen::MatrixXd wide = scaled(x);
-    return Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(wide.transpose() * wide,
-                                                          Eigen::EigenvaluesOnly)
-        .eigenvalues()
-        .cwiseMax(0);
+    return eigenvalues_of(gram_of(wide)).cwiseMax(0);
   }
   /// cond(S + ridge I)
   [[nodiscard]] double condition(double ridge) const {

@@ -92,7 +92,7 @@ TEST_CASE("forms agree across the chunk size", "[train][property]") {
   const RidgeFit primal = fit_ridge(problem.h, problem.x, problem.targets, options);
   const Eigen::MatrixXd gram =
       problem.joined.transpose() * problem.joined + 2 * Eigen::MatrixXd::Identity(550, 550);
-  const Eigen::MatrixXd expected = gram.llt().solve(problem.joined.transpose() * problem.targets);
+  const Eigen::MatrixXd expected = solution_of(gram, problem.joined.transpose() * problem.targets);
   CHECK(relative_error(primal.weights, expected) < 1e-10);
   // Eleven columns of zeros make it wider than tall: the same fit in dual form.
   Matrix<double> padded = Matrix<double>::Zero(560, 311);

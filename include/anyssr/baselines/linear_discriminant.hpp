@@ -60,7 +60,7 @@ class LinearDiscriminant {
     const Vector<S> sum = features.transpose() * Vector<S>::Ones(features.rows());
     if constexpr (SparseFeatures<X>) {
       accumulate_second_moment(SparseRows<S>(features), static_cast<const S*>(nullptr),
-                               second_moment_);
+                               second_moment_, options_.threads);
     } else {
       accumulate_second_moment(RowMajorMatrix<S>(features), second_moment_, options_.threads);
     }

@@ -358,7 +358,7 @@ void RegressionSums<S>::add_sparse(const SparseRows<S>& x, const Y& y, const Bat
                                    Sign sign) {
   Vector<S> weights;
   if (batch.weighted()) weights = batch.root_weights().cwiseAbs2();
-  accumulate_second_moment(x, batch.weighted() ? weights.data() : nullptr, square_, sign);
+  accumulate_second_moment(x, batch.weighted() ? weights.data() : nullptr, square_, threads_, sign);
   for (Index i = 0; i < x.rows(); ++i) {
     const S weight = static_cast<S>(sign) * (batch.weighted() ? weights(i) : S(1));
     for_each_target(y, i, [&](Index j, S value) {
