@@ -128,7 +128,8 @@ struct EntriesByColumn {
 
 /// The same for compressed sparse rows (their column numbers ascend within a row), with weights
 /// s_i. Column after column of S, which stays in the cache while all rows write to it: row after row
-/// every number would be fetched from memory. Each number of S sums in the order of the rows.
+/// every number would be fetched from memory. Each number of S sums in the order of the rows. Takes
+/// 8 bytes of memory per entry; S is as it was where there are none.
 /// @param row_weights  one a row, or null for all 1
 template <RealScalar S>
 void accumulate_second_moment(const SparseRows<S>& x, const S* row_weights,
