@@ -34,6 +34,8 @@ Encoded encode(const Benchmark& benchmark, const MethodSettings& settings) {
   }
   if (const auto& more = benchmark.second_visit) {
     encoded.second_visit.emplace(EncodedTask{&*more, rows_of(more->train), {}});
+    const Index place = encoded.place_of(more->name);
+    encoded.tasks[static_cast<std::size_t>(place)].rows_to_come = more->train.size();
   }
   return encoded;
 }

@@ -30,6 +30,7 @@ struct EncodedTask {
   const Task* task = nullptr;  ///< of the benchmark, which must outlive it
   EncodedRows train = {};
   EncodedRows test = {};
+  anyssr::Index rows_to_come = 0;  ///< of its second visit
 };
 
 struct Encoded {

@@ -206,7 +206,8 @@ struct Balanced {
     if (place < static_cast<Index>(router.tasks().size())) {
       router.extend(task.task->name, features, labels_of(*task.task));
     } else {
-      router.learn(task.task->name, features, labels_of(*task.task));
+      router.learn(task.task->name, features, labels_of(*task.task),
+                   features.rows() + task.rows_to_come);  // it weighs rows by their number
     }
   }
   template <class X>
