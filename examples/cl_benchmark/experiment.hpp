@@ -26,10 +26,9 @@ struct Options {
   std::vector<std::string> merged = {};  ///< tasks whose merging is looked at; empty: none
   std::string state;                     ///< folder of what is done; "": none
   bool quiet = false;
-  bool is_llama =
-      false;  ///< a language model learns, which knows none of MethodSettings but the seed
-  std::string command;  ///< that gives these results again
-  std::string data;     ///< what the tasks are, in words
+  bool is_llama = false;  ///< of a language model, which knows of MethodSettings the seed alone
+  std::string command;    ///< that gives these results again
+  std::string data;       ///< what the tasks are, in words
 };
 
 /// One run: a seed and an order of the tasks.
