@@ -2,16 +2,15 @@
 #pragma once
 
 /// @file
-/// Text to token ids and back, where a program was built with SentencePiece and the model's folder
-/// has a tokenizer.model; else the reason why not. Token ids need none of it.
+/// Text to token ids and back by the tokenizer of a model's folder, or the reason why there is none.
+/// Token ids need none of it.
 
 #include <algorithm>
-#include <anyssr/backbone/llama/llama_config.hpp>
 #include <anyssr/core/error.hpp>
 #include <anyssr/core/warning.hpp>
+#include <anyssr/text/tokenizer.hpp>
 #include <charconv>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,10 +19,6 @@
 
 #include "support/shown.hpp"
 
-#ifdef ANYSSR_HAS_SENTENCEPIECE
-#include <anyssr/backbone/llama/sentencepiece_tokenizer.hpp>
-#endif
-
 namespace support {
 
 using Tokens = std::vector<anyssr::TokenId>;
@@ -31,71 +26,55 @@ using Tokens = std::vector<anyssr::TokenId>;
 /// The tokenizer of a model's folder, or the reason why there is none. A value.
 class TextTokens {
  public:
-#ifdef ANYSSR_HAS_SENTENCEPIECE
   explicit TextTokens(const std::filesystem::path& folder, const anyssr::WarningSink& warn = {}) {
     try {
-      tokenizer_ = std::make_shared<const anyssr::SentencePieceTokenizer>(folder, warn);
+      tokenizer_ = anyssr::Tokenizer::read(folder, warn);
     } catch (const anyssr::Error& error) {
       reason_ = error.what();
     }
   }
-#else
-  explicit TextTokens(const std::filesystem::path& /*folder*/,
-                      const anyssr::WarningSink& /*warn*/ = {})
-      : reason_(
-            "this program was built without SentencePiece: text cannot be read, token ids can") {}
-#endif
 
-  [[nodiscard]] bool is_there() const noexcept { return reason_.empty(); }
+  [[nodiscard]] bool is_there() const noexcept { return tokenizer_.has_value(); }
   /// Why there is no tokenizer; empty where there is one.
   [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
 
   /// The ids of a text, without BOS.
   /// @throws anyssr::ArgumentError  there is no tokenizer, or the text is not UTF-8
-  [[nodiscard]] Tokens encode([[maybe_unused]] std::string_view text) const {
-#ifdef ANYSSR_HAS_SENTENCEPIECE
-    if (tokenizer_) return tokenizer_->encode(text);
-#endif
-    throw anyssr::ArgumentError(reason_);
+  [[nodiscard]] Tokens encode(std::string_view text) const {
+    return tokenizer().encode(text, {.special = false});
   }
 
   /// The text with BOS before it, and EOS behind it, where the tokenizer has it so.
   /// @throws as encode; anyssr::ArgumentError for an empty text
-  [[nodiscard]] Tokens encode_prompt([[maybe_unused]] std::string_view text) const {
+  [[nodiscard]] Tokens encode_prompt(std::string_view text) const {
     if (text.empty()) throw anyssr::ArgumentError("the prompt is empty, expected a text");
-#ifdef ANYSSR_HAS_SENTENCEPIECE
-    if (tokenizer_) return tokenizer_->encode_prompt(text);
-#endif
-    throw anyssr::ArgumentError(reason_);
+    return tokenizer().encode(text);
   }
 
   /// The token before a text: the tokenizer's word counts, also where it says none; without a
   /// tokenizer the model's.
   [[nodiscard]] std::optional<anyssr::TokenId> bos(std::optional<anyssr::TokenId> of_model) const {
-#ifdef ANYSSR_HAS_SENTENCEPIECE
-    if (tokenizer_) return tokenizer_->bos();
-#endif
-    return of_model;
+    return tokenizer_ ? tokenizer_->bos() : of_model;
   }
 
   /// The text of ids; nothing without a tokenizer, or where it does not know an id.
-  [[nodiscard]] std::optional<std::string> decode(
-      [[maybe_unused]] std::span<const anyssr::TokenId> ids) const {
-#ifdef ANYSSR_HAS_SENTENCEPIECE
+  [[nodiscard]] std::optional<std::string> decode(std::span<const anyssr::TokenId> ids) const {
     try {
       if (tokenizer_) return tokenizer_->decode(ids);
     } catch (const anyssr::ArgumentError&) {
       return std::nullopt;  // a model may have more rows than its tokenizer has tokens
     }
-#endif
     return std::nullopt;
   }
 
  private:
-  std::string reason_;
-#ifdef ANYSSR_HAS_SENTENCEPIECE
-  std::shared_ptr<const anyssr::SentencePieceTokenizer> tokenizer_;  // null: reason_ says why
-#endif
+  [[nodiscard]] const anyssr::Tokenizer& tokenizer() const {
+    if (!tokenizer_) throw anyssr::ArgumentError(reason_);
+    return *tokenizer_;
+  }
+
+  std::optional<anyssr::Tokenizer> tokenizer_;
+  std::string reason_;  // why there is none
 };
 
 /// "1,45,77".

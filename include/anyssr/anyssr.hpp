@@ -24,6 +24,7 @@
 #include "anyssr/core/text.hpp"
 #include "anyssr/core/thread_pool.hpp"
 #include "anyssr/core/threads.hpp"
+#include "anyssr/core/token_id.hpp"
 #include "anyssr/core/types.hpp"
 #include "anyssr/core/version.hpp"
 #include "anyssr/core/warning.hpp"

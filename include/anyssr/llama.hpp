@@ -3,8 +3,7 @@
 
 /// @file
 /// A LLaMA-family model as a backbone: published checkpoints read, trained on, answered with. Needs
-/// nlohmann/json besides Eigen. The tokenizer has a header of its own, which needs SentencePiece
-/// (anyssr/backbone/llama/sentencepiece_tokenizer.hpp).
+/// nlohmann/json besides Eigen. Tokenizers have a header of their own (anyssr/text/tokenizer.hpp).
 
 #include "anyssr/backbone/llama/attention.hpp"
 #include "anyssr/backbone/llama/key_value_cache.hpp"
@@ -22,7 +21,6 @@
 #include "anyssr/backbone/llama/llama_trunk.hpp"
 #include "anyssr/backbone/llama/llama_weights.hpp"
 #include "anyssr/backbone/llama/sampler.hpp"
-#include "anyssr/backbone/llama/tokenizer_settings.hpp"
 #include "anyssr/backbone/llama/weight_kernels.hpp"
 #include "anyssr/backbone/llama/weight_matrix.hpp"
 #include "anyssr/backbone/llama/weight_product.hpp"

@@ -13,7 +13,7 @@ foreach(compiled IN ITEMS OFF ON)
   set(build ${dir}/build-${compiled})
   run(${CMAKE_COMMAND} -S ${SOURCE} -B ${build} ${options} -D ANYSSR_COMPILED=${compiled}
       -D ANYSSR_NATIVE=${NATIVE} -D ANYSSR_BUILD_TESTS=OFF -D ANYSSR_BUILD_EXAMPLES=OFF
-      -D ANYSSR_WITH_SENTENCEPIECE=OFF -D nlohmann_json_DIR=${JSON_DIR})
+      -D ANYSSR_WITH_SENTENCEPIECE=OFF -D ANYSSR_WITH_TOKENIZERS=OFF -D nlohmann_json_DIR=${JSON_DIR})
   if(compiled)
     file(COPY ${LIBRARY} DESTINATION ${build})
   endif()

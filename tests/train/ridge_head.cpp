@@ -103,6 +103,19 @@ TEST_CASE("forms agree across the chunk size", "[train][property]") {
   CHECK(relative_error(dual.held_out, primal.held_out) < 1e-10);
 }
 
+TEST_CASE("any number of threads gives a ridge fit the same bits", "[train][property]") {
+  const Index n = GENERATE(600, 650);  // dual and primal
+  CAPTURE(n);
+  const Problem<double> problem(n, 340, 300, 2, 10);
+  const auto fit = [&](int threads) {
+    return fit_ridge(problem.h, problem.x, problem.targets, {.threads = threads});
+  };
+  const RidgeFit one = fit(1);
+  const RidgeFit three = fit(3);
+  CHECK((one.weights == three.weights));
+  CHECK((one.held_out == three.held_out));
+}
+
 TEMPLATE_TEST_CASE("a ridge head scores by the joint fit and its fitted temperature",
                    "[train][property]", float, double) {
   const Index n = GENERATE(14, 120);
@@ -152,6 +165,8 @@ TEST_CASE("a ridge head refuses bad arguments", "[train][error]") {
         "classes is 0, expected at least 1");
   CHECK(message_of<ArgumentError>([&] { fit(problem.h, 2, {.ridge = -1}); }) ==
         "ridge is -1, expected a finite number above 0");
+  CHECK(contains(message_of<ArgumentError>([&] { fit(problem.h, 2, {.threads = -1}); }),
+                 "threads is -1"));
   CHECK(message_of<ShapeError>([&] { fit(problem.h.topRows(7), 2, {}); }) ==
         "features are 7 x 3, expected 8 rows");
   Matrix<double> bad = problem.h;

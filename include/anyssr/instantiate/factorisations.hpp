@@ -12,10 +12,11 @@
                                       anyssr::Matrix<S>&, int);                                \
   EXPLICIT void anyssr::solve_backward(const anyssr::Matrix<S>&, const anyssr::Vector<S>&,     \
                                        anyssr::Matrix<S>&, int);                               \
+  EXPLICIT anyssr::Vector<double> anyssr::inverse_diagonal(const anyssr::Matrix<S>&,           \
+                                                           const anyssr::Vector<S>&, int);     \
   EXPLICIT double anyssr::trace_of_inverse(const anyssr::Matrix<S>&, const anyssr::Vector<S>&, \
                                            int);                                               \
-  EXPLICIT bool anyssr::detail::factor_lower(anyssr::detail::MatrixMap<S>);                    \
-  EXPLICIT void anyssr::detail::solve_by_lower(const anyssr::Matrix<S>&, anyssr::Matrix<S>&);
+  EXPLICIT bool anyssr::detail::factor_lower(anyssr::detail::MatrixMap<S>);
 
 #ifdef ANYSSR_COMPILED
 ANYSSR_INSTANTIATE_FACTORISATIONS(extern template, float)

@@ -274,22 +274,34 @@ void solve_backward(const Matrix<S>& square, const Vector<S>& diagonal, Matrix<S
   });
 }
 
-/// tr((U^T U)^-1) = |U^-1|^2, the squared norm of the rows of U^-T, made and dropped in chunks.
-/// Cost: d^3 / 3 flops and 64 d numbers a thread.
+/// Diagonal of (U^T U)^-1: squared norms of the columns of U^-T, which start at the diagonal, made
+/// and dropped in chunks.
+/// @return d numbers
+/// Cost: d^3 / 3 flops and 64 d numbers per thread.
+template <RealScalar S>
+[[nodiscard]] Vector<double> inverse_diagonal(const Matrix<S>& square, const Vector<S>& diagonal,
+                                              int threads) {
+  constexpr Index chunk = 64;
+  const Index d = square.rows();
+  Vector<double> result(d);
+  const double flops = static_cast<double>(d) * static_cast<double>(d * d) / 3;
+  parallel_for(detail::team_for(flops, threads), (d + chunk - 1) / chunk, [&](Index c) {
+    const Index begin = c * chunk;
+    const Index width = std::min(chunk, d - begin);
+    Matrix<S> part = Matrix<S>::Identity(d - begin, width);
+    detail::solve_forward_from<S>(square, diagonal, begin, part.leftCols(width));
+    for (Index i = 0; i < width; ++i) {
+      result(begin + i) = part.col(i).template cast<double>().squaredNorm();
+    }
+  });
+  return result;
+}
+
+/// tr((U^T U)^-1), at the cost of inverse_diagonal.
 template <RealScalar S>
 [[nodiscard]] double trace_of_inverse(const Matrix<S>& square, const Vector<S>& diagonal,
                                       int threads) {
-  constexpr Index chunk = 64;
-  const Index d = square.rows();
-  Vector<double> parts = Vector<double>::Zero((d + chunk - 1) / chunk);
-  const double flops = static_cast<double>(d) * static_cast<double>(d * d) / 3;
-  parallel_for(detail::team_for(flops, threads), parts.size(), [&](Index c) {
-    const Index begin = c * chunk;
-    Matrix<S> part = Matrix<S>::Identity(d - begin, std::min(chunk, d - begin));
-    detail::solve_forward_from<S>(square, diagonal, begin, part.leftCols(part.cols()));
-    parts(c) = part.template cast<double>().squaredNorm();
-  });
-  return parts.sum();
+  return inverse_diagonal(square, diagonal, threads).sum();
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI

@@ -79,11 +79,4 @@ template <RealScalar S>
       MatrixMap<S>(a.data(), a.rows(), a.cols(), Eigen::OuterStride<>(a.outerStride())));
 }
 
-/// x <- (L L^T)^-1 x for the L that factor_lower leaves.
-template <RealScalar S>
-void solve_by_lower(const Matrix<S>& lower, Matrix<S>& x) {
-  solve_triangle<Eigen::Lower>(lower, x);
-  solve_triangle<Eigen::Upper>(lower.transpose(), x);
-}
-
 }  // namespace anyssr::inline ANYSSR_ABI::detail

@@ -19,11 +19,14 @@
 #include <concepts>
 #include <limits>
 #include <span>
+#include <utility>
 
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
-#include "anyssr/linalg/lower_cholesky.hpp"
+#include "anyssr/core/threads.hpp"
+#include "anyssr/linalg/cholesky.hpp"
 #include "anyssr/linalg/product.hpp"
+#include "anyssr/linalg/second_moment.hpp"
 #include "anyssr/linalg/temperature.hpp"
 #include "anyssr/lora/adapter.hpp"
 
@@ -33,6 +36,7 @@ struct RidgeHeadOptions {
   double ridge = 1;         ///< above 0; larger is smoother
   bool is_relative = true;  ///< lambda = ridge * (sum of squares of X) / d, else lambda = ridge
   bool held_out = true;     ///< compute held-out scores; a head without them has temperature 1
+  int threads = 0;          ///< 0: the cores that this process may use; same bits for any number
 };
 
 /// What ridge regression gives.
@@ -72,21 +76,22 @@ template <class X>
 
 /// Lower triangle of K += X X^T of a dense block.
 template <class X>
-void add_row_products(const Eigen::MatrixBase<X>& x, Eigen::MatrixXd& gram) {
+void add_row_products(const Eigen::MatrixBase<X>& x, Eigen::MatrixXd& gram, int threads) {
   for (Index c = 0; c < x.cols(); c += ridge_chunk) {
     const Index width = std::min(ridge_chunk, x.cols() - c);
     const Eigen::MatrixXd chunk = x.derived().middleCols(c, width).template cast<double>();
-    gram.selfadjointView<Eigen::Lower>().rankUpdate(chunk);
+    accumulate_second_moment(chunk.transpose(), gram, threads);
   }
 }
 
-/// Lower triangle of K += X X^T of sparse rows, by the list of rows that each column has.
-inline void add_row_products(const SparseRows<double>& x, Eigen::MatrixXd& gram) {
+/// Lower triangle of K += X X^T of sparse rows, by the list of rows that each column has. A column
+/// of K has one owner.
+inline void add_row_products(const SparseRows<double>& x, Eigen::MatrixXd& gram, int threads) {
   const Eigen::SparseMatrix<double> columns = x;
   const int* begins = columns.outerIndexPtr();
   const int* rows = columns.innerIndexPtr();
   const double* values = columns.valuePtr();
-  for (Index i = 0; i < x.rows(); ++i) {
+  const auto add_column = [&](Index i) {
     double* products = gram.col(i).data();
     for (SparseRows<double>::InnerIterator it(x, i); it; ++it) {
       const double value = it.value();
@@ -94,7 +99,11 @@ inline void add_row_products(const SparseRows<double>& x, Eigen::MatrixXd& gram)
         products[rows[p]] += value * values[p];
       }
     }
-  }
+  };
+  constexpr Index chunk = 16;  // the first columns are the longest
+  parallel_for(x.rows() < ridge_chunk ? 1 : threads, (x.rows() + chunk - 1) / chunk, [&](Index c) {
+    for (Index i = c * chunk; i < std::min(x.rows(), (c + 1) * chunk); ++i) add_column(i);
+  });
 }
 
 /// X^T A.
@@ -138,49 +147,55 @@ void for_each_feature_block(const F& f, const Blocks&... blocks) {
   (visit(blocks), ...);
 }
 
-/// Gram <- L of its factorisation L L^T.
+/// K + lambda I, or X^T X + lambda I, factored.
 template <std::same_as<double> R>
-void factor_gram(Matrix<R>& gram, double ridge) {
-  expect<NumericalError>(factor_lower(gram),
-                         "the Gram matrix is not positive definite at lambda = ", ridge,
-                         ", expected a larger ridge");
-}
-
-/// Diagonal of (L L^T)^-1: squared norms of the columns of L^-1, which start at the diagonal.
-template <std::same_as<double> R>
-[[nodiscard]] Vector<R> inverse_diagonal(const Matrix<R>& lower) {
-  const Index n = lower.rows();
-  Vector<R> diagonal(n);
-  for (Index c = 0; c < n; c += ridge_chunk) {
-    const Index width = std::min(ridge_chunk, n - c);
-    Matrix<R> columns = Matrix<R>::Identity(n - c, width);
-    solve_triangle<Eigen::Lower>(lower.bottomRightCorner(n - c, n - c), columns);
-    diagonal.segment(c, width) = columns.colwise().squaredNorm();
+class FactoredGram {
+ public:
+  /// @param gram  its lower triangle is read
+  FactoredGram(Matrix<R> gram, double ridge, int threads)
+      : square_(std::move(gram)), threads_(threads) {
+    expect<NumericalError>(factor_shifted(square_, ridge, diagonal_, threads_),
+                           "the Gram matrix is not positive definite at lambda = ", ridge,
+                           ", expected a larger ridge");
   }
-  return diagonal;
-}
+  void solve(Matrix<R>& z) const {
+    solve_forward(z);
+    solve_backward(square_, diagonal_, z, threads_);
+  }
+  /// z <- U^-T z, whose squared norms of columns are z^T (U^T U)^-1 z.
+  void solve_forward(Matrix<R>& z) const { anyssr::solve_forward(square_, diagonal_, z, threads_); }
+  [[nodiscard]] Vector<R> inverse_diagonal() const {
+    return anyssr::inverse_diagonal(square_, diagonal_, threads_);
+  }
+
+ private:
+  Matrix<R> square_;
+  Vector<R> diagonal_;
+  int threads_;
+};
 
 template <std::same_as<double> R, class... Blocks>
-void fit_dual(const Matrix<R>& y, bool wants_held_out, RidgeFit& fit, const Blocks&... blocks) {
+void fit_dual(const Matrix<R>& y, const RidgeHeadOptions& options, RidgeFit& fit,
+              const Blocks&... blocks) {
   const Index n = y.rows();
   Matrix<R> gram = Matrix<R>::Zero(n, n);
-  (add_row_products(blocks, gram), ...);
-  gram.diagonal().array() += fit.ridge;
-  factor_gram(gram, fit.ridge);
+  (add_row_products(blocks, gram, options.threads), ...);
+  const FactoredGram<R> factored(std::move(gram), fit.ridge, options.threads);
   Matrix<R> dual = y;
-  solve_by_lower(gram, dual);
+  factored.solve(dual);
   for_each_feature_block(
       [&](const auto& x, Index begin) {
         multiply_transposed(x, dual, fit.weights.middleRows(begin, x.cols()));
       },
       blocks...);
-  if (!wants_held_out) return;
-  const Vector<R> scale = inverse_diagonal(gram).cwiseInverse();
+  if (!options.held_out) return;
+  const Vector<R> scale = factored.inverse_diagonal().cwiseInverse();
   fit.held_out = y - scale.asDiagonal() * dual;
 }
 
 template <std::same_as<double> R, class... Blocks>
-void fit_primal(const Matrix<R>& y, bool wants_held_out, RidgeFit& fit, const Blocks&... blocks) {
+void fit_primal(const Matrix<R>& y, const RidgeHeadOptions& options, RidgeFit& fit,
+                const Blocks&... blocks) {
   const Index d = fit.weights.rows();
   const auto for_each_chunk = [&](const auto& body) {
     for (Index begin = 0; begin < y.rows(); begin += ridge_chunk) {
@@ -194,19 +209,18 @@ void fit_primal(const Matrix<R>& y, bool wants_held_out, RidgeFit& fit, const Bl
   Matrix<R> gram = Matrix<R>::Zero(d, d);
   Matrix<R> right = Matrix<R>::Zero(d, y.cols());
   for_each_chunk([&](Index begin, const Matrix<R>& rows) {
-    gram.template selfadjointView<Eigen::Lower>().rankUpdate(rows.transpose());
+    accumulate_second_moment(rows, gram, options.threads);
     add_product(right, rows.transpose(), y.middleRows(begin, rows.rows()));
   });
-  gram.diagonal().array() += fit.ridge;
-  factor_gram(gram, fit.ridge);
-  solve_by_lower(gram, right);
+  const FactoredGram<R> factored(std::move(gram), fit.ridge, options.threads);
+  factored.solve(right);
   fit.weights = right;
-  if (!wants_held_out) return;
+  if (!options.held_out) return;
   fit.held_out.resize(y.rows(), y.cols());
   for_each_chunk([&](Index begin, const Matrix<R>& rows) {
     const Matrix<R> targets = y.middleRows(begin, rows.rows());
     Matrix<R> half = rows.transpose();
-    solve_triangle<Eigen::Lower>(gram, half);
+    factored.solve_forward(half);
     // A leverage is below 1 by the ridge; rounding may take the last bit of that.
     const Vector<R> kept = (1 - half.colwise().squaredNorm().transpose().array())
                                .max(std::numeric_limits<double>::epsilon());
@@ -222,6 +236,7 @@ template <class... Blocks>
                                         const Blocks&... blocks) {
   const Index d = (blocks.cols() + ...);
   expect_positive("ridge", options.ridge);
+  static_cast<void>(resolve_threads(options.threads));
   expect<ShapeError>(y.rows() >= 1 && y.cols() >= 1, "targets are ", y.rows(), " x ", y.cols(),
                      ", expected at least one row and one column");
   expect<ShapeError>(d >= 1, "features are n x 0, expected at least one column");
@@ -234,9 +249,9 @@ template <class... Blocks>
                                                  : options.ridge;
   fit.weights.resize(d, y.cols());
   if (y.rows() < d) {
-    fit_dual(y, options.held_out, fit, blocks...);
+    fit_dual(y, options, fit, blocks...);
   } else {
-    fit_primal(y, options.held_out, fit, blocks...);
+    fit_primal(y, options, fit, blocks...);
   }
   expect<NumericalError>(is_finite(fit.weights) && is_finite(fit.held_out),
                          "ridge regression overflows at lambda = ", fit.ridge,

@@ -27,11 +27,10 @@
 
 #include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/core/token_id.hpp"
 #include "anyssr/core/types.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
-
-using TokenId = std::int32_t;
 
 enum class RopeType : std::uint8_t { standard, linear, llama3 };
 

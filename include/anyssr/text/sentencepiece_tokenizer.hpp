@@ -30,9 +30,9 @@
 #include <utility>
 #include <vector>
 
-#include "anyssr/backbone/llama/llama_config.hpp"
-#include "anyssr/backbone/llama/tokenizer_settings.hpp"
 #include "anyssr/core/error.hpp"
+#include "anyssr/core/token_id.hpp"
+#include "anyssr/core/types.hpp"
 #include "anyssr/core/warning.hpp"
 #include "anyssr/io/foreign_file.hpp"
 #include "anyssr/io/foreign_folder.hpp"
@@ -40,6 +40,7 @@
 #include "anyssr/io/path_text.hpp"
 #include "anyssr/io/regular_file.hpp"
 #include "anyssr/io/utf8.hpp"
+#include "anyssr/text/tokenizer_settings.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
@@ -166,10 +167,54 @@ class SentencePieceTokenizer {
   /// are no UTF-8 together U+FFFD.
   /// @throws ArgumentError  an id that no token has
   /// Cost: O(n) time.
-  [[nodiscard]] std::string decode(std::span<const TokenId> ids) const {
+  [[nodiscard]] std::string decode(std::span<const TokenId> ids) const { return decode(ids, true); }
+
+  /// The text that ids add behind others: no word of it is the first.
+  /// @throws ArgumentError  as decode
+  [[nodiscard]] std::string decode_behind(std::span<const TokenId> ids) const {
+    return decode(ids, false);
+  }
+
+  /// The id of a token by its name as the files have it: "</s>", "<|im_end|>", "\u2581the".
+  [[nodiscard]] std::optional<TokenId> find(std::string_view name) const {
+    const auto added = std::ranges::find(
+        added_, name, [](const auto& entry) { return std::string_view(entry.second); });
+    if (added != added_.end()) return added->first;
+    const TokenId id = processor_->PieceToId(name);
+    if (processor_->IdToPiece(id) != name) return std::nullopt;  // an unknown name gets unk's id
+    return id;
+  }
+
+  /// The name of a token as the files have it; none where no token has the id.
+  [[nodiscard]] std::optional<std::string> name(TokenId id) const {
+    if (id >= 0 && id < pieces_) return processor_->IdToPiece(id);
+    return find_added(id);
+  }
+  /// Whether a token is control (BOS, EOS), which no text becomes and which gives no text.
+  [[nodiscard]] bool is_control(TokenId id) const {
+    return id >= 0 && id < pieces_ && processor_->IsControl(id);
+  }
+  /// Whether a token is a single byte, of which several are a character.
+  [[nodiscard]] bool is_byte(TokenId id) const {
+    return id >= 0 && id < pieces_ && processor_->IsByte(id);
+  }
+  /// One more than the largest id. A model may have more rows than that.
+  [[nodiscard]] Index vocab_size() const {
+    return added_.empty() ? Index{pieces_}
+                          : std::max(Index{pieces_}, Index{added_.rbegin()->first} + 1);
+  }
+  /// The token before a text: bos_token of tokenizer_config.json or special_tokens_map.json, else
+  /// the one of tokenizer.model; none where bos_token is null or add_bos_token false.
+  [[nodiscard]] std::optional<TokenId> bos() const noexcept { return bos_; }
+  /// The token that ends an answer, likewise.
+  [[nodiscard]] std::optional<TokenId> eos() const noexcept { return eos_; }
+  /// The token of text without a piece.
+  [[nodiscard]] TokenId unknown() const { return processor_->unk_id(); }
+
+ private:
+  [[nodiscard]] std::string decode(std::span<const TokenId> ids, bool is_first) const {
     std::string text;
     std::vector<TokenId> run;  // of pieces
-    bool is_first = true;
     const auto flush = [&] {
       if (run.empty()) return;
       text += is_first ? decode_pieces(run) : decode_within(run);
@@ -194,28 +239,6 @@ class SentencePieceTokenizer {
     return text;
   }
 
-  /// The id of a token by its name as the files have it: "</s>", "<|im_end|>", "\u2581the".
-  [[nodiscard]] std::optional<TokenId> find(std::string_view name) const {
-    const auto added = std::ranges::find(
-        added_, name, [](const auto& entry) { return std::string_view(entry.second); });
-    if (added != added_.end()) return added->first;
-    const TokenId id = processor_->PieceToId(name);
-    if (processor_->IdToPiece(id) != name) return std::nullopt;  // an unknown name gets unk's id
-    return id;
-  }
-
-  /// One more than the largest id. A model may have more rows than that.
-  [[nodiscard]] Index vocab_size() const {
-    return added_.empty() ? Index{pieces_}
-                          : std::max(Index{pieces_}, Index{added_.rbegin()->first} + 1);
-  }
-  /// The token before a text: bos_token of tokenizer_config.json or special_tokens_map.json, else
-  /// the one of tokenizer.model; none where bos_token is null or add_bos_token false.
-  [[nodiscard]] std::optional<TokenId> bos() const noexcept { return bos_; }
-  /// The token that ends an answer, likewise.
-  [[nodiscard]] std::optional<TokenId> eos() const noexcept { return eos_; }
-
- private:
   [[nodiscard]] std::string decode_pieces(const std::vector<TokenId>& ids) const {
     std::string text;
     expect_done(processor_->Decode(ids, &text), "decode ids");

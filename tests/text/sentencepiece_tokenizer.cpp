@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "anyssr/backbone/llama/sentencepiece_tokenizer.hpp"
+#include "anyssr/text/sentencepiece_tokenizer.hpp"
 
 #include <cstdlib>
 #include <cstring>
