@@ -36,7 +36,8 @@ void declare(CLI::App& app, Options& options) {
                  "a model's folder with tokenizer.json or tokenizer.model, or such a file")
       ->required();
   app.add_option("--texts", options.texts, R"(JSON lines {"text": ...}, one text each)");
-  app.add_option("--text", options.given, "a text; may be given several times");
+  app.add_option("--text", options.given, "a text; may be given several times")
+      ->allow_extra_args(false);
   app.add_flag("--no-special", options.no_special,
                "put no special tokens around a text, such as BOS");
   app.add_flag("--trust-special-text", options.trust,

@@ -41,7 +41,7 @@ TEST_CASE("pieces of the wrong kind are refused", "[text][error]") {
         "tokenizer.json: model.vocab: \"b\" is \"x\", expected a token id");
   CHECK(vocab(R"({"a": -1})") == "tokenizer.json: model.vocab: \"a\" is -1, expected a token id");
   CHECK(contains(vocab(R"({"a": 99999999})"),
-                 "\"a\" is 99999999, expected a token id of 0..16777216"));
+                 "\"a\" is 99999999, expected a token id of 0..2097152"));
   CHECK(contains(vocab(R"({"a": [1]})"), "\"a\" is an array, expected a token id"));
   CHECK(contains(vocab(R"({"a": 0, "a": 1})"), "\"a\" with id 1 is there twice"));
   CHECK(contains(vocab(R"({"a": 0, "b": 0})"), "\"b\" with id 0 is there twice"));

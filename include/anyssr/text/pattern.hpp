@@ -5,7 +5,7 @@
 /// Regular expressions over UTF-8, by the library PCRE2. This header needs that library
 /// (ANYSSR_WITH_TOKENIZERS in CMake).
 ///
-/// \s means Unicode's White_Space. PCRE2's own counts U+180E too, which tokenizers do not.
+/// `\s` means Unicode's White_Space. PCRE2's own counts U+180E too, which tokenizers do not.
 
 #ifndef PCRE2_CODE_UNIT_WIDTH
 #define PCRE2_CODE_UNIT_WIDTH 8

@@ -67,7 +67,7 @@ class NumberTable {
 class Vocabulary {
  public:
   /// More than any vocabulary has: a lie is found here.
-  static constexpr TokenId max_id = 1 << 24;
+  static constexpr TokenId max_id = 1 << 21;
 
   Vocabulary() : slots_(8, none) {}
 

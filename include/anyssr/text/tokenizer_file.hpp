@@ -53,7 +53,7 @@ struct TokenizerFile {
 class TokenizerFileBuilder {
  public:
   static constexpr std::size_t longest_piece = std::size_t{1} << 16U;  // bytes
-  static constexpr std::size_t most_pieces = std::size_t{1} << 22U;
+  static constexpr std::size_t most_pieces = std::size_t{1} << 21U;
 
   bool null() { return is_outside() ? builder_.null() : refuse_kind("null"); }
   bool boolean(bool value) {
@@ -182,7 +182,7 @@ class TokenizerFileBuilder {
 
   bool add_piece(const std::string& piece) {
     ++values_;
-    if (file_.pieces.size() == most_pieces) return refuse("model.vocab has more than 2^22 pieces");
+    if (file_.pieces.size() == most_pieces) return refuse("model.vocab has more than 2^21 pieces");
     file_.pieces.add(piece);
     return piece.size() <= longest_piece ||
            refuse(piece_place() + " has " + std::to_string(piece.size()) +
@@ -195,7 +195,7 @@ class TokenizerFileBuilder {
     return true;
   }
   bool add_merge_text(const std::string& text) {
-    if (file_.is_pair.size() > most_pieces) return refuse("model.merges has more than 2^22 merges");
+    if (file_.is_pair.size() > most_pieces) return refuse("model.merges has more than 2^21 merges");
     file_.merges.add(text);
     return text.size() <= 2 * longest_piece + 1 ||
            refuse(merge_place() + " has " + std::to_string(text.size()) + " bytes");
