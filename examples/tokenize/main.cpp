@@ -15,8 +15,8 @@
 
 #include "support/application.hpp"
 #include "support/command_line.hpp"
-#include "support/json_lines.hpp"
 #include "support/run_files.hpp"
+#include "support/text_lines.hpp"
 #include "support/text_tokens.hpp"
 
 namespace {
@@ -47,22 +47,6 @@ void declare(CLI::App& app, Options& options) {
                  " what the ids decode to");
 }
 
-std::vector<std::string> read_texts(const Options& options) {
-  std::vector<std::string> texts = options.given;
-  if (options.texts.empty()) return texts;
-  support::Findings faults;
-  support::read_json_lines(
-      options.texts, faults, [&](const support::Json& value, const std::string& place) {
-        const auto text = value.is_object() ? value.find("text") : value.end();
-        if (!value.is_object() || text == value.end() || !text->is_string()) {
-          throw anyssr::FormatError(place + R"(: is no object with a string "text")");
-        }
-        texts.push_back(text->get<std::string>());
-      });
-  faults.throw_if_any();
-  return texts;
-}
-
 void run(const Options& options) {
   if (options.texts.empty() == options.given.empty()) {
     throw anyssr::ArgumentError("expected either --text or --texts");
@@ -75,7 +59,9 @@ void run(const Options& options) {
     std::fprintf(stderr, "warning: %s\n", support::shown(message).c_str());
   });
   anyssr::Json results = anyssr::Json::array();
-  for (const std::string& text : read_texts(options)) {
+  const auto texts =
+      options.texts.empty() ? options.given : support::read_text_lines(options.texts);
+  for (const std::string& text : texts) {
     const support::Tokens ids = tokenizer.encode(
         text, {.special = !options.no_special, .trust_special_text = options.trust});
     const std::string decoded = tokenizer.decode(ids);

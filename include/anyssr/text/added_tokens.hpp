@@ -75,15 +75,15 @@ class AddedTokens {
   [[nodiscard]] static bool is_touched(std::string_view text, std::size_t begin, std::size_t end) {
     if (begin > 0) {
       std::size_t at = begin;
-      if (is_word_character(code_point_before(text, at))) return true;
+      if (is_word_part(code_point_before(text, at))) return true;
     }
-    return end < text.size() && is_word_character(next_code_point(text, end));
+    return end < text.size() && is_word_part(next_code_point(text, end));
   }
   [[nodiscard]] static std::size_t before_spaces(std::string_view text, std::size_t least,
                                                  std::size_t at) {
     while (at > least) {
       std::size_t begin = at;
-      if (!is_white_space(code_point_before(text, begin))) break;
+      if (!is_unicode_space(code_point_before(text, begin))) break;
       at = begin;
     }
     return at < least ? least : at;
@@ -91,7 +91,7 @@ class AddedTokens {
   [[nodiscard]] static std::size_t behind_spaces(std::string_view text, std::size_t at) {
     while (at < text.size()) {
       std::size_t end = at;
-      if (!is_white_space(next_code_point(text, end))) break;
+      if (!is_unicode_space(next_code_point(text, end))) break;
       at = end;
     }
     return at;

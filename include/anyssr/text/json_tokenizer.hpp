@@ -100,6 +100,10 @@ class JsonTokenizer {
   }
   [[nodiscard]] bool is_special(TokenId id) const noexcept { return special_.has(id); }
   [[nodiscard]] std::optional<TokenId> unknown() const noexcept { return unknown_; }
+  /// Whether the file names it.
+  [[nodiscard]] bool names_unknown() const noexcept {
+    return unknown_ && !std::holds_alternative<UnigramModel>(*model_);
+  }
   /// One more than the largest id.
   [[nodiscard]] TokenId end() const noexcept { return std::max(pieces_.end(), added_.end()); }
 

@@ -77,6 +77,7 @@ class TokenizerBase {
   [[nodiscard]] virtual std::optional<TokenId> bos() const = 0;
   [[nodiscard]] virtual std::optional<TokenId> eos() const = 0;
   [[nodiscard]] virtual std::optional<TokenId> unknown() const = 0;
+  [[nodiscard]] virtual bool names_unknown() const = 0;
   [[nodiscard]] virtual TokenId token_count() const = 0;
 };
 
@@ -183,6 +184,9 @@ class Tokenizer {
   [[nodiscard]] std::optional<TokenId> eos() const { return tokenizer_->eos(); }
   /// The token that stands for text without a piece; none where every text has pieces.
   [[nodiscard]] std::optional<TokenId> unknown() const { return tokenizer_->unknown(); }
+  /// Whether the file gives unknown()'s name (BPE, WordPiece) and not its number (Unigram,
+  /// SentencePiece).
+  [[nodiscard]] bool names_unknown() const { return tokenizer_->names_unknown(); }
   /// One more than the largest id. A model may have more rows than that, and ids between may have
   /// no token.
   [[nodiscard]] TokenId token_count() const { return tokenizer_->token_count(); }

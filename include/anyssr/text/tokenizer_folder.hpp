@@ -76,6 +76,7 @@ class JsonTokenizerFolder final : public TokenizerBase {
   [[nodiscard]] std::optional<TokenId> bos() const override { return bos_; }
   [[nodiscard]] std::optional<TokenId> eos() const override { return eos_; }
   [[nodiscard]] std::optional<TokenId> unknown() const override { return tokenizer_.unknown(); }
+  [[nodiscard]] bool names_unknown() const override { return tokenizer_.names_unknown(); }
   [[nodiscard]] TokenId token_count() const override { return tokenizer_.end(); }
 
  private:
@@ -208,6 +209,7 @@ class SentencePieceFolder final : public TokenizerBase {
   [[nodiscard]] std::optional<TokenId> bos() const override { return tokenizer_.bos(); }
   [[nodiscard]] std::optional<TokenId> eos() const override { return tokenizer_.eos(); }
   [[nodiscard]] std::optional<TokenId> unknown() const override { return tokenizer_.unknown(); }
+  [[nodiscard]] bool names_unknown() const override { return false; }
   [[nodiscard]] TokenId token_count() const override {
     return static_cast<TokenId>(tokenizer_.vocab_size());
   }

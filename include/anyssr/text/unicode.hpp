@@ -54,7 +54,7 @@ namespace detail {
 }
 
 /// White_Space. U+180E and U+200B are none.
-[[nodiscard]] constexpr bool is_white_space(char32_t c) noexcept {
+[[nodiscard]] constexpr bool is_unicode_space(char32_t c) noexcept {
   return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
          c == 0x3000;
@@ -83,7 +83,7 @@ namespace detail {
   return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
 }
 /// \w of regular expressions: letters, marks, digits, letter numbers, connectors and joiners.
-[[nodiscard]] inline bool is_word_character(char32_t c) noexcept {
+[[nodiscard]] inline bool is_word_part(char32_t c) noexcept {
   const utf8proc_category_t category = category_of(c);
   return is_letter(c) || is_mark(c) || category == UTF8PROC_CATEGORY_ND ||
          category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_PC || c == 0x200C ||
