@@ -127,7 +127,9 @@ class TokenModelReader {
       }
       joined.assign(left);
       joined += right;
-      merges.add(id_of(pieces, left, i), id_of(pieces, right, i), id_of(pieces, joined, i));
+      const TokenId left_id = id_of(pieces, left, i);
+      const TokenId right_id = id_of(pieces, right, i);
+      merges.add(left_id, right_id, id_of(pieces, joined, i));
     }
     return merges;
   }
