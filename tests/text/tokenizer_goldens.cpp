@@ -35,6 +35,7 @@ bool may_differ(const Json& string) { return string.at("group") == "unicode-vers
 void check_strings(const Tokenizer& tokenizer, const Json& golden, const Json& strings) {
   const EncodeOptions as_text{.special = false, .trust_special_text = true};
   const EncodeOptions around{.special = true, .trust_special_text = true};
+  REQUIRE(golden.at("encode").size() >= 690);
   std::size_t differences = 0;
   for (const Json& item : golden.at("encode")) {
     const Json& string = strings.at(item.at("i").get<std::size_t>());
