@@ -127,7 +127,7 @@ void forward_deep(benchmark::State& state) {
     batch.add(sequence.size());
   }
   batch.plan = detail::AdapterPlan<float>(shape(), {{AdapterMix<float>(used), 0, batch.rows()}});
-  detail::RotaryTable<float> table = m.rotary();
+  detail::LlamaRotary<float> table = m.rotary();
   table.grow(batch.positions());
   detail::LlamaActivations<float> activations;
   RowMajorMatrix<float> x;

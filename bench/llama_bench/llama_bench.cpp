@@ -86,7 +86,7 @@ class Session {
 
  private:
   const LlamaModel<float>& model_;
-  detail::RotaryTable<float> table_;
+  detail::LlamaRotary<float> table_;
   KeyValueCache<float> cache_;
   detail::LlamaActivations<float> activations_;
   RowMajorMatrix<float> x_, logits_;

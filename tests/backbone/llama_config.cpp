@@ -20,7 +20,7 @@ TEST_CASE("a config made by hand is checked field by field", "[backbone][error]"
   CHECK(message_of<ArgumentError>([] { LlamaConfig().check(); }) ==
         "vocab_size is 0, expected 1..2147483647");
   CHECK(refusal([](auto& c) { c.model_type = "gpt2"; }) ==
-        "model_type is \"gpt2\", expected llama, mistral or qwen2");
+        "model_type is \"gpt2\", expected llama, mistral, qwen2, qwen3, smollm3 or gemma3_text");
   CHECK(refusal([](auto& c) { c.hidden_size = -8; }) == "hidden_size is -8, expected 1..16777216");
   CHECK(refusal([](auto& c) { c.layers = 4097; }) ==
         "layers (num_hidden_layers) is 4097, expected 1..4096");

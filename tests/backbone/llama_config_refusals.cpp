@@ -23,7 +23,8 @@ TEST_CASE("a malformed config is refused with its key and value", "[backbone][er
   const std::string unknown =
       ", and that key is unknown for models of type llama: it could change what is computed";
   const std::string type =
-      ", expected llama, mistral or qwen2: others compute differently under like names";
+      ", expected llama, mistral, qwen2, qwen3, smollm3 or gemma3_text: others compute differently "
+      "under like names";
   const std::string rope_type =
       ", expected default, linear or llama3: other types are not supported";
   const std::string width = ", expected a whole number of 0..16777216";
@@ -36,7 +37,7 @@ TEST_CASE("a malformed config is refused with its key and value", "[backbone][er
       {R"("model_type":"absent!")", "has no \"model_type\""},
       {R"("model_type":null)", "model_type is null, expected a string"},
       {R"("model_type":"gemma")", "model_type is \"gemma\"" + type},
-      {R"("model_type":"qwen3")", "model_type is \"qwen3\"" + type},
+      {R"("model_type":"phi3")", "model_type is \"phi3\"" + type},
       {R"("model_type":"Llama")", "model_type is \"Llama\"" + type},
       {R"("architectures":["LlamaForSequenceClassification"])",
        "architectures[0] is \"LlamaForSequenceClassification\", expected \"LlamaForCausalLM\""},

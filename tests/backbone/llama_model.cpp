@@ -46,6 +46,19 @@ std::vector<std::pair<std::string, LlamaConfig>> llama_variants() {
   mistral.windows = {5, 5, 5};
   add("windows of some layers").windows = {0, 3, 1};
   add("a large eps").rms_norm_eps = 0.5;
+  add("norms of heads").form.head_norms = true;
+  add("norms of branches").form.branch_norms = true;
+  add("gelu").form.activation = GateActivation::gelu_tanh;
+  add("factor of embeddings").form.embedding_factor = 3.5;
+  add("factor of scores").form.query_scalar = 2;
+  add("layers that do not turn").rotations = {LayerRope::none, LayerRope::main, LayerRope::none};
+  LlamaConfig& local = add("two rotary bases");
+  local.rotations = {LayerRope::main, LayerRope::local, LayerRope::main};
+  local.local_rope.theta = 10;
+  variants.emplace_back("qwen3", tiny_qwen3_config());
+  variants.emplace_back("smollm3", tiny_smollm3_config());
+  variants.emplace_back("gemma3", tiny_gemma3_config());
+  variants.emplace_back("every part", every_part_config());
   return variants;
 }
 
@@ -101,7 +114,7 @@ TEMPLATE_TEST_CASE("a batch of sequences has the logits of the plain decoder",
 TEMPLATE_TEST_CASE("a batch of different mixes has the logits of the plain decoders",
                    "[backbone][property]", float, double) {
   using S = TestType;
-  const LlamaConfig config = rich_llama_config();
+  const LlamaConfig config = GENERATE(rich_llama_config(), every_part_config());
   const auto model = tiny_llama_model<S>(config, 6);
   const auto everywhere = random_llama_adapter<S>(config, 0, all_projections, 1);
   const auto deep = random_llama_adapter<S>(config, 2, {"q_proj", "down_proj"}, 2);
@@ -215,7 +228,7 @@ TEMPLATE_TEST_CASE("tiny-llama has the hidden states and logits and answers of i
       detail::LlamaBatch<S> batch;
       batch.add(size);
       batch.plan = detail::AdapterPlan<S>(model.config(), {{mixes.back(), 0, size}});
-      detail::RotaryTable<S> table = model.rotary();
+      detail::LlamaRotary<S> table = model.rotary();
       table.grow(size);
       detail::LlamaActivations<S> activations;
       model.run_layers(4, 8, table, batch, x, activations);

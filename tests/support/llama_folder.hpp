@@ -40,8 +40,33 @@ inline LlamaConfig small_llama_config() {
   return config;
 }
 
-/// config.json in the words of transformers 4. (mistral: one window for all layers; qwen2: a
-/// window from some layer on.)
+/// What qwen2 and qwen3, smollm3 and gemma3_text say of their windows and rotary bases.
+inline void add_layer_words(Json& json, const LlamaConfig& config) {
+  std::size_t first = 0;
+  while (first < config.windows.size() && config.windows[first] == 0) ++first;
+  const bool has_window = first < config.windows.size();
+  json["sliding_window"] = has_window ? Json(config.windows[first]) : Json(nullptr);
+  if (config.model_type == "gemma3_text") {
+    std::size_t full = 0;
+    while (full < config.windows.size() && config.windows[full] > 0) ++full;
+    json["sliding_window_pattern"] = full + 1;
+    json["rope_local_base_freq"] = config.local_rope.theta;
+    json["query_pre_attn_scalar"] = config.form.query_scalar;
+    json["hidden_activation"] = "gelu_pytorch_tanh";
+    json.erase("hidden_act");
+  } else if (config.model_type != "mistral") {
+    json["use_sliding_window"] = has_window;
+    json["max_window_layers"] = first;
+  }
+  for (const LayerRope rope : config.rotations) {
+    if (config.model_type == "smollm3") {
+      json["no_rope_layers"].push_back(rope == LayerRope::none ? 0 : 1);
+    }
+  }
+}
+
+/// config.json in the words of transformers 4. (mistral: one window for all layers; qwen2 and
+/// qwen3: a window from some layer on.)
 inline Json llama_config_json(const LlamaConfig& config) {
   Json json = {{"model_type", config.model_type},
                {"vocab_size", config.vocab_size},
@@ -58,19 +83,13 @@ inline Json llama_config_json(const LlamaConfig& config) {
                {"tie_word_embeddings", config.tied_output},
                {"bos_token_id", config.bos ? Json(*config.bos) : Json(nullptr)},
                {"eos_token_id", config.eos}};
-  if (config.model_type == "llama") {
+  if (config.model_type != "mistral" && config.model_type != "qwen2") {
     json["attention_bias"] = config.output_bias;
-    json["mlp_bias"] = config.mlp_bias;
-  } else {
-    std::size_t first = 0;
-    while (first < config.windows.size() && config.windows[first] == 0) ++first;
-    const bool has_window = first < config.windows.size();
-    json["sliding_window"] = has_window ? Json(config.windows[first]) : Json(nullptr);
-    if (config.model_type == "qwen2") {
-      json["use_sliding_window"] = has_window;
-      json["max_window_layers"] = first;
-    }
   }
+  if (config.model_type == "llama" || config.model_type == "smollm3") {
+    json["mlp_bias"] = config.mlp_bias;
+  }
+  if (config.model_type != "llama") add_layer_words(json, config);
   const RopeOptions& rope = config.rope;
   if (rope.type == RopeType::linear) {
     json["rope_scaling"] = {{"rope_type", "linear"}, {"factor", rope.factor}};
@@ -118,7 +137,11 @@ StoredTensors llama_tensors(const LlamaConfig& config, const LlamaWeights<S>& we
   StoredTensors tensors;
   tensors["model.embed_tokens.weight"] = stored(weights.embedding);
   if (!config.tied_output) tensors["lm_head.weight"] = stored(weights.output);
-  tensors["model.norm.weight"] = stored(weights.norm);
+  const auto norm = [&](RowVector<S> factors) {
+    if (config.form.centred_norms) factors.array() -= S{1};
+    return stored(factors);
+  };
+  tensors["model.norm.weight"] = norm(weights.norm);
   for (std::size_t i = 0; i < weights.layers.size(); ++i) {
     const LlamaLayerWeights<S>& layer = weights.layers[i];
     const std::string prefix = "model.layers." + std::to_string(i) + ".";
@@ -134,8 +157,18 @@ StoredTensors llama_tensors(const LlamaConfig& config, const LlamaWeights<S>& we
     add("mlp.gate_proj", layer.gate, layer.gate_bias);
     add("mlp.up_proj", layer.up, layer.up_bias);
     add("mlp.down_proj", layer.down, layer.down_bias);
-    tensors[prefix + "input_layernorm.weight"] = stored(layer.input_norm);
-    tensors[prefix + "post_attention_layernorm.weight"] = stored(layer.post_attention_norm);
+    tensors[prefix + "input_layernorm.weight"] = norm(layer.input_norm);
+    if (config.form.head_norms) {
+      tensors[prefix + "self_attn.q_norm.weight"] = norm(layer.q_norm);
+      tensors[prefix + "self_attn.k_norm.weight"] = norm(layer.k_norm);
+    }
+    if (config.form.branch_norms) {
+      tensors[prefix + "post_attention_layernorm.weight"] = norm(layer.attention_branch_norm);
+      tensors[prefix + "pre_feedforward_layernorm.weight"] = norm(layer.post_attention_norm);
+      tensors[prefix + "post_feedforward_layernorm.weight"] = norm(layer.mlp_branch_norm);
+    } else {
+      tensors[prefix + "post_attention_layernorm.weight"] = norm(layer.post_attention_norm);
+    }
   }
   return tensors;
 }

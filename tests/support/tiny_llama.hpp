@@ -48,6 +48,55 @@ inline LlamaConfig rich_llama_config() {
   return config;
 }
 
+/// Every part that some family has, in one model that is none of them: norms of heads and branches,
+/// GELU, factors of embeddings and scores, layers that turn by two bases or not at all, windows by
+/// layer, a tied output, and biases.
+inline LlamaConfig every_part_config() {
+  LlamaConfig config = rich_llama_config();
+  config.layers = 4;
+  config.windows = {5, 0, 3, 0};
+  config.rotations = {LayerRope::local, LayerRope::main, LayerRope::none, LayerRope::main};
+  config.rope = {.type = RopeType::linear, .theta = 500, .factor = 2};
+  config.local_rope = {.theta = 20};
+  config.form = {.activation = GateActivation::gelu_tanh,
+                 .head_norms = true,
+                 .branch_norms = true,
+                 .centred_norms = true,
+                 .embedding_factor = 1.75,
+                 .query_scalar = 4.5};
+  config.tied_output = true;
+  return config;
+}
+
+/// Small models of the families beside llama, mistral and qwen2, as their config.json would make
+/// them.
+inline LlamaConfig tiny_qwen3_config() {
+  LlamaConfig config = tiny_llama_config();
+  config.model_type = "qwen3";
+  config.form.head_norms = true;
+  return config;
+}
+inline LlamaConfig tiny_smollm3_config() {
+  LlamaConfig config = tiny_llama_config();
+  config.model_type = "smollm3";
+  config.rotations = {LayerRope::main, LayerRope::none, LayerRope::main};
+  config.tied_output = true;
+  return config;
+}
+inline LlamaConfig tiny_gemma3_config() {
+  LlamaConfig config = tiny_llama_config();
+  config.model_type = "gemma3_text";
+  config.form = detail::find_llama_family("gemma3_text")->form;
+  config.form.embedding_factor = double{std::sqrt(12.F)};
+  config.form.query_scalar = 9;
+  config.rope = {.type = RopeType::linear, .theta = 1000, .factor = 4};
+  config.local_rope = {.theta = 30};
+  config.windows = {4, 0, 4};
+  config.rotations = {LayerRope::local, LayerRope::main, LayerRope::local};
+  config.tied_output = true;
+  return config;
+}
+
 /// Weights of deviation 1 / sqrt(in), so that attention is far from even and nothing vanishes.
 template <RealScalar S>
 LlamaWeights<S> tiny_llama_weights(const LlamaConfig& config, std::uint64_t seed,
@@ -126,10 +175,12 @@ Adapter<S> random_llama_adapter(const LlamaConfig& config, Index first,
 
 /// softmax(Q K^T / sqrt(h)) V of each head over whole rows; the queries are the last of the
 /// positions.
+/// @param scalar  in the place of h below the root; 0: h
 inline Eigen::MatrixXd plain_attention(const Eigen::MatrixXd& q, const Eigen::MatrixXd& k,
                                        const Eigen::MatrixXd& v, Index heads, Index kv_heads,
-                                       Index window) {
+                                       Index window, double scalar = 0) {
   const Index h = q.cols() / heads;
+  const double root = std::sqrt(scalar > 0 ? scalar : static_cast<double>(h));
   const Index first = k.rows() - q.rows();
   Eigen::MatrixXd out(q.rows(), q.cols());
   for (Index head = 0; head < heads; ++head) {
@@ -139,7 +190,7 @@ inline Eigen::MatrixXd plain_attention(const Eigen::MatrixXd& q, const Eigen::Ma
       for (Index j = 0; j <= first + i; ++j) {
         if (window > 0 && j <= first + i - window) continue;
         const double score = q.row(i).segment(head * h, h).dot(k.row(j).segment(kv * h, h));
-        odds[j] = std::exp(score / std::sqrt(static_cast<double>(h)));
+        odds[j] = std::exp(score / root);
       }
       out.row(i).segment(head * h, h) = odds.transpose() / odds.sum() * v.middleCols(kv * h, h);
     }
@@ -148,10 +199,9 @@ inline Eigen::MatrixXd plain_attention(const Eigen::MatrixXd& q, const Eigen::Ma
 }
 
 /// Radians a position of pair i, as transformers write it.
-inline double plain_frequency(const LlamaConfig& config, Index i) {
-  const RopeOptions& rope = config.rope;
+inline double plain_frequency(Index head_dim, const RopeOptions& rope, Index i) {
   const double f =
-      1 / std::pow(rope.theta, 2 * static_cast<double>(i) / static_cast<double>(config.head_dim));
+      1 / std::pow(rope.theta, 2 * static_cast<double>(i) / static_cast<double>(head_dim));
   if (rope.type == RopeType::standard) return f;
   if (rope.type == RopeType::linear) return f / rope.factor;
   const double wavelength = 2 * std::numbers::pi / f;
@@ -165,18 +215,22 @@ inline double plain_frequency(const LlamaConfig& config, Index i) {
 }
 
 /// x cos + rotate_half(x) sin for the rows from position 0 on.
-inline Eigen::MatrixXd plain_rotary(const LlamaConfig& config, const Eigen::MatrixXd& x) {
-  const Index h = config.head_dim;
+inline Eigen::MatrixXd plain_rotary(Index head_dim, const RopeOptions& rope,
+                                    const Eigen::MatrixXd& x) {
+  const Index h = head_dim;
   Eigen::MatrixXd turned(x.rows(), x.cols());
   for (Index t = 0; t < x.rows(); ++t) {
     for (Index c = 0; c < x.cols(); ++c) {
       const Index j = c % h;
-      const double angle = static_cast<double>(t) * plain_frequency(config, j % (h / 2));
+      const double angle = static_cast<double>(t) * plain_frequency(h, rope, j % (h / 2));
       const double half = j < h / 2 ? -x(t, c + h / 2) : x(t, c - h / 2);
       turned(t, c) = x(t, c) * std::cos(angle) + half * std::sin(angle);
     }
   }
   return turned;
+}
+inline Eigen::MatrixXd plain_rotary(const LlamaConfig& config, const Eigen::MatrixXd& x) {
+  return plain_rotary(config.head_dim, config.rope, x);
 }
 
 inline Eigen::MatrixXd plain_rms_norm(const Eigen::MatrixXd& x, const Eigen::RowVectorXd& weight,
@@ -195,6 +249,17 @@ inline Eigen::MatrixXd plain_swiglu(const Eigen::MatrixXd& gate, const Eigen::Ma
   Eigen::MatrixXd y(gate.rows(), gate.cols());
   for (Index i = 0; i < y.size(); ++i) {
     y.data()[i] = gate.data()[i] / (1 + std::exp(-gate.data()[i])) * up.data()[i];
+  }
+  return y;
+}
+
+/// gelu(gate) * up, as transformers write gelu_pytorch_tanh.
+inline Eigen::MatrixXd plain_geglu(const Eigen::MatrixXd& gate, const Eigen::MatrixXd& up) {
+  Eigen::MatrixXd y(gate.rows(), gate.cols());
+  for (Index i = 0; i < y.size(); ++i) {
+    const double g = gate.data()[i];
+    const double inner = std::sqrt(2 / std::numbers::pi) * (g + 0.044715 * std::pow(g, 3));
+    y.data()[i] = 0.5 * g * (1 + std::tanh(inner)) * up.data()[i];
   }
   return y;
 }
@@ -219,6 +284,10 @@ class PlainLlama {
       Layer& layer = layers_.emplace_back();
       layer.input_norm = from.input_norm.template cast<double>();
       layer.post_attention_norm = from.post_attention_norm.template cast<double>();
+      layer.q_norm = from.q_norm.template cast<double>();
+      layer.k_norm = from.k_norm.template cast<double>();
+      layer.attention_branch_norm = from.attention_branch_norm.template cast<double>();
+      layer.mlp_branch_norm = from.mlp_branch_norm.template cast<double>();
       for (std::size_t p = 0; p < linears.size(); ++p) {
         Eigen::MatrixXd weight = (from.*linears[p].weight).template dense<double>();
         const std::string site =
@@ -237,19 +306,25 @@ class PlainLlama {
     Pass pass;
     Eigen::MatrixXd x(static_cast<Index>(ids.size()), config_.hidden_size);
     for (Index t = 0; t < x.rows(); ++t) {
-      x.row(t) = embedding_.row(ids[static_cast<std::size_t>(t)]);
+      x.row(t) = config_.form.embedding_factor * embedding_.row(ids[static_cast<std::size_t>(t)]);
     }
     for (std::size_t l = 0; l < layers_.size(); ++l) {
       if (static_cast<Index>(l) == k) pass.hidden = x;
       const Layer& layer = layers_[l];
       Eigen::MatrixXd n = plain_rms_norm(x, layer.input_norm, config_.rms_norm_eps);
-      const Eigen::MatrixXd q = plain_rotary(config_, layer.linear(0, n));
-      const Eigen::MatrixXd keys = plain_rotary(config_, layer.linear(1, n));
-      const Eigen::MatrixXd attended = plain_attention(q, keys, layer.linear(2, n), config_.heads,
-                                                       config_.kv_heads, config_.windows[l]);
-      x += layer.linear(3, attended);
+      const auto index = static_cast<Index>(l);
+      const Eigen::MatrixXd q = heads(index, layer.linear(0, n), layer.q_norm);
+      const Eigen::MatrixXd keys = heads(index, layer.linear(1, n), layer.k_norm);
+      const Eigen::MatrixXd attended =
+          plain_attention(q, keys, layer.linear(2, n), config_.heads, config_.kv_heads,
+                          config_.windows[l], config_.form.query_scalar);
+      x += branch(layer.linear(3, attended), layer.attention_branch_norm);
       n = plain_rms_norm(x, layer.post_attention_norm, config_.rms_norm_eps);
-      x += layer.linear(6, plain_swiglu(layer.linear(4, n), layer.linear(5, n)));
+      const Eigen::MatrixXd gate = layer.linear(4, n);
+      const bool is_silu = config_.form.activation == GateActivation::silu;
+      const Eigen::MatrixXd product =
+          is_silu ? plain_swiglu(gate, layer.linear(5, n)) : plain_geglu(gate, layer.linear(5, n));
+      x += branch(layer.linear(6, product), layer.mlp_branch_norm);
     }
     if (k == config_.layers) pass.hidden = x;
     pass.logits = plain_rms_norm(x, norm_, config_.rms_norm_eps) * output_.transpose();
@@ -291,6 +366,7 @@ class PlainLlama {
     std::array<Eigen::MatrixXd, 7> weights;  // q, k, v, o, gate, up, down
     std::array<Eigen::RowVectorXd, 7> biases;
     Eigen::RowVectorXd input_norm, post_attention_norm;
+    Eigen::RowVectorXd q_norm, k_norm, attention_branch_norm, mlp_branch_norm;
 
     [[nodiscard]] Eigen::MatrixXd linear(std::size_t p, const Eigen::MatrixXd& x) const {
       Eigen::MatrixXd y = x * weights[p].transpose();
@@ -298,6 +374,23 @@ class PlainLlama {
       return y;
     }
   };
+
+  /// Queries or keys: each head normalised, where there is a norm, and turned as its layer does.
+  [[nodiscard]] Eigen::MatrixXd heads(Index layer, Eigen::MatrixXd rows,
+                                      const Eigen::RowVectorXd& norm) const {
+    const Index h = config_.head_dim;
+    for (Index begin = 0; norm.size() > 0 && begin < rows.cols(); begin += h) {
+      rows.middleCols(begin, h) =
+          plain_rms_norm(rows.middleCols(begin, h), norm, config_.rms_norm_eps);
+    }
+    const LayerRope rope = config_.rotation(layer);
+    if (rope == LayerRope::none) return rows;
+    return plain_rotary(h, rope == LayerRope::main ? config_.rope : config_.local_rope, rows);
+  }
+  [[nodiscard]] Eigen::MatrixXd branch(const Eigen::MatrixXd& rows,
+                                       const Eigen::RowVectorXd& norm) const {
+    return norm.size() == 0 ? rows : plain_rms_norm(rows, norm, config_.rms_norm_eps);
+  }
 
   LlamaConfig config_;
   Eigen::MatrixXd embedding_, output_;
@@ -319,7 +412,7 @@ RowMajorMatrix<S> batched_logits(const LlamaModel<S>& model, const std::vector<T
     ids.insert(ids.end(), sequences[i].begin(), sequences[i].end());
   }
   batch.plan = detail::AdapterPlan<S>(model.config(), groups);
-  detail::RotaryTable<S> table = model.rotary();
+  detail::LlamaRotary<S> table = model.rotary();
   table.grow(batch.positions());
   detail::LlamaActivations<S> activations;
   RowMajorMatrix<S> x;
@@ -348,15 +441,21 @@ double slope_by(double& number, const F& f, double step = 1e-3) {
   return slope;
 }
 
-/// The trained model and its goldens; nothing, with a line that marks the test as skipped, where
-/// ANYSSR_EXTRA_DATA is not set.
-inline std::optional<std::filesystem::path> trained_tiny_llama() {
+/// A model of ANYSSR_EXTRA_DATA and its goldens; nothing, with a line that marks the test as skipped,
+/// where that is not set.
+inline std::optional<std::filesystem::path> golden_model(const std::string& name) {
   const char* const extra = std::getenv("ANYSSR_EXTRA_DATA");
   if (extra == nullptr) {
     std::cout << "skipped: ANYSSR_EXTRA_DATA is not set\n";
     return std::nullopt;
   }
-  return std::filesystem::path(extra) / "models" / "tiny-llama";
+  return std::filesystem::path(extra) / "models" / name;
+}
+
+/// The trained model and its goldens; nothing, with a line that marks the test as skipped, where
+/// ANYSSR_EXTRA_DATA is not set.
+inline std::optional<std::filesystem::path> trained_tiny_llama() {
+  return golden_model("tiny-llama");
 }
 
 }  // namespace anyssr::test

@@ -27,8 +27,14 @@ struct AttentionShape {
   Index heads = 1;
   Index kv_heads = 1;
   Index head_dim = 2;
-  Index window = 0;  // keys that a query sees, its own among them; 0: all
+  Index window = 0;         // keys that a query sees, its own among them; 0: all
+  double query_scalar = 0;  // scores are divided by its square root; 0: by head_dim's
 
+  template <class S>
+  [[nodiscard]] S scale() const noexcept {
+    const auto scalar = query_scalar > 0 ? static_cast<S>(query_scalar) : static_cast<S>(head_dim);
+    return S{1} / std::sqrt(scalar);
+  }
   [[nodiscard]] Index group() const noexcept { return heads / kv_heads; }
 };
 
@@ -78,7 +84,7 @@ void attention_weights(const AttentionShape& shape, const AttentionSpan<S>& span
   weights.resize(block.count, block.keys());
   set_product(weights, q.block(span.begin + block.begin, head * h, block.count, h),
               head_rows(shape, block, head / shape.group(), span.keys).transpose());
-  const S scale = S{1} / std::sqrt(static_cast<S>(h));
+  const S scale = shape.scale<S>();
   for (Index i = 0; i < block.count; ++i) {
     const Index own = span.position + block.begin + i;  // the query's own key
     const Index low = shape.window == 0 ? 0 : std::max<Index>(0, own + 1 - shape.window);
@@ -132,7 +138,7 @@ template <class S, class Q, class D>
 void attend_backward(const AttentionShape& shape, std::span<const AttentionSpan<S>> spans,
                      const Q& q, const Q& d_out, D& dq, D& dk, D& dv, int threads) {
   const Index h = shape.head_dim;
-  const S scale = S{1} / std::sqrt(static_cast<S>(h));
+  const S scale = shape.scale<S>();
   const auto run = [&](const AttentionSpan<S>& span, Index head, const AttentionBlock& block) {
     const Index kv = head / shape.group();
     const Index row = span.begin + block.begin;

@@ -352,11 +352,11 @@ void LlamaBackbone<S>::visit_site_inputs(const Trunk& trunk, const Adapter<S>& a
   detail::LlamaBatch<S> batch;
   for (const LlamaSequence& sequence : some.sequences) batch.add(sequence.size());
   batch.plan = detail::AdapterPlan<S>(config(), {{AdapterMix<S>(adapter), 0, batch.rows()}});
-  detail::RotaryTable<S> table = model_->rotary();
-  table.grow(batch.positions());
+  detail::LlamaRotary<S> tables = model_->rotary();
+  tables.grow(batch.positions());
   detail::LlamaActivations<S> a;
   for (Index layer = options_.shallow_layers; layer < config().layers; ++layer) {
-    model_->run_layer(layer, table, batch, some.hidden, a);
+    model_->run_layer(layer, tables, batch, some.hidden, a);
     const std::array<const detail::ReusedMatrix<S>*, detail::projection_count> inputs{
         &a.normed,        &a.normed,        &a.normed, &a.attended,
         &a.middle_normed, &a.middle_normed, &a.product};

@@ -2,7 +2,7 @@
 #pragma once
 
 /// @file
-/// The shape of a LLaMA-family model: sizes, biases, rotary base and windows.
+/// The shape of a LLaMA-family model: sizes, biases, what a layer computes, rotary bases and windows.
 ///
 /// Rotary frequencies, i = 0 .. h/2 - 1 with h = head_dim, w = 2 pi / f the wavelength and M the
 /// positions of the original model:
@@ -14,7 +14,6 @@
 ///             between           (1 - s) f_i / factor + s f_i,  s = (M / w - low) / (high - low)
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -25,47 +24,17 @@
 #include <string_view>
 #include <vector>
 
-#include "anyssr/core/enum_names.hpp"
+#include "anyssr/backbone/llama/llama_families.hpp"
+#include "anyssr/backbone/llama/llama_form.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/token_id.hpp"
 #include "anyssr/core/types.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
-enum class RopeType : std::uint8_t { standard, linear, llama3 };
-
-namespace detail {
-template <>
-inline constexpr RopeType last_enumerator<RopeType> = RopeType::llama3;
-}  // namespace detail
-
-/// @throws ArgumentError  for a value that is no enumerator
-[[nodiscard]] constexpr std::string_view to_string(RopeType type) {
-  switch (type) {
-    case RopeType::standard:
-      return "standard";
-    case RopeType::linear:
-      return "linear";
-    case RopeType::llama3:
-      return "llama3";
-  }
-  detail::raise_no_enumerator("rope type", type);
-}
-
-struct RopeOptions {
-  RopeType type = RopeType::standard;
-  double theta = 10000;                  ///< above 0
-  double factor = 1;                     ///< linear, llama3: at least 1
-  double low_freq_factor = 1;            ///< llama3: above 0
-  double high_freq_factor = 4;           ///< llama3: above low_freq_factor
-  double original_max_positions = 8192;  ///< llama3: M, at least 1
-
-  [[nodiscard]] friend bool operator==(const RopeOptions&, const RopeOptions&) = default;
-};
-
 /// A model's shape. The names in brackets are the keys of config.json.
 struct LlamaConfig {
-  std::string model_type = "llama";  ///< llama, mistral or qwen2
+  std::string model_type = "llama";  ///< of one of the families (llama_families.hpp)
   Index vocab_size = 0;
   Index hidden_size = 0;
   Index intermediate_size = 0;
@@ -75,7 +44,10 @@ struct LlamaConfig {
   Index head_dim = 0;  ///< even; need not be hidden_size / heads
   double rms_norm_eps = 1e-6;
   Index max_positions = 2048;  ///< (max_position_embeddings)
+  LlamaForm form = {};
   RopeOptions rope = {};
+  RopeOptions local_rope = {};            ///< of layers whose rotation is `local`
+  std::vector<LayerRope> rotations = {};  ///< one per layer; none at all: main in every layer
   bool qkv_bias = false;
   bool output_bias = false;  ///< of o_proj
   bool mlp_bias = false;     ///< of gate, up and down
@@ -89,6 +61,9 @@ struct LlamaConfig {
 
   [[nodiscard]] Index query_dim() const noexcept { return heads * head_dim; }
   [[nodiscard]] Index kv_dim() const noexcept { return kv_heads * head_dim; }
+  [[nodiscard]] LayerRope rotation(Index layer) const {
+    return rotations.empty() ? LayerRope::main : rotations[static_cast<std::size_t>(layer)];
+  }
 
   /// @throws ArgumentError  naming a field that is out of range
   void check() const;
@@ -96,7 +71,6 @@ struct LlamaConfig {
 
 namespace detail {
 
-inline constexpr std::array<std::string_view, 3> llama_types{"llama", "mistral", "qwen2"};
 inline constexpr Index max_llama_layers = 4096;
 inline constexpr Index max_llama_width = Index{1} << 24;  // so that no product of sizes overflows
 inline constexpr Index max_llama_count = std::numeric_limits<TokenId>::max();
@@ -105,28 +79,13 @@ inline void expect_llama_size(std::string_view name, Index value, Index most) {
   expect(value >= 1 && value <= most, name, " is ", value, ", expected 1..", most);
 }
 
-inline void check_rope(const RopeOptions& rope) {
-  expect_positive("rope.theta (rope_theta)", rope.theta);
-  if (rope.type == RopeType::standard) return;
-  expect(is_finite(rope.factor) && rope.factor >= 1, "rope.factor is ", rope.factor,
-         ", expected a finite number of at least 1");
-  if (rope.type == RopeType::linear) return;
-  expect_positive("rope.low_freq_factor", rope.low_freq_factor);
-  expect(is_finite(rope.high_freq_factor) && rope.high_freq_factor > rope.low_freq_factor,
-         "rope.high_freq_factor is ", rope.high_freq_factor,
-         ", expected a finite number above low_freq_factor, ", rope.low_freq_factor);
-  expect(is_finite(rope.original_max_positions) && rope.original_max_positions >= 1,
-         "rope.original_max_positions (original_max_position_embeddings) is ",
-         rope.original_max_positions, ", expected a finite number of at least 1");
-}
-
 }  // namespace detail
 
 inline void LlamaConfig::check() const {
   using detail::expect;
   using detail::expect_llama_size;
-  expect(std::ranges::count(detail::llama_types, model_type) > 0, "model_type is \"", model_type,
-         "\", expected llama, mistral or qwen2");
+  expect(detail::find_llama_family(model_type) != nullptr, "model_type is \"", model_type,
+         "\", expected ", detail::llama_family_names());
   expect_llama_size("vocab_size", vocab_size, detail::max_llama_count);
   expect_llama_size("hidden_size", hidden_size, detail::max_llama_width);
   expect_llama_size("intermediate_size", intermediate_size, detail::max_llama_width);
@@ -141,7 +100,13 @@ inline void LlamaConfig::check() const {
   detail::expect_positive("rms_norm_eps", rms_norm_eps);
   expect_llama_size("max_positions (max_position_embeddings)", max_positions,
                     detail::max_llama_count);
+  detail::check_form(form);
   detail::check_rope(rope);
+  expect(rotations.empty() || static_cast<Index>(rotations.size()) == layers, "rotations have ",
+         rotations.size(), " entries, expected none or one entry per layer, ", layers);
+  if (std::ranges::count(rotations, LayerRope::local) > 0) {
+    detail::check_rope(local_rope, "local_rope", "rope_local_base_freq");
+  }
   expect(static_cast<Index>(windows.size()) == layers, "windows have ", windows.size(),
          " entries, expected one entry per layer, ", layers);
   for (const Index window : windows) {
@@ -159,14 +124,13 @@ inline void LlamaConfig::check() const {
 
 /// Radians a position for each pair of elements (j, j + head_dim / 2), head_dim / 2 numbers.
 /// @throws ArgumentError  where head_dim or rope is out of range
-[[nodiscard]] inline Vector<double> rotary_frequencies(const LlamaConfig& config) {
-  const RopeOptions& rope = config.rope;
-  detail::expect(config.head_dim >= 2 && config.head_dim % 2 == 0, "head_dim is ", config.head_dim,
+[[nodiscard]] inline Vector<double> rotary_frequencies(Index head_dim, const RopeOptions& rope) {
+  detail::expect(head_dim >= 2 && head_dim % 2 == 0, "head_dim is ", head_dim,
                  ", expected an even number above 0");
   detail::check_rope(rope);
-  Vector<double> frequencies(config.head_dim / 2);
+  Vector<double> frequencies(head_dim / 2);
   for (Index i = 0; i < frequencies.size(); ++i) {
-    const double share = static_cast<double>(2 * i) / static_cast<double>(config.head_dim);
+    const double share = static_cast<double>(2 * i) / static_cast<double>(head_dim);
     const double f = std::pow(rope.theta, -share);
     frequencies[i] = f;
     if (rope.type == RopeType::linear) frequencies[i] = f / rope.factor;
@@ -178,6 +142,12 @@ inline void LlamaConfig::check() const {
     frequencies[i] = (1 - s) * (f / rope.factor) + s * f;
   }
   return frequencies;
+}
+
+/// Of the layers that turn by the main base.
+/// @throws ArgumentError  where head_dim or rope is out of range
+[[nodiscard]] inline Vector<double> rotary_frequencies(const LlamaConfig& config) {
+  return rotary_frequencies(config.head_dim, config.rope);
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI

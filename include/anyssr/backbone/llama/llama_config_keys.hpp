@@ -38,6 +38,7 @@ inline constexpr auto ignored_llama_keys = std::to_array<std::string_view>({
     "base_model_tp_plan",
     "begin_suppress_tokens",
     "bos_token",
+    "cache_implementation",
     "chunk_size_feed_forward",
     "classifier_dropout",
     "cls_token_id",

@@ -2,17 +2,18 @@
 #pragma once
 
 /// @file
-/// Reads config.json of a checkpoint folder, model types llama, mistral and qwen2.
+/// Reads config.json of a checkpoint folder, of any of the families (llama_families.hpp).
 ///
 /// A wrong rotary base, or a window that is not kept, gives fluent, wrong text and no error
 /// anywhere. So every key that could change what is computed is either followed or refused, and so
 /// is a key that is unknown and says anything (llama_config_keys.hpp).
 
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -21,6 +22,8 @@
 
 #include "anyssr/backbone/llama/llama_config.hpp"
 #include "anyssr/backbone/llama/llama_config_keys.hpp"
+#include "anyssr/backbone/llama/llama_families.hpp"
+#include "anyssr/backbone/llama/llama_rope_reader.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/types.hpp"
 #include "anyssr/core/warning.hpp"
@@ -62,6 +65,7 @@ class LlamaConfigParser {
   [[nodiscard]] LlamaConfig parse() {
     take_type();
     take_sizes();
+    take_form();
     take_rope();
     take_biases();
     take_windows();
@@ -88,29 +92,22 @@ class LlamaConfigParser {
     return has(key) && !fields_.value().at(std::string(key)).is_null();
   }
   [[nodiscard]] bool is_llama() const { return config_.model_type == "llama"; }
-  [[nodiscard]] bool is_mistral() const { return config_.model_type == "mistral"; }
-  [[nodiscard]] bool is_qwen2() const { return config_.model_type == "qwen2"; }
 
   void take_type() {
     known_.insert("model_type");
     config_.model_type = fields_.text("model_type");
-    if (std::ranges::count(llama_types, config_.model_type) == 0) {
+    family_ = find_llama_family(config_.model_type);
+    if (family_ == nullptr) {
       fields_.refuse("model_type",
-                     "llama, mistral or qwen2: others compute differently under like names");
+                     concat(llama_family_names(), ": ", reason_against(config_.model_type)));
     }
-    if (is_given("architectures")) {
-      const Json expected = std::string(is_llama()     ? "LlamaForCausalLM"
-                                        : is_mistral() ? "MistralForCausalLM"
-                                                       : "Qwen2ForCausalLM");
-      fields_.for_each("architectures", [&](const Json& found, const std::string& place) {
-        if (is_llama() && found == "LLaMAForCausalLM") return;  // of the first conversions
-        expect<FormatError>(found == expected, place, " is ", shown(found), ", expected ",
-                            shown(expected));
-      });
-    }
-    if (!has("hidden_act")) return;
-    const std::string& activation = fields_.text("hidden_act");
-    if (activation != "silu" && activation != "swish") fields_.refuse("hidden_act", "\"silu\"");
+    if (!is_given("architectures")) return;
+    const Json expected = std::string(family_->architecture);
+    fields_.for_each("architectures", [&](const Json& found, const std::string& place) {
+      if (is_llama() && found == "LLaMAForCausalLM") return;  // of the first conversions
+      expect<FormatError>(found == expected, place, " is ", shown(found), ", expected ",
+                          shown(expected));
+    });
   }
 
   /// @param most  so that what is made by a number of the file stays small
@@ -125,7 +122,7 @@ class LlamaConfigParser {
     config_.intermediate_size = size("intermediate_size", max_llama_width);
     config_.layers = size("num_hidden_layers", max_llama_layers);
     config_.heads = size("num_attention_heads", max_llama_width);
-    config_.kv_heads = is_llama() ? config_.heads : is_mistral() ? 8 : 32;
+    config_.kv_heads = family_->kv_heads == 0 ? config_.heads : family_->kv_heads;
     if (is_given("num_key_value_heads")) {
       config_.kv_heads = size("num_key_value_heads", max_llama_width);
     } else if (has("num_key_value_heads")) {
@@ -133,6 +130,8 @@ class LlamaConfigParser {
     }
     if (is_given("head_dim")) {
       config_.head_dim = size("head_dim", max_llama_width);
+    } else if (family_->head_dim > 0) {
+      config_.head_dim = family_->head_dim;
     } else {
       if (config_.heads == 0 || config_.hidden_size % config_.heads != 0) {
         fields_.refuse("num_attention_heads",
@@ -142,86 +141,39 @@ class LlamaConfigParser {
       config_.head_dim = config_.hidden_size / config_.heads;
     }
     if (has("rms_norm_eps")) config_.rms_norm_eps = fields_.number("rms_norm_eps");
+    config_.max_positions = family_->max_positions;
     if (has("max_position_embeddings")) {
       config_.max_positions = size("max_position_embeddings", max_llama_count);
     }
   }
 
   void take_rope() {
-    expect_whole_rotation(fields_);
-    const bool has_theta = is_given("rope_theta");
-    if (has_theta) config_.rope.theta = fields_.number("rope_theta");
-    const bool is_scaled = is_given("rope_scaling");
-    const bool has_parameters = is_given("rope_parameters");
-    if (is_scaled && has_parameters &&
-        fields_.value().at("rope_scaling") != fields_.value().at("rope_parameters")) {
-      raise<FormatError>(fields_.place(), ": rope_scaling is ",
-                         shown(fields_.value().at("rope_scaling")), " and rope_parameters is ",
-                         shown(fields_.value().at("rope_parameters")), ", expected one of the two");
-    }
-    if (!is_scaled && !has_parameters) return;
-    const JsonFields rope = fields_.object(is_scaled ? "rope_scaling" : "rope_parameters");
-    expect_whole_rotation(rope);
-    if (rope.has("rope_theta") && !rope.value().at("rope_theta").is_null()) {
-      const double theta = rope.number("rope_theta");
-      if (has_theta && theta != config_.rope.theta) {
-        rope.refuse("rope_theta",
-                    "what rope_theta outside of it is, " + shown(fields_.value().at("rope_theta")));
-      }
-      config_.rope.theta = theta;
-    }
-    take_rope_numbers(rope, rope_type(rope));
+    const LlamaRopeReader reader(fields_, *family_);
+    for (const std::string_view key : reader.keys()) known_.insert(key);
+    reader.read(config_);
   }
 
-  /// The name of the type, older files' key or newer ones'.
-  [[nodiscard]] static std::string rope_type(const JsonFields& rope) {
-    const std::string_view key = rope.has("rope_type") ? "rope_type" : "type";
-    if (!rope.has(key)) return "default";  // its numbers are then found to be unknown
-    const std::string& type = rope.text(key);
-    if (rope.has("type") && rope.text("type") != type) {
-      rope.refuse("type", "what rope_type is, " + in_quotes(type));
+  void take_form() {
+    config_.form = family_->form;
+    if (family_->scales_embeddings) {
+      config_.form.embedding_factor =
+          double{std::sqrt(static_cast<float>(config_.hidden_size))};  // as models in float have it
     }
-    constexpr std::array<std::string_view, 3> read{"default", "linear", "llama3"};
-    if (std::ranges::count(read, type) == 0) {
-      rope.refuse(key, "default, linear or llama3: other types are not supported");
+    if (config_.form.query_scalar > 0 && is_given("query_pre_attn_scalar")) {
+      config_.form.query_scalar = fields_.number("query_pre_attn_scalar");
+      expect<FormatError>(config_.form.query_scalar > 0, fields_.place(),
+                          ": query_pre_attn_scalar is ", config_.form.query_scalar,
+                          ", expected a number above 0");
     }
-    return type;
-  }
-
-  void take_rope_numbers(const JsonFields& rope, const std::string& type) {
-    std::vector<std::string_view> numbers{"partial_rotary_factor", "rope_theta", "rope_type",
-                                          "type"};
-    // which these types do not use, and some writers add
-    if (type != "llama3") numbers.emplace_back("original_max_position_embeddings");
-    if (type != "default") {
-      config_.rope.type = RopeType::linear;
-      config_.rope.factor = rope.number("factor");
-      numbers.emplace_back("factor");
+    const bool is_silu = config_.form.activation == GateActivation::silu;
+    const std::string_view key = family_->activation_key;
+    if (!is_silu && !is_given(key)) return;  // null too
+    if (!has(key)) return;
+    const std::string& activation = fields_.text(key);
+    if (is_silu && activation != "silu" && activation != "swish") fields_.refuse(key, "\"silu\"");
+    if (!is_silu && activation != "gelu_pytorch_tanh") {
+      fields_.refuse(key, "\"gelu_pytorch_tanh\"");
     }
-    if (type == "llama3") {
-      config_.rope.type = RopeType::llama3;
-      config_.rope.low_freq_factor = rope.number("low_freq_factor");
-      config_.rope.high_freq_factor = rope.number("high_freq_factor");
-      config_.rope.original_max_positions =
-          static_cast<double>(rope.count("original_max_position_embeddings", max_llama_count));
-      for (const char* key :
-           {"low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}) {
-        numbers.emplace_back(key);
-      }
-    }
-    for (const auto& [key, value] : rope.value().items()) {
-      if (value.is_null() || std::ranges::count(numbers, key) > 0) continue;
-      if (value.is_object()) rope.refuse(key, "a number: one rotary base for all layers");
-      raise<FormatError>(rope.place(), ": ", in_quotes(key), " is ", shown(value),
-                         ", and rope type ", type, " has no such number");
-    }
-  }
-
-  void expect_whole_rotation(const JsonFields& fields) {
-    constexpr const char* key = "partial_rotary_factor";
-    known_.insert(key);
-    if (!fields.has(key) || fields.value().at(key).is_null() || fields.number(key) == 1) return;
-    fields.refuse(key, "1: heads that are rotated in part are not supported");
   }
 
   /// Null is false, as in transformers.
@@ -232,61 +184,115 @@ class LlamaConfigParser {
   }
 
   void take_biases() {
-    config_.tied_output = truth("tie_word_embeddings");
-    config_.qkv_bias = is_qwen2();  // no key decides that
-    if (is_qwen2()) {
-      known_.insert("attention_bias");
-      known_.insert("qkv_bias");
+    config_.tied_output = family_->tied_output;
+    if (has("tie_word_embeddings")) config_.tied_output = truth("tie_word_embeddings");
+    switch (family_->attention_bias) {
+      case BiasRule::none:
+        pass_if_off("attention_bias");
+        break;
+      case BiasRule::by_key:
+        config_.qkv_bias = config_.output_bias = truth("attention_bias");
+        break;
+      case BiasRule::qkv:
+        config_.qkv_bias = true;
+        known_.insert("attention_bias");
+        known_.insert("qkv_bias");
+        break;
     }
-    if (!is_llama()) {
-      pass_if_off("attention_bias");
+    if (family_->has_mlp_bias) {
+      config_.mlp_bias = truth("mlp_bias");
+    } else {
       pass_if_off("mlp_bias");
-      return;
     }
-    config_.qkv_bias = config_.output_bias = truth("attention_bias");
-    config_.mlp_bias = truth("mlp_bias");
   }
 
   void take_windows() {
-    config_.windows.assign(static_cast<std::size_t>(config_.layers), 0);
-    if (is_llama()) {  // any window is refused
-      pass_if_off("use_sliding_window");
-      known_.insert("max_window_layers");
-      return take_layer_types(0);
-    }
-    Index window = 4096;
-    if (has("sliding_window")) window = 0;  // null
-    if (is_given("sliding_window")) {
-      window = size("sliding_window", max_llama_count);
-      if (window == 0) fields_.refuse("sliding_window", "null or at least 1");
-    }
-    if (is_qwen2() && !truth("use_sliding_window")) window = 0;
-    Index first = is_mistral() ? 0 : 28;
-    if (is_qwen2() && is_given("max_window_layers")) {
-      first = size("max_window_layers", max_llama_count);
-    }
-    for (Index i = first; i < config_.layers; ++i) {
-      config_.windows[static_cast<std::size_t>(i)] = window;
-    }
+    const Index window = take_window();
+    const std::vector<bool> slides = sliding_layers();
+    for (const bool is_sliding : slides) config_.windows.push_back(is_sliding ? window : 0);
     take_layer_types(window);
+    if (family_->has_local_rope) {
+      for (const Index w : config_.windows) {
+        config_.rotations.push_back(w > 0 ? LayerRope::local : LayerRope::main);
+      }
+    }
   }
 
-  /// They win over max_window_layers of qwen2. A mistral has one window for all layers, whatever
-  /// they say, so there they must agree with it.
+  /// Tokens that a query may see in a layer that slides; 0 where none may slide.
+  [[nodiscard]] Index take_window() {
+    const WindowRule rule = family_->windows;
+    if (rule == WindowRule::none) {  // any window is refused
+      pass_if_off("use_sliding_window");
+      known_.insert("max_window_layers");
+      return 0;
+    }
+    Index window = family_->window;
+    const bool is_needed = rule == WindowRule::by_pattern;
+    if (has("sliding_window") && !is_needed) window = 0;  // null
+    if (is_needed ? has("sliding_window") : is_given("sliding_window")) {
+      window = size("sliding_window", max_llama_count);
+      if (window == 0) {
+        fields_.refuse("sliding_window", is_needed ? "at least 1" : "null or at least 1");
+      }
+    }
+    const bool has_switch = rule == WindowRule::late || rule == WindowRule::unrotated;
+    if (has_switch && !truth("use_sliding_window")) window = 0;
+    if (rule == WindowRule::unrotated) known_.insert("max_window_layers");
+    return window;
+  }
+
+  /// By the family's rule.
+  [[nodiscard]] std::vector<bool> sliding_layers() {
+    const WindowRule rule = family_->windows;
+    Index first = 28;
+    if (rule == WindowRule::late && is_given("max_window_layers")) {
+      first = size("max_window_layers", max_llama_count);
+    }
+    const Index pattern = rule == WindowRule::by_pattern ? window_pattern() : 1;
+    std::vector<bool> slides;
+    for (Index i = 0; i < config_.layers; ++i) {
+      slides.push_back(rule == WindowRule::all || (rule == WindowRule::late && i >= first) ||
+                       (rule == WindowRule::unrotated && config_.rotation(i) == LayerRope::none) ||
+                       (rule == WindowRule::by_pattern && (i + 1) % pattern != 0));
+    }
+    return slides;
+  }
+
+  /// One layer of so many has no window.
+  [[nodiscard]] Index window_pattern() {
+    Index pattern = 6;
+    bool is_found = false;
+    for (const char* key : {"sliding_window_pattern", "_sliding_window_pattern"}) {
+      if (!is_given(key)) continue;
+      const Index found = size(key, max_llama_count);
+      if (found == 0) fields_.refuse(key, "at least 1");
+      if (is_found && found != pattern) {
+        fields_.refuse(key, concat("what sliding_window_pattern is, ", pattern));
+      }
+      pattern = found;
+      is_found = true;
+    }
+    return pattern;
+  }
+
+  /// They win over the family's rule. A mistral has one window for all layers, whatever they say,
+  /// so there they must agree with it.
   void take_layer_types(Index window) {
     if (!is_given("layer_types")) return;
+    const WindowRule rule = family_->windows;
     std::vector<Index> windows;
     fields_.for_each("layer_types", [&](const Json& type, const std::string& place) {
       const bool slides = type == "sliding_attention";
       expect<FormatError>(slides || type == "full_attention", place, " is ", shown(type),
                           ", expected \"full_attention\" or \"sliding_attention\"");
       expect<FormatError>(!slides || window > 0, place, " is ", shown(type), ", expected ",
-                          is_llama()     ? "\"full_attention\": a llama has no windows"
-                          : is_mistral() ? "a sliding_window with it"
-                                         : "a sliding_window and use_sliding_window true with it");
-      expect<FormatError>(!is_mistral() || slides == (window > 0), place, " is ", shown(type),
-                          ", expected \"sliding_attention\": sliding_window is ", window,
-                          ", which a mistral has in all layers");
+                          rule == WindowRule::none  ? "\"full_attention\": a llama has no windows"
+                          : rule == WindowRule::all ? "a sliding_window with it"
+                                                    : "a sliding_window and use_sliding_window "
+                                                      "true with it");
+      expect<FormatError>(rule != WindowRule::all || slides == (window > 0), place, " is ",
+                          shown(type), ", expected \"sliding_attention\": sliding_window is ",
+                          window, ", which a mistral has in all layers");
       windows.push_back(slides ? window : 0);
     });
     expect<FormatError>(windows.size() == config_.windows.size(), fields_.place(),
@@ -295,22 +301,23 @@ class LlamaConfigParser {
     config_.windows = std::move(windows);
   }
 
-  /// Where a key is absent, llama and mistral mean 1 and 2, and qwen2 none.
+  /// Where a key is absent, a family may have usual ids, which count if the vocabulary has them.
   void take_tokens() {
-    const auto ids = [&](const char* key, TokenId usual) -> std::vector<TokenId> {
+    const auto ids = [&](const char* key, std::optional<TokenId> usual) -> std::vector<TokenId> {
       if (is_given(key)) return llama_token_ids(fields_, key, config_.vocab_size);
-      if (has(key) || is_qwen2() || usual >= config_.vocab_size) return {};
-      return {usual};
+      if (has(key) || !usual || *usual >= config_.vocab_size) return {};
+      return {*usual};
     };
-    const std::vector<TokenId> bos = ids("bos_token_id", 1);
+    const std::vector<TokenId> bos = ids("bos_token_id", family_->bos);
     if (bos.size() > 1) fields_.refuse("bos_token_id", "one token id");
     if (!bos.empty()) config_.bos = bos.front();
-    config_.eos = ids("eos_token_id", 2);
+    config_.eos = ids("eos_token_id", family_->eos);
   }
 
   JsonFields fields_;
   const WarningSink& warn_;
   std::set<std::string_view> known_;  // keys that were asked for
+  const LlamaFamily* family_ = nullptr;
   LlamaConfig config_;
 };
 

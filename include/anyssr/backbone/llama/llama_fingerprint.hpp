@@ -16,6 +16,33 @@
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
+/// What layers compute beside llama's, and nothing where that is nothing: the names of models that
+/// are saved in checkpoints stay.
+inline void add_form(const LlamaConfig& config, Digest& digest) {
+  const LlamaForm& form = config.form;
+  if (form != LlamaForm{}) {
+    digest.add(std::string_view("form"));
+    digest.add(static_cast<std::uint64_t>(form.activation));
+    for (const bool has : {form.head_norms, form.branch_norms, form.centred_norms}) {
+      digest.add(std::uint64_t{has});
+    }
+    digest.add(form.embedding_factor);
+    digest.add(form.query_scalar);
+  }
+  if (config.rotations.empty()) return;
+  digest.add(std::string_view("rotations"));
+  for (const LayerRope rotation : config.rotations) {
+    digest.add(static_cast<std::uint64_t>(rotation));
+  }
+  if (std::ranges::count(config.rotations, LayerRope::local) == 0) return;
+  const RopeOptions& rope = config.local_rope;
+  for (const double number : {rope.theta, rope.factor, rope.low_freq_factor, rope.high_freq_factor,
+                              rope.original_max_positions}) {
+    digest.add(number);
+  }
+  digest.add(static_cast<std::uint64_t>(rope.type));
+}
+
 /// What a checkpoint names its backbone by: configuration, k and weights, a sample of each large
 /// tensor. The same in any scalar.
 template <RealScalar S>
@@ -34,6 +61,7 @@ template <RealScalar S>
   }
   digest.add(static_cast<std::uint64_t>(rope.type));
   for (const Index window : c.windows) digest.add(static_cast<std::uint64_t>(window));
+  add_form(c, digest);
   const auto add_matrix = [&](const WeightMatrix& matrix) {
     constexpr std::size_t piece = 4096;
     constexpr std::size_t pieces = 64;
@@ -51,10 +79,12 @@ template <RealScalar S>
   };
   add_vector(model.weights().norm);
   const auto linears = llama_linears<S>(c);
+  const auto norms = llama_norms<S>(c);
   for (Index layer = 0; layer < c.layers; ++layer) {
     const LlamaLayerWeights<S>& w = model.layer_weights(layer);
-    add_vector(w.input_norm);
-    add_vector(w.post_attention_norm);
+    for (const LlamaNorm<S>& norm : norms) {
+      if (norm.size > 0) add_vector(w.*norm.weight);
+    }
     for (const LlamaLinear<S>& linear : linears) {
       add_matrix(w.*linear.weight);
       add_vector(w.*linear.bias);

@@ -41,7 +41,7 @@ template <RealScalar S>
 class LlamaGeneration {
  public:
   LlamaGeneration(const LlamaModel<S>& model, const LlamaPredictOptions& options)
-      : model_(model), options_(options), table_(model.rotary()) {
+      : model_(model), options_(options), tables_(model.rotary()) {
     expect(options.max_tokens >= 0, "max_tokens is ", options.max_tokens, ", expected at least 0");
     options.sampling.check();
   }
@@ -77,10 +77,10 @@ class LlamaGeneration {
     LlamaBatch<S> batch = make_batch([](const State& state) { return state.length; }, true);
     LlamaBatch<S> ends = make_batch([](const State&) { return Index{1}; }, false);
     for (AttentionSpan<S>& span : ends.spans) --span.position;  // the query's last token
-    table_.grow(batch.positions());
+    tables_.grow(batch.positions());
     const Index layers = model_.config().layers;
-    model_.run_layers(first, layers - 1, table_, batch, x, a);
-    model_.run_top_layer(table_, batch, ends, x, a);
+    model_.run_layers(first, layers - 1, tables_, batch, x, a);
+    model_.run_top_layer(tables_, batch, ends, x, a);
     bool is_changed = take(x, outputs);
     for (std::vector<TokenId> ids; !states_.empty();) {
       if (is_changed || ids.empty()) {
@@ -91,9 +91,9 @@ class LlamaGeneration {
         ids.push_back(states_[i].next);
         batch.spans[i].position = states_[i].length++;
       }
-      table_.grow(batch.positions());
+      tables_.grow(batch.positions());
       model_.embed(ids, x);
-      model_.run_layers(0, layers, table_, batch, x, a);
+      model_.run_layers(0, layers, tables_, batch, x, a);
       is_changed = take(x, outputs);
     }
   }
@@ -146,7 +146,7 @@ class LlamaGeneration {
 
   const LlamaModel<S>& model_;
   const LlamaPredictOptions& options_;
-  RotaryTable<S> table_;
+  LlamaRotary<S> tables_;
   std::vector<State> states_;
 };
 

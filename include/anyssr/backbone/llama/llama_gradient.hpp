@@ -35,6 +35,7 @@ struct LlamaGradientSpace {
   std::vector<ReusedMatrix<S>> inputs;    // by layer
   std::vector<LlamaActivations<S>> kept;  // by layer; one where they are computed again
   ReusedMatrix<S> x, dx, d_product, d_normed, d_attended, dq, dk, dv;
+  ReusedMatrix<S> d_branch, d_raw_q, d_raw_k;  // of models with norms there
 };
 
 /// One batch through the layers first..: whole sequences, hidden states in, gradient out.
@@ -51,8 +52,8 @@ class LlamaGradient {
         batch_(std::move(batch)),
         adapter_(adapter),
         recompute_(recompute),
-        table_(model.rotary()) {
-    table_.grow(batch_.positions());
+        tables_(model.rotary()) {
+    tables_.grow(batch_.positions());
     batch_.plan = AdapterPlan<S>(config_, {{AdapterMix<S>(adapter), 0, batch_.rows()}});
   }
 
@@ -67,7 +68,7 @@ class LlamaGradient {
     space.x.assign(hidden);
     for (std::size_t i = 0; i < depth; ++i) {
       space.inputs[i].assign(space.x);
-      model_.run_layer(first_ + static_cast<Index>(i), table_, batch_, space.x,
+      model_.run_layer(first_ + static_cast<Index>(i), tables_, batch_, space.x,
                        space.kept[recompute_ ? 0 : i]);
     }
     space.dx.assign_zero(hidden.rows(), hidden.cols());
@@ -77,7 +78,7 @@ class LlamaGradient {
       LlamaActivations<S>& a = space.kept[recompute_ ? 0 : i];
       if (recompute_) {
         space.x.assign(space.inputs[i]);
-        model_.run_layer(layer, table_, batch_, space.x, a);
+        model_.run_layer(layer, tables_, batch_, space.x, a);
       }
       back_through(layer, space.inputs[i], a, space, gradient, i > 0);
     }
@@ -130,8 +131,13 @@ class LlamaGradient {
     ReusedMatrix<S>& dx = space.dx;
     ReusedMatrix<S>& d_normed = space.d_normed;
     space.d_product.assign_zero(dx.rows(), config_.intermediate_size);
-    back(layer, LlamaProjection::down, a.product, dx, gradient, &space.d_product);
-    swiglu_backward(space.d_product, a.gate, a.up, threads);
+    back(layer, LlamaProjection::down, a.product,
+         branch_gradient(w.mlp_branch_norm, a.mlp_branch, space), gradient, &space.d_product);
+    if (config_.form.activation == GateActivation::silu) {
+      swiglu_backward(space.d_product, a.gate, a.up, threads);
+    } else {
+      geglu_backward(space.d_product, a.gate, a.up, threads);
+    }
     d_normed.assign_zero(dx.rows(), dx.cols());
     back(layer, LlamaProjection::gate, a.middle_normed, a.gate, gradient, &d_normed);
     back(layer, LlamaProjection::up, a.middle_normed, a.up, gradient, &d_normed);
@@ -140,19 +146,48 @@ class LlamaGradient {
     back_through_attention(layer, a, space, gradient);
     d_normed.setZero();
     ReusedMatrix<S>* const below = go_on ? &d_normed : nullptr;
-    back(layer, LlamaProjection::q, a.normed, space.dq, gradient, below);
-    back(layer, LlamaProjection::k, a.normed, space.dk, gradient, below);
+    back(layer, LlamaProjection::q, a.normed,
+         head_gradient(w.q_norm, a.raw_q, space.dq, space.d_raw_q), gradient, below);
+    back(layer, LlamaProjection::k, a.normed,
+         head_gradient(w.k_norm, a.raw_k, space.dk, space.d_raw_k), gradient, below);
     back(layer, LlamaProjection::v, a.normed, space.dv, gradient, below);
     if (go_on) {
       rms_norm_backward<S>(input, w.input_norm, config_.rms_norm_eps, d_normed, dx, threads);
     }
   }
 
+  /// Of what a projection put out before its norm: of x where there is none.
+  const ReusedMatrix<S>& branch_gradient(const RowVector<S>& norm, const ReusedMatrix<S>& branch,
+                                         LlamaGradientSpace<S>& space) const {
+    if (norm.size() == 0) return space.dx;
+    space.d_branch.assign_zero(branch.rows(), branch.cols());
+    rms_norm_backward<S>(branch, norm, config_.rms_norm_eps, space.dx, space.d_branch,
+                         model_.threads_for(branch.rows()));
+    return space.d_branch;
+  }
+
+  /// Of queries or keys before the norms of their heads: d_heads where there are none.
+  const ReusedMatrix<S>& head_gradient(const RowVector<S>& norm, const ReusedMatrix<S>& raw,
+                                       const ReusedMatrix<S>& d_heads,
+                                       ReusedMatrix<S>& d_raw) const {
+    if (norm.size() == 0) return d_heads;
+    d_raw.assign_zero(raw.rows(), raw.cols());
+    const Index h = config_.head_dim;
+    const Index heads = raw.size() / h;
+    using Heads = Eigen::Map<const RowMajorMatrix<S>>;
+    rms_norm_backward<S>(
+        Heads(raw.data(), heads, h), norm, config_.rms_norm_eps, Heads(d_heads.data(), heads, h),
+        Eigen::Map<RowMajorMatrix<S>>(d_raw.data(), heads, h), model_.threads_for(raw.rows()));
+    return d_raw;
+  }
+
   /// dq, dk and dv, before they were turned, of dx at the middle of the layer.
   void back_through_attention(Index layer, const LlamaActivations<S>& a,
                               LlamaGradientSpace<S>& space, AdapterGradient<S>& gradient) const {
     space.d_attended.assign_zero(a.q.rows(), a.q.cols());
-    back(layer, LlamaProjection::o, a.attended, space.dx, gradient, &space.d_attended);
+    const RowVector<S>& norm = model_.layer_weights(layer).attention_branch_norm;
+    back(layer, LlamaProjection::o, a.attended, branch_gradient(norm, a.attention_branch, space),
+         gradient, &space.d_attended);
     space.dq.resize(a.q.rows(), a.q.cols());
     space.dk.resize(a.k.rows(), a.k.cols());
     space.dv.resize(a.v.rows(), a.v.cols());
@@ -163,10 +198,12 @@ class LlamaGradient {
     }
     attend_backward<S>(model_.attention_shape(layer), spans, a.q, space.d_attended, space.dq,
                        space.dk, space.dv, model_.threads_for(a.q.rows()));
+    const RotaryTable<S>* const table = tables_.of(layer);
+    if (table == nullptr) return;
     for (const AttentionSpan<S>& span : spans) {
       for (Index i = 0; i < span.rows; ++i) {
-        table_.turn(space.dq.row(span.begin + i).data(), config_.heads, i, true);
-        table_.turn(space.dk.row(span.begin + i).data(), config_.kv_heads, i, true);
+        table->turn(space.dq.row(span.begin + i).data(), config_.heads, i, true);
+        table->turn(space.dk.row(span.begin + i).data(), config_.kv_heads, i, true);
       }
     }
   }
@@ -190,7 +227,7 @@ class LlamaGradient {
   LlamaBatch<S> batch_;
   const Adapter<S>& adapter_;
   bool recompute_;
-  RotaryTable<S> table_;
+  LlamaRotary<S> tables_;
 };
 
 }  // namespace anyssr::inline ANYSSR_ABI::detail

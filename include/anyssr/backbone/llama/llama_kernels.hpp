@@ -9,7 +9,10 @@
 ///   rotary    the pair (x_j, x_{j + h/2}) of a head turned by position * f_j: the layout of
 ///             published checkpoints ("rotate half"), which leaves LoRA's B as it is stored
 ///   SwiGLU    y = silu(g) * u,  silu(g) = g / (1 + exp(-g))
-/// Sources: arXiv 1910.07467 (RMSNorm), 2104.09864 (rotary), 2002.05202 (SwiGLU).
+///   GeGLU     y = gelu(g) * u,  gelu(g) = g / (1 + exp(-z)),  z = sqrt(8 / pi) (g + 0.044715 g^3)
+///             which is g / 2 (1 + tanh(z / 2))
+/// Sources: arXiv 1910.07467 (RMSNorm), 2104.09864 (rotary), 2002.05202 (SwiGLU, GeGLU),
+/// 1606.08415 (GELU).
 
 #include <algorithm>
 #include <cmath>
@@ -43,6 +46,19 @@ void rms_norm(const ConstRowsRef<S>& x, const RowVector<S>& weight, double eps, 
     for (Index i = first; i < first + count; ++i) {
       const S mean = x.row(i).squaredNorm() / static_cast<S>(x.cols());
       y.row(i) = (x.row(i) * (S{1} / std::sqrt(mean + epsilon))).cwiseProduct(weight);
+    }
+  });
+}
+
+/// y += RMSNorm(x)
+template <class S>
+void add_rms_norm(const ConstRowsRef<S>& x, const RowVector<S>& weight, double eps, RowsRef<S> y,
+                  int threads) {
+  const auto epsilon = static_cast<S>(eps);
+  for_row_slices(threads, x.rows(), x.size(), [&](Index first, Index count) {
+    for (Index i = first; i < first + count; ++i) {
+      const S mean = x.row(i).squaredNorm() / static_cast<S>(x.cols());
+      y.row(i) += (x.row(i) * (S{1} / std::sqrt(mean + epsilon))).cwiseProduct(weight);
     }
   });
 }
@@ -131,6 +147,42 @@ void swiglu_backward(const DY& dy, X& gate, X& up, int threads) {
     sigmoid.array() = S{1} / (S{1} + (-g).exp());
     const RowMajorMatrix<S> by_up = d * g * sigmoid.array();
     g = d * u * sigmoid.array() * (S{1} + g * (S{1} - sigmoid.array()));
+    u = by_up.array();
+  });
+}
+
+/// z = gelu_slope g + gelu_bend g^3
+template <class S>
+inline constexpr S gelu_slope = S(1.5957691216057307117);  // sqrt(8 / pi)
+template <class S>
+inline constexpr S gelu_bend = S(0.044715 * 1.5957691216057307117);
+
+/// y = gelu(gate) * up; y takes their size.
+template <class X, class Y>
+void geglu(const X& gate, const X& up, Y& y, int threads) {
+  using S = typename X::Scalar;
+  y.resize(gate.rows(), gate.cols());
+  for_row_slices(threads, gate.rows(), gate.size(), [&](Index first, Index count) {
+    const auto g = gate.middleRows(first, count).array();
+    y.middleRows(first, count).array() =
+        g / (S{1} + (g * (-gelu_slope<S> - gelu_bend<S> * g * g)).exp()) *
+        up.middleRows(first, count).array();
+  });
+}
+
+/// gate and up become their gradients, of dy by y.
+template <class DY, class X>
+void geglu_backward(const DY& dy, X& gate, X& up, int threads) {
+  using S = typename X::Scalar;
+  for_row_slices(threads, gate.rows(), gate.size(), [&](Index first, Index count) {
+    RowMajorMatrix<S> sigmoid(count, gate.cols());
+    auto g = gate.middleRows(first, count).array();
+    auto u = up.middleRows(first, count).array();
+    const auto d = dy.middleRows(first, count).array();
+    sigmoid.array() = S{1} / (S{1} + (g * (-gelu_slope<S> - gelu_bend<S> * g * g)).exp());
+    const RowMajorMatrix<S> by_up = d * g * sigmoid.array();
+    g = d * u * sigmoid.array() *
+        (S{1} + g * (gelu_slope<S> + S{3} * gelu_bend<S> * g * g) * (S{1} - sigmoid.array()));
     u = by_up.array();
   });
 }

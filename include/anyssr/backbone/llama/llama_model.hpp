@@ -10,8 +10,14 @@
 ///   n = RMSNorm(x)     x += (silu(n Wg^T) * n Wu^T) Wd^T
 ///   logits = RMSNorm(x) W_out^T
 ///
+/// What LlamaForm and the layers' rotations change: embeddings times a factor; an RMSNorm on each
+/// head of q and k before it is turned; layers that turn nothing or by another base; an RMSNorm on
+/// what attention and MLP add to x; GELU in the place of silu. The weights of a norm are what it
+/// multiplies by, however files store them.
+///
 /// Each product may carry the low-rank changes of the rows' adapters; the weights are never copied
-/// or changed. Sources: arXiv 2302.13971, 2307.09288 (LLaMA), 2310.06825 (Mistral).
+/// or changed. Sources: arXiv 2302.13971, 2307.09288 (LLaMA), 2310.06825 (Mistral);
+/// llama_families.hpp has those of the other families.
 
 #include <algorithm>
 #include <array>
@@ -25,6 +31,7 @@
 #include "anyssr/backbone/llama/attention.hpp"
 #include "anyssr/backbone/llama/key_value_cache.hpp"
 #include "anyssr/backbone/llama/llama_kernels.hpp"
+#include "anyssr/backbone/llama/llama_rotary.hpp"
 #include "anyssr/backbone/llama/llama_sites.hpp"
 #include "anyssr/backbone/llama/llama_weights.hpp"
 #include "anyssr/backbone/llama/weight_product.hpp"
@@ -66,15 +73,19 @@ struct LlamaBatch {
 template <RealScalar S>
 struct LlamaActivations {
   ReusedMatrix<S> normed;  // of q, k, v
-  ReusedMatrix<S> q;       // turned
-  ReusedMatrix<S> k;       // turned
+  ReusedMatrix<S> raw_q;   // before the norms of heads, where a model has them
+  ReusedMatrix<S> raw_k;
+  ReusedMatrix<S> q;  // turned
+  ReusedMatrix<S> k;  // turned
   ReusedMatrix<S> v;
   ReusedMatrix<S> attended;       // of o
   ReusedMatrix<S> middle;         // of the second norm
   ReusedMatrix<S> middle_normed;  // of gate, up
   ReusedMatrix<S> gate;
   ReusedMatrix<S> up;
-  ReusedMatrix<S> product;  // of down
+  ReusedMatrix<S> product;           // of down
+  ReusedMatrix<S> attention_branch;  // what o and down put out, where that is normalised
+  ReusedMatrix<S> mlp_branch;
 };
 
 }  // namespace detail
@@ -125,23 +136,22 @@ class LlamaModel {
     for (std::size_t i = 0; i < ids.size(); ++i) {
       weights_.embedding.row(static_cast<Index>(ids[i]), x.row(static_cast<Index>(i)).data());
     }
+    if (config_.form.embedding_factor != 1) x *= static_cast<S>(config_.form.embedding_factor);
   }
 
-  [[nodiscard]] detail::RotaryTable<S> rotary() const {
-    return detail::RotaryTable<S>(rotary_frequencies(config_));
-  }
+  [[nodiscard]] detail::LlamaRotary<S> rotary() const { return detail::LlamaRotary<S>(config_); }
 
   /// One layer: x, the batch's rows, become its output.
-  /// @param table  knows the batch's positions
+  /// @param tables  know the batch's positions
   template <class X>
-  void run_layer(Index layer, const detail::RotaryTable<S>& table, Batch& batch, X& x,
+  void run_layer(Index layer, const detail::LlamaRotary<S>& tables, Batch& batch, X& x,
                  Activations& a) const {
     const detail::SerialEigen serial;
     norm_input(layer, x, a);
     project<3>(layer, {LlamaProjection::q, LlamaProjection::k, LlamaProjection::v}, batch.plan,
-               a.normed, {&a.q, &a.k, &a.v});
-    turn(table, batch, config_.heads, a.q);
-    turn(table, batch, config_.kv_heads, a.k);
+               a.normed, {&projected_q(a), &projected_k(a), &a.v});
+    finish_queries(layer, tables, batch, a);
+    finish_keys(layer, tables, batch, a);
     place_keys(layer, batch, a);
     finish_layer(layer, batch, x, a);
   }
@@ -149,13 +159,14 @@ class LlamaModel {
   /// The top layer where each sequence's last row alone is wanted: all rows give keys and values,
   /// and one a sequence goes on. x becomes those rows.
   /// @param last  they as a batch: one row a sequence, at its last position in `batch`
-  void run_top_layer(const detail::RotaryTable<S>& table, Batch& batch, Batch& last,
+  void run_top_layer(const detail::LlamaRotary<S>& tables, Batch& batch, Batch& last,
                      RowMajorMatrix<S>& x, Activations& a) const {
     const detail::SerialEigen serial;
     const Index layer = config_.layers - 1;
     norm_input(layer, x, a);
-    project<2>(layer, {LlamaProjection::k, LlamaProjection::v}, batch.plan, a.normed, {&a.k, &a.v});
-    turn(table, batch, config_.kv_heads, a.k);
+    project<2>(layer, {LlamaProjection::k, LlamaProjection::v}, batch.plan, a.normed,
+               {&projected_k(a), &a.v});
+    finish_keys(layer, tables, batch, a);
     place_keys(layer, batch, a);
     std::vector<Index> ends;
     for (std::size_t i = 0; i < batch.spans.size(); ++i) {
@@ -166,16 +177,16 @@ class LlamaModel {
     }
     x = select_rows(x, ends);
     norm_input(layer, x, a);
-    project<1>(layer, {LlamaProjection::q}, last.plan, a.normed, {&a.q});
-    turn(table, last, config_.heads, a.q);
+    project<1>(layer, {LlamaProjection::q}, last.plan, a.normed, {&projected_q(a)});
+    finish_queries(layer, tables, last, a);
     finish_layer(layer, last, x, a);
   }
 
   /// Layers first..last-1.
   template <class X>
-  void run_layers(Index first, Index last, const detail::RotaryTable<S>& table, Batch& batch, X& x,
+  void run_layers(Index first, Index last, const detail::LlamaRotary<S>& tables, Batch& batch, X& x,
                   Activations& a) const {
-    for (Index layer = first; layer < last; ++layer) run_layer(layer, table, batch, x, a);
+    for (Index layer = first; layer < last; ++layer) run_layer(layer, tables, batch, x, a);
   }
 
   /// Of rows that the last layer put out: n x vocab_size.
@@ -202,7 +213,8 @@ class LlamaModel {
     return {.heads = config_.heads,
             .kv_heads = config_.kv_heads,
             .head_dim = config_.head_dim,
-            .window = config_.windows[static_cast<std::size_t>(layer)]};
+            .window = config_.windows[static_cast<std::size_t>(layer)],
+            .query_scalar = config_.form.query_scalar};
   }
 
  private:
@@ -234,8 +246,9 @@ class LlamaModel {
     expect_vector("norm", weights_.norm, h);
     for (Index layer = 0; layer < config_.layers; ++layer) {
       const LlamaLayerWeights<S>& w = layer_weights(layer);
-      expect_vector("input_norm", w.input_norm, h);
-      expect_vector("post_attention_norm", w.post_attention_norm, h);
+      for (const auto& norm : detail::llama_norms<S>(config_)) {
+        expect_vector(norm.member, w.*norm.weight, norm.size);
+      }
       for (const auto& linear : linears_) {
         const std::string name = detail::site_name(layer, linear.name);
         expect_matrix(name, w.*linear.weight, linear.rows, linear.cols);
@@ -283,30 +296,79 @@ class LlamaModel {
                         threads_for(x.rows()));
   }
 
-  static void turn(const detail::RotaryTable<S>& table, const Batch& batch, Index heads,
+  /// Where projections put queries and keys.
+  [[nodiscard]] detail::ReusedMatrix<S>& projected_q(Activations& a) const noexcept {
+    return config_.form.head_norms ? a.raw_q : a.q;
+  }
+  [[nodiscard]] detail::ReusedMatrix<S>& projected_k(Activations& a) const noexcept {
+    return config_.form.head_norms ? a.raw_k : a.k;
+  }
+  /// Norms of heads, and turning by position.
+  void finish_queries(Index layer, const detail::LlamaRotary<S>& tables, const Batch& batch,
+                      Activations& a) const {
+    if (config_.form.head_norms) norm_heads(layer_weights(layer).q_norm, a.raw_q, a.q);
+    turn(tables.of(layer), batch, config_.heads, a.q);
+  }
+  void finish_keys(Index layer, const detail::LlamaRotary<S>& tables, const Batch& batch,
+                   Activations& a) const {
+    if (config_.form.head_norms) norm_heads(layer_weights(layer).k_norm, a.raw_k, a.k);
+    turn(tables.of(layer), batch, config_.kv_heads, a.k);
+  }
+
+  /// A row of heads is head_dim numbers and head_dim numbers and so on: a matrix of one head a row.
+  void norm_heads(const RowVector<S>& norm, const detail::ReusedMatrix<S>& from,
+                  detail::ReusedMatrix<S>& to) const {
+    to.resize(from.rows(), from.cols());
+    const Index h = config_.head_dim;
+    detail::rms_norm<S>(Eigen::Map<const RowMajorMatrix<S>>(from.data(), from.size() / h, h), norm,
+                        config_.rms_norm_eps,
+                        Eigen::Map<RowMajorMatrix<S>>(to.data(), to.size() / h, h),
+                        threads_for(from.rows()));
+  }
+
+  static void turn(const detail::RotaryTable<S>* table, const Batch& batch, Index heads,
                    detail::ReusedMatrix<S>& rows) {
+    if (table == nullptr) return;
     for (const auto& span : batch.spans) {
       for (Index i = 0; i < span.rows; ++i) {
-        table.turn(rows.row(span.begin + i).data(), heads, span.position + i, false);
+        table->turn(rows.row(span.begin + i).data(), heads, span.position + i, false);
       }
     }
+  }
+
+  /// y += the branch that ends in this product: itself, or its norm where `norm` is not empty.
+  template <class Y>
+  void add_branch(Index layer, LlamaProjection projection, const detail::AdapterPlan<S>& plan,
+                  const detail::ReusedMatrix<S>& x, const RowVector<S>& norm,
+                  detail::ReusedMatrix<S>& branch, Y& y) const {
+    if (norm.size() == 0) return add_product(layer, projection, plan, x, y);
+    project<1>(layer, {projection}, plan, x, {&branch});
+    detail::add_rms_norm<S>(branch, norm, config_.rms_norm_eps, y, threads_for(x.rows()));
   }
 
   /// From queries, keys and values on.
   template <class X>
   void finish_layer(Index layer, const Batch& batch, X& x, Activations& a) const {
+    const LlamaLayerWeights<S>& w = layer_weights(layer);
+    const int threads = threads_for(x.rows());
     a.attended.resize(x.rows(), config_.query_dim());
-    detail::attend<S>(attention_shape(layer), batch.spans, a.q, a.attended, threads_for(x.rows()));
+    detail::attend<S>(attention_shape(layer), batch.spans, a.q, a.attended, threads);
     a.middle.assign(x);
-    add_product(layer, LlamaProjection::o, batch.plan, a.attended, a.middle);
+    add_branch(layer, LlamaProjection::o, batch.plan, a.attended, w.attention_branch_norm,
+               a.attention_branch, a.middle);
     a.middle_normed.resize(x.rows(), x.cols());
-    detail::rms_norm<S>(a.middle, layer_weights(layer).post_attention_norm, config_.rms_norm_eps,
-                        a.middle_normed, threads_for(x.rows()));
+    detail::rms_norm<S>(a.middle, w.post_attention_norm, config_.rms_norm_eps, a.middle_normed,
+                        threads);
     project<2>(layer, {LlamaProjection::gate, LlamaProjection::up}, batch.plan, a.middle_normed,
                {&a.gate, &a.up});
-    detail::swiglu(a.gate, a.up, a.product, threads_for(x.rows()));
+    if (config_.form.activation == GateActivation::silu) {
+      detail::swiglu(a.gate, a.up, a.product, threads);
+    } else {
+      detail::geglu(a.gate, a.up, a.product, threads);
+    }
     x.noalias() = a.middle;
-    add_product(layer, LlamaProjection::down, batch.plan, a.product, x);
+    add_branch(layer, LlamaProjection::down, batch.plan, a.product, w.mlp_branch_norm, a.mlp_branch,
+               x);
   }
 
   /// Tells the spans where their keys and values are: in the caches, or in this pass's rows.

@@ -73,12 +73,12 @@ void LlamaShallowLayers<S>::compute(Trunk& trunk, bool keep_keys) const {
   trunk.hidden.resize(0, width);
   if (trunk.rows() == 0) return;
   count(ids.size());
-  RotaryTable<S> table = model_->rotary();
-  table.grow(batch.positions());
+  LlamaRotary<S> tables = model_->rotary();
+  tables.grow(batch.positions());
   model_->embed(ids, trunk.hidden);
   activations_.with([&](LlamaActivations<S>& a) {
     for (Index layer = 0; layer < layers_; ++layer) {
-      model_->run_layer(layer, table, batch, trunk.hidden, a);
+      model_->run_layer(layer, tables, batch, trunk.hidden, a);
       if (!keep_keys) continue;
       trunk.keys.emplace_back(a.k);
       trunk.values.emplace_back(a.v);

@@ -2,22 +2,14 @@
 #pragma once
 
 /// @file
-/// The weights of a LLaMA-family model, frozen: read from a checkpoint folder, or random.
-///
-/// H = hidden_size, I = intermediate_size, n = heads, k = kv_heads, h = head_dim:
-///
-///   model.embed_tokens.weight  [vocab, H]    model.layers.i.self_attn.q_proj.weight  [n h, H]
-///   lm_head.weight             [vocab, H]                     .k_proj, .v_proj       [k h, H]
-///   model.norm.weight          [H]                            .o_proj                [H, n h]
-///   model.layers.i.input_layernorm, .post_attention_layernorm .weight                [H]
-///   model.layers.i.mlp.gate_proj, .up_proj [I, H], .down_proj [H, I] .weight
+/// The weights of a LLaMA-family model (llama_tensors.hpp), frozen: read from a checkpoint folder,
+/// or random.
 ///
 /// Matrices stay in the type of the file, F64, F32, F16 or BF16, and, where files are mapped, in
 /// the file: a BF16 model of N parameters takes 2 N bytes, which processes share. The rows of q and
 /// k are in the order of transformers, which turns element j of a head with j + h / 2.
 
 #include <algorithm>
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +23,7 @@
 #include <vector>
 
 #include "anyssr/backbone/llama/llama_config.hpp"
+#include "anyssr/backbone/llama/llama_tensors.hpp"
 #include "anyssr/backbone/llama/weight_matrix.hpp"
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/error.hpp"
@@ -46,77 +39,6 @@
 #include "anyssr/io/sharded_safetensors.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
-
-/// One layer. Biases that the config does not ask for have size 0.
-template <RealScalar S>
-struct LlamaLayerWeights {
-  WeightMatrix q;     ///< query_dim x H
-  WeightMatrix k;     ///< kv_dim x H
-  WeightMatrix v;     ///< kv_dim x H
-  WeightMatrix o;     ///< H x query_dim
-  WeightMatrix gate;  ///< I x H
-  WeightMatrix up;    ///< I x H
-  WeightMatrix down;  ///< H x I
-  RowVector<S> q_bias, k_bias, v_bias, o_bias, gate_bias, up_bias, down_bias;
-  RowVector<S> input_norm;           ///< H
-  RowVector<S> post_attention_norm;  ///< H
-};
-
-namespace detail {
-
-/// A linear layer of every layer: its name in files, its shape and its place.
-template <RealScalar S>
-struct LlamaLinear {
-  std::string_view name;  // behind "model.layers.i."
-  Index rows = 0;
-  Index cols = 0;
-  bool has_bias = false;
-  WeightMatrix LlamaLayerWeights<S>::*weight = nullptr;
-  RowVector<S> LlamaLayerWeights<S>::*bias = nullptr;
-};
-
-template <RealScalar S>
-[[nodiscard]] std::array<LlamaLinear<S>, 7> llama_linears(const LlamaConfig& config) {
-  using Layer = LlamaLayerWeights<S>;
-  const Index h = config.hidden_size;
-  const Index i = config.intermediate_size;
-  const Index q = config.query_dim();
-  const Index kv = config.kv_dim();
-  return {{{"self_attn.q_proj", q, h, config.qkv_bias, &Layer::q, &Layer::q_bias},
-           {"self_attn.k_proj", kv, h, config.qkv_bias, &Layer::k, &Layer::k_bias},
-           {"self_attn.v_proj", kv, h, config.qkv_bias, &Layer::v, &Layer::v_bias},
-           {"self_attn.o_proj", h, q, config.output_bias, &Layer::o, &Layer::o_bias},
-           {"mlp.gate_proj", i, h, config.mlp_bias, &Layer::gate, &Layer::gate_bias},
-           {"mlp.up_proj", i, h, config.mlp_bias, &Layer::up, &Layer::up_bias},
-           {"mlp.down_proj", h, i, config.mlp_bias, &Layer::down, &Layer::down_bias}}};
-}
-
-}  // namespace detail
-
-/// All of them. A copy shares the matrices.
-template <RealScalar S>
-struct LlamaWeights {
-  WeightMatrix embedding;  ///< vocab x H
-  WeightMatrix output;     ///< vocab x H; the bytes of the embedding where the config ties them
-  RowVector<S> norm;       ///< H, before the output
-  std::vector<LlamaLayerWeights<S>> layers;
-
-  /// Of matrices and vectors, tied ones counted once. Cost: O(layers).
-  [[nodiscard]] std::size_t bytes() const {
-    std::size_t vectors = static_cast<std::size_t>(norm.size());
-    std::size_t matrices = embedding.bytes();
-    if (output.data().data() != embedding.data().data()) matrices += output.bytes();
-    for (const LlamaLayerWeights<S>& layer : layers) {
-      vectors += static_cast<std::size_t>(layer.input_norm.size());
-      vectors += static_cast<std::size_t>(layer.post_attention_norm.size());
-      for (const auto& linear : detail::llama_linears<S>({})) {
-        matrices += (layer.*linear.weight).bytes();
-        vectors += static_cast<std::size_t>((layer.*linear.bias).size());
-      }
-    }
-    return matrices + vectors * sizeof(S);
-  }
-};
 
 struct LlamaLoadOptions {
   bool mapped = true;  ///< leave matrices in the files, which nobody may change (mapped_file.hpp)
@@ -150,7 +72,7 @@ class LlamaWeightsReader {
     weights.embedding = matrix(embedding_name);
     weights.output = config_.tied_output ? weights.embedding : matrix(output_name);
     warn_of_other_output();
-    weights.norm = vector(norm_name);
+    weights.norm = norm(norm_name);
     for (Index i = 0; i < config_.layers; ++i) {
       const std::string prefix = layer_prefix(i);
       LlamaLayerWeights<S>& layer = weights.layers.emplace_back();
@@ -159,8 +81,9 @@ class LlamaWeightsReader {
         layer.*linear.weight = matrix(name + ".weight");
         if (linear.has_bias) layer.*linear.bias = vector(name + ".bias");
       }
-      layer.input_norm = vector(prefix + input_norm_name);
-      layer.post_attention_norm = vector(prefix + post_attention_norm_name);
+      for (const LlamaNorm<S>& norms : llama_norms<S>(config_)) {
+        if (norms.size > 0) layer.*norms.weight = norm(norm_name_in(prefix, norms));
+      }
     }
     return weights;
   }
@@ -169,11 +92,13 @@ class LlamaWeightsReader {
   static constexpr const char* embedding_name = "model.embed_tokens.weight";
   static constexpr const char* output_name = "lm_head.weight";
   static constexpr const char* norm_name = "model.norm.weight";
-  static constexpr const char* input_norm_name = "input_layernorm.weight";
-  static constexpr const char* post_attention_norm_name = "post_attention_layernorm.weight";
 
   [[nodiscard]] static std::string layer_prefix(Index i) {
     return "model.layers." + std::to_string(i) + ".";
+  }
+  [[nodiscard]] static std::string norm_name_in(const std::string& prefix,
+                                                const LlamaNorm<S>& norm) {
+    return concat(prefix, norm.name, ".weight");
   }
   void expect_tensors() {
     for (const SafetensorsReader& file : files_->shards()) {
@@ -190,8 +115,9 @@ class LlamaWeightsReader {
         expect_tensor(name + ".weight", {linear.rows, linear.cols});
         if (linear.has_bias) expect_tensor(name + ".bias", {linear.rows});
       }
-      expect_tensor(prefix + input_norm_name, {h});
-      expect_tensor(prefix + post_attention_norm_name, {h});
+      for (const LlamaNorm<S>& norms : llama_norms<S>(config_)) {
+        if (norms.size > 0) expect_tensor(norm_name_in(prefix, norms), {norms.size});
+      }
     }
     expect_no_other();
   }
@@ -252,6 +178,16 @@ class LlamaWeightsReader {
 
   [[nodiscard]] RowVector<S> vector(const std::string& name) const {
     const RowVector<S> result = files_->vector<S>(name).transpose();
+    if (options_.check_finite && !detail::is_finite(result)) refuse_not_finite(name);
+    return result;
+  }
+
+  /// What a norm multiplies by. The sum is made in double, so that it is the same in float for any
+  /// S.
+  [[nodiscard]] RowVector<S> norm(const std::string& name) const {
+    if (!config_.form.centred_norms) return vector(name);
+    const RowVector<double> stored = files_->vector<double>(name).transpose();
+    const RowVector<S> result = (stored.array() + 1.0).matrix().template cast<S>();
     if (options_.check_finite && !detail::is_finite(result)) refuse_not_finite(name);
     return result;
   }
@@ -378,8 +314,9 @@ template <RealScalar S>
       layer.*linear.weight = random.matrix(linear.rows, linear.cols);
       if (linear.has_bias) layer.*linear.bias = random.bias<S>(linear.rows);
     }
-    layer.input_norm = random.norm<S>(config.hidden_size);
-    layer.post_attention_norm = random.norm<S>(config.hidden_size);
+    for (const detail::LlamaNorm<S>& norm : detail::llama_norms<S>(config)) {
+      if (norm.size > 0) layer.*norm.weight = random.norm<S>(norm.size);
+    }
   }
   return weights;
 }
