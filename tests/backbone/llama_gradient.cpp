@@ -37,8 +37,8 @@ struct Lessons {
 };
 
 LlamaBackbone<double> gradient_backbone(const LlamaOptions& options = {.shallow_layers = 1,
-                                                                       .threads = 1}) {
-  const LlamaConfig config = rich_llama_config();
+                                                                       .threads = 1},
+                                        const LlamaConfig& config = rich_llama_config()) {
   return LlamaBackbone<double>(tiny_llama_model<double>(config, 11, options.threads), options);
 }
 
@@ -94,13 +94,15 @@ double plain_loss(const LlamaModel<double>& model, const Lessons& lessons,
 
 TEST_CASE("the gradient of one module is that of the plain decoder's differences",
           "[backbone][property]") {
-  const LlamaBackbone<double> backbone = gradient_backbone();
+  const LlamaConfig config = GENERATE(rich_llama_config(), every_part_config());
+  const LlamaBackbone<double> backbone =
+      gradient_backbone({.shallow_layers = 1, .threads = 1}, config);
   const Lessons lessons(backbone.config());
   const std::string projection = GENERATE(from_range(all_projections));
   const Index directions = GENERATE(0, 5);
   CAPTURE(projection, directions);
   auto adapter = random_llama_adapter<double>(backbone.config(), 1, {projection}, 12, directions);
-  REQUIRE(adapter.modules.size() == 2);
+  REQUIRE(static_cast<Index>(adapter.modules.size()) == config.layers - 1);
   const auto found = gradient_at(backbone, lessons, adapter);
   CHECK(std::abs(found.loss - plain_loss(backbone.model(), lessons, adapter)) < 1e-12);
   // along lines through one factor of one layer at a time
@@ -127,7 +129,9 @@ TEST_CASE("the gradient of one module is that of the plain decoder's differences
 
 TEST_CASE("the gradient of modules everywhere is that of finite differences number by number",
           "[backbone][property]") {
-  const LlamaBackbone<double> backbone = gradient_backbone();
+  const LlamaConfig config = GENERATE(rich_llama_config(), every_part_config());
+  const LlamaBackbone<double> backbone =
+      gradient_backbone({.shallow_layers = 1, .threads = 1}, config);
   const Lessons lessons(backbone.config());
   const Index directions = GENERATE(0, 4);
   CAPTURE(directions);
@@ -160,9 +164,11 @@ TEST_CASE("the loss of an adapter that changes nothing is that of the model",
 }
 
 TEST_CASE("memory options and threads change no bit of the gradient", "[backbone][property]") {
-  const Lessons lessons(rich_llama_config());
-  const auto adapter = random_llama_adapter<double>(rich_llama_config(), 1, all_projections, 15);
-  const auto expected = gradient_at(gradient_backbone(), lessons, adapter);
+  const LlamaConfig config = GENERATE(rich_llama_config(), every_part_config());
+  const Lessons lessons(config);
+  const auto adapter = random_llama_adapter<double>(config, 1, all_projections, 15);
+  const auto expected =
+      gradient_at(gradient_backbone({.shallow_layers = 1, .threads = 1}, config), lessons, adapter);
   const std::vector<LlamaOptions> others{
       {.shallow_layers = 1, .threads = 3},
       {.shallow_layers = 1, .threads = 1, .recompute_activations = true},
@@ -170,7 +176,7 @@ TEST_CASE("memory options and threads change no bit of the gradient", "[backbone
       {.shallow_layers = 1, .threads = 2, .recompute_activations = true, .trunk_cache_bytes = 0}};
   for (std::size_t i = 0; i < others.size(); ++i) {
     CAPTURE(i);
-    const auto found = gradient_at(gradient_backbone(others[i]), lessons, adapter);
+    const auto found = gradient_at(gradient_backbone(others[i], config), lessons, adapter);
     CHECK(found.loss == expected.loss);
     CHECK(found.gradient == expected.gradient);
   }
