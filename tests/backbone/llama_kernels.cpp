@@ -134,6 +134,48 @@ TEST_CASE("the gradients of SwiGLU are those of finite differences", "[backbone]
   CHECK(relative_error(up, by_up) < 1e-10);
 }
 
+TEMPLATE_TEST_CASE("GeGLU is the formula's also where it saturates", "[backbone][property]", float,
+                   double) {
+  RowMajorMatrix<TestType> gate = kernel_input<TestType>(40, 9, 20);
+  RowMajorMatrix<TestType> up = kernel_input<TestType>(40, 9, 21);
+  RowMajorMatrix<TestType> y;
+  detail::geglu(gate, up, y, 1);
+  CHECK(relative_error(y, plain_geglu(gate.template cast<double>(), up.template cast<double>())) <
+        round_off<TestType>(8));
+  gate.setConstant(TestType(-1e4));
+  gate.leftCols(4).setConstant(TestType(1e4));
+  detail::geglu(gate, up, y, 1);
+  CHECK(y.leftCols(4) == (up.leftCols(4) * TestType(1e4)).eval());
+  CHECK((y.rightCols(5).array() == 0).all());
+  RowMajorMatrix<TestType> d_up = up;
+  const RowMajorMatrix<TestType> ones = RowMajorMatrix<TestType>::Ones(40, 9);
+  detail::geglu_backward(ones, gate, d_up, 1);
+  CHECK(gate.leftCols(4) == up.leftCols(4));  // slope 1
+  CHECK((gate.rightCols(5).array().abs() < TestType(1e-20)).all());
+  CHECK(d_up.allFinite());
+}
+
+TEST_CASE("the gradients of GeGLU are those of finite differences", "[backbone][property]") {
+  RowMajorMatrix<double> gate = kernel_input<double>(4, 5, 22) * 2;
+  RowMajorMatrix<double> up = kernel_input<double>(4, 5, 23);
+  const RowMajorMatrix<double> dy = kernel_input<double>(4, 5, 24);
+  const auto f = [&] { return plain_geglu(gate, up).cwiseProduct(dy).sum(); };
+  const auto by_gate = slopes_by(gate, f);
+  const auto by_up = slopes_by(up, f);
+  detail::geglu_backward(dy, gate, up, 1);
+  CHECK(relative_error(gate, by_gate) < 1e-10);
+  CHECK(relative_error(up, by_up) < 1e-10);
+}
+
+TEST_CASE("an added RMSNorm is the sum with one that is written down", "[backbone][property]") {
+  const RowMajorMatrix<double> x = kernel_input<double>(5, 8, 25);
+  const RowVector<double> weight = kernel_input<double>(1, 8, 26);
+  RowMajorMatrix<double> y = kernel_input<double>(5, 8, 27);
+  const Eigen::MatrixXd expected = y + plain_rms_norm(x, weight, 1e-2);
+  detail::add_rms_norm<double>(x, weight, 1e-2, y, 1);
+  CHECK(relative_error(y, expected) < round_off<double>(8));
+}
+
 TEST_CASE("kernels give the same bits for any number of threads", "[backbone][property]") {
   const Index rows = 257;
   const Index cols = 1031;  // more numbers than one thread gets
