@@ -24,9 +24,9 @@ std::string refused(const std::string& family, const std::string& members) {
   return refusal_of_llama(llama_text_with(family + "," + members));
 }
 
-constexpr LayerRope on = LayerRope::main;
-constexpr LayerRope off = LayerRope::none;
-constexpr LayerRope local = LayerRope::local;
+constexpr LayerRope main_rope = LayerRope::main;
+constexpr LayerRope no_rope = LayerRope::none;
+constexpr LayerRope local_rope = LayerRope::local;
 
 }  // namespace
 
@@ -81,7 +81,7 @@ TEST_CASE("a smollm3 config of the required keys has the defaults of transformer
   expected.head_dim = 6;
   expected.max_positions = 32768;
   expected.rope.theta = 2e6;
-  expected.rotations = {on, on, on, off};
+  expected.rotations = {main_rope, main_rope, main_rope, no_rope};
   expected.tied_output = true;
   expected.windows = {0, 0, 0, 0};
   CHECK(parsed(smollm3) == expected);
@@ -97,11 +97,14 @@ TEST_CASE("layers of a smollm3 turn as no_rope_layers says", "[backbone][golden]
   const auto rotations = [](const std::string& members) {
     return parsed(smollm3, members).rotations;
   };
-  CHECK(rotations(R"("no_rope_layers":[0,1,1,0])") == std::vector<LayerRope>{off, on, on, off});
+  CHECK(rotations(R"("no_rope_layers":[0,1,1,0])") ==
+        std::vector<LayerRope>{no_rope, main_rope, main_rope, no_rope});
   CHECK(rotations(R"("no_rope_layers":[0,1,1,0],"no_rope_layer_interval":2)") ==
-        std::vector<LayerRope>{off, on, on, off});
-  CHECK(rotations(R"("no_rope_layer_interval":2)") == std::vector<LayerRope>{on, off, on, off});
-  CHECK(rotations(R"("no_rope_layers":null)") == std::vector<LayerRope>{on, on, on, off});
+        std::vector<LayerRope>{no_rope, main_rope, main_rope, no_rope});
+  CHECK(rotations(R"("no_rope_layer_interval":2)") ==
+        std::vector<LayerRope>{main_rope, no_rope, main_rope, no_rope});
+  CHECK(rotations(R"("no_rope_layers":null)") ==
+        std::vector<LayerRope>{main_rope, main_rope, main_rope, no_rope});
 }
 
 TEST_CASE("layers of a smollm3 that do not turn may have a window", "[backbone][golden]") {
@@ -137,7 +140,8 @@ TEST_CASE("a gemma3 config of the required keys has the defaults of transformers
                    .query_scalar = 256};
   expected.rope.theta = 1e6;
   expected.local_rope.theta = 10000;
-  expected.rotations = {local, local, local, local, local, on, local};
+  expected.rotations = {local_rope, local_rope, local_rope, local_rope,
+                        local_rope, main_rope,  local_rope};
   expected.windows = {4096, 4096, 4096, 4096, 4096, 0, 4096};
   expected.tied_output = true;
   expected.bos = 2;
@@ -163,7 +167,7 @@ TEST_CASE("layers of a gemma3 have windows by pattern or by layer types", "[back
                             R"("full_attention","full_attention"])";
   CHECK(windows(R"("sliding_window_pattern":2,)" + types) == std::vector<Index>{0, 8, 0, 0});
   CHECK(parsed(R"("model_type":"gemma3_text")", types).rotations ==
-        std::vector<LayerRope>{on, local, on, on});
+        std::vector<LayerRope>{main_rope, local_rope, main_rope, main_rope});
 }
 
 TEST_CASE("the two rotary bases of a gemma3 are read from where either generation has them",
