@@ -2,7 +2,7 @@
 #pragma once
 
 /// @file
-/// The shape of a LLaMA-family model: sizes, biases, what a layer computes, rotary bases and windows.
+/// The shape of a LLaMA-family model: sizes, biases, what a layer computes, rotary bases, windows.
 ///
 /// Rotary frequencies, i = 0 .. h/2 - 1 with h = head_dim, w = 2 pi / f the wavelength and M the
 /// positions of the original model:

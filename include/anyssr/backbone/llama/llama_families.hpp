@@ -6,13 +6,15 @@
 /// (llama_form.hpp), and what config.json of a family means where a key is absent. Another family
 /// that is made of the same parts is another entry, and a test of it.
 ///
-///   llama        two norms per layer                                    arXiv 2302.13971, 2307.09288
-///   mistral      llama with one window for all layers                   arXiv 2310.06825
-///   qwen2        llama with biases on q, k and v                        arXiv 2407.10671
-///   qwen3        llama with norms on the heads of q and k               arXiv 2505.09388
-///   smollm3      llama with layers that do not turn queries and keys    arXiv 2501.18795 (the idea)
+///   llama        two norms per layer
+///   mistral      llama with one window for all layers
+///   qwen2        llama with biases on q, k and v
+///   qwen3        llama with norms on the heads of q and k
+///   smollm3      llama with layers that do not turn queries and keys
 ///   gemma3_text  four norms per layer and norms on heads, all 1 + w; GELU; scaled embeddings; most
-///                layers with a window and a rotary base of their own    arXiv 2503.19786
+///                layers with a window and a rotary base of their own
+/// Sources: arXiv 2302.13971, 2307.09288 (LLaMA), 2310.06825 (Mistral), 2407.10671 (Qwen2),
+/// 2505.09388 (Qwen3), 2501.18795 (layers without rotation), 2503.19786 (Gemma 3).
 
 #include <algorithm>
 #include <array>

@@ -3,8 +3,9 @@
 
 /// @file
 /// What the layers of one decoder compute and those of another do not: norms, activation, factors,
-/// and by which base a layer turns its queries and keys. The defaults are llama's. A family of
-/// models is a choice of these (llama_families.hpp); the forward and backward passes know no family.
+/// and the base by which a layer turns its queries and keys. The defaults are llama's. A family of
+/// models is a choice of these (llama_families.hpp); the passes forward and backward know no
+/// family.
 
 #include <cstdint>
 #include <string_view>
