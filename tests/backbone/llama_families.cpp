@@ -139,16 +139,17 @@ TEMPLATE_TEST_CASE("models of each family have the hidden states and logits of t
   if (!folder) return;
   const auto model = model_by<S>(*folder, config_name);
   const SafetensorsReader tensors((*folder / "golden.safetensors").string());
-  std::vector<Tokens> prompts;
-  for (const Json& prompt : json_of(*folder / "golden.json")["prompts"]) {
+  const Json golden = json_of(*folder / "golden.json");
+  REQUIRE(golden["prompts"].size() == 4);
+  for (const Json& prompt : golden["prompts"]) {
     const std::string text = prompt["name"];
     CAPTURE(text);
-    prompts.push_back(prompt["ids"]);
+    const Tokens ids = prompt["ids"];
     const RowMajorMatrix<double> logits = tensors.template matrix<double>(text + ".logits");
-    CHECK(largest_error(batched_logits(model, {prompts.back()}), logits) < family_tolerance<S>);
-    CHECK(largest_error(decoded_logits(model, prompts.back()), logits) < family_tolerance<S>);
+    CHECK(largest_error(batched_logits(model, {ids}), logits) < family_tolerance<S>);
+    CHECK(largest_error(decoded_logits(model, ids), logits) < family_tolerance<S>);
     const auto numbers = tensors.template numbers<double>(text + ".hidden");
-    const RowMajorMatrix<S> hidden = hidden_states(model, prompts.back());
+    const RowMajorMatrix<S> hidden = hidden_states(model, ids);
     REQUIRE(static_cast<Index>(numbers.size()) == hidden.size());
     const Eigen::Map<const RowMajorMatrix<double>> expected(numbers.data(), hidden.rows(),
                                                             hidden.cols());
