@@ -12,7 +12,8 @@
 
 namespace support {
 
-/// @throws anyssr::FormatError  all lines that are no object with a string "text"
+/// @throws anyssr::FormatError  a file without lines; all lines that are no object with a string
+///         "text"
 [[nodiscard]] inline std::vector<std::string> read_text_lines(const std::string& path) {
   std::vector<std::string> texts;
   Findings faults;
@@ -24,6 +25,9 @@ namespace support {
     texts.push_back(text->get<std::string>());
   });
   faults.throw_if_any();
+  if (texts.empty()) {
+    throw anyssr::FormatError(shown(path) + R"(: holds no line, expected at least one {"text": ...})");
+  }
   return texts;
 }
 

@@ -9,6 +9,7 @@
 #include "anyssr/backbone/word_splitter.hpp"
 #include "anyssr/core/abi.hpp"
 #include "anyssr/core/audit_event.hpp"
+#include "anyssr/core/code_points.hpp"
 #include "anyssr/core/concepts.hpp"
 #include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/error.hpp"

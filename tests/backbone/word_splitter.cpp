@@ -96,7 +96,7 @@ TEST_CASE("every code point survives coding and decoding", "[backbone][property]
   for (char32_t c = 0; c <= 0x10FFFF; ++c) {
     if (c >= 0xD800 && c <= 0xDFFF) continue;
     std::string text = "x";
-    detail::append_utf8(text, c);
+    detail::append_code_point(text, c);
     const std::size_t bytes = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
     text += 'y';
     const detail::CodePoint point = detail::decode_utf8(text, 1);

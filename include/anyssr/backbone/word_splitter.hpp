@@ -15,7 +15,6 @@
 /// There is no Unicode normalisation: compose accents (NFC) before. The mapping is part of the
 /// formats, as the hash over it is: another mapping needs another fingerprint.
 
-#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -24,6 +23,7 @@
 #include <vector>
 
 #include "anyssr/core/abi.hpp"
+#include "anyssr/core/code_points.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 namespace detail {
@@ -36,40 +36,9 @@ struct CodePoint {
 /// The code point at byte `at` < text.size(). What is not UTF-8 (stray and missing continuations,
 /// overlong forms, surrogates, above U+10FFFF) gives one byte as it is; nothing beyond is read.
 [[nodiscard]] inline CodePoint decode_utf8(std::string_view text, std::size_t at) noexcept {
-  constexpr std::array<char32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
-  const char32_t lead = static_cast<unsigned char>(text[at]);
-  const std::size_t bytes = lead < 0xC2 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  if (bytes == 1 || lead > 0xF4 || text.size() - at < bytes) return {lead, 1};
-  char32_t value = lead & (0x7FU >> bytes);
-  for (std::size_t i = 1; i < bytes; ++i) {
-    const char32_t next = static_cast<unsigned char>(text[at + i]);
-    if ((next & 0xC0) != 0x80) return {lead, 1};
-    value = (value << 6) | (next & 0x3F);
-  }
-  const bool surrogate = value >= 0xD800 && value <= 0xDFFF;
-  if (value < least[bytes] || surrogate || value > 0x10FFFF) return {lead, 1};
-  return {value, bytes};
-}
-
-/// Appends a code point of at most U+10FFFF.
-inline void append_utf8(std::string& text, char32_t c) {
-  const auto put = [&text](char32_t byte) { text += static_cast<char>(byte); };
-  const auto put_tail = [&](unsigned shift) { put(0x80 | ((c >> shift) & 0x3F)); };
-  if (c < 0x80) {
-    put(c);
-    return;
-  }
-  if (c < 0x800) {
-    put(0xC0 | (c >> 6));
-  } else if (c < 0x10000) {
-    put(0xE0 | (c >> 12));
-    put_tail(6);
-  } else {
-    put(0xF0 | (c >> 18));
-    put_tail(12);
-    put_tail(6);
-  }
-  put_tail(0);
+  const std::size_t bytes = utf8_length(text.substr(at));
+  if (bytes < 2) return {static_cast<unsigned char>(text[at]), 1};
+  return {next_code_point(text, at), bytes};
 }
 
 [[nodiscard]] constexpr bool is_within(char32_t c, char32_t first, char32_t last) noexcept {
@@ -86,13 +55,6 @@ inline void append_utf8(std::string& text, char32_t c) {
                                is_within(c, 0xFF3B, 0xFF40) || is_within(c, 0xFF5B, 0xFF65);
   return c != 0xD7 && c != 0xF7 && c != 0xFEFF && !is_within(c, 0x2000, 0x206F) &&
          !is_within(c, 0x3000, 0x303F) && !full_width_mark;
-}
-
-/// White_Space of Unicode.
-[[nodiscard]] constexpr bool is_white_space(char32_t c) noexcept {
-  return is_within(c, 0x09, 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         is_within(c, 0x2000, 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-         c == 0x3000;
 }
 
 /// Lower case, one code point for one, by arithmetic on the blocks: ASCII, Latin-1, Latin
@@ -143,7 +105,7 @@ class WordSplitter {
         continue;
       }
       if (!inside_) begin_word();
-      append_utf8(bytes_, lower_case(point.value));
+      append_code_point(bytes_, lower_case(point.value));
     }
     end_word();
   }

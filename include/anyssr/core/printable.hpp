@@ -14,26 +14,9 @@
 #include <string_view>
 
 #include "anyssr/core/abi.hpp"
+#include "anyssr/core/code_points.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
-
-/// Bytes of the well-formed UTF-8 sequence at the start of `text`, which is not empty; 0 where
-/// there is none (Unicode 15, table 3-7: see io/utf8.hpp).
-[[nodiscard]] inline std::size_t utf8_length(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first < 0xC2 || first > 0xF4) return 0;
-  const std::size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  if (text.size() < length) return 0;
-  const unsigned lowest = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-  const unsigned highest = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-  if (byte(1) < lowest || byte(1) > highest) return 0;
-  for (std::size_t i = 2; i < length; ++i) {
-    if ((byte(i) & 0xC0U) != 0x80U) return 0;
-  }
-  return length;
-}
 
 /// Whether a terminal obeys a character, or it turns the direction of the text or ends the line.
 [[nodiscard]] constexpr bool is_control(char32_t c) noexcept {
@@ -54,11 +37,8 @@ namespace anyssr::inline ANYSSR_ABI::detail {
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);
     const unsigned first = static_cast<unsigned char>(text[0]);
-    char32_t c = first;
-    if (length > 1) c = first & (0x7FU >> length);
-    for (std::size_t i = 1; i < length; ++i) {
-      c = (c << 6U) | (static_cast<unsigned char>(text[i]) & 0x3FU);
-    }
+    std::size_t end = 0;
+    const char32_t c = length > 1 ? next_code_point(text, end) : first;
     if (length == 0 || (length == 1 && first != '\n' && is_control(c))) {
       write_out("\\x%02X", first);
     } else if (length > 1 && is_control(c)) {

@@ -39,7 +39,6 @@ class AddedTokens {
     }
     tokens_.push_back(std::move(token));
   }
-  [[nodiscard]] bool is_empty() const noexcept { return tokens_.empty(); }
 
   /// Calls on_text(part) and on_token(id) in the order of the text; parts are not empty.
   template <class OnText, class OnToken>
@@ -83,7 +82,7 @@ class AddedTokens {
                                                  std::size_t at) {
     while (at > least) {
       std::size_t begin = at;
-      if (!is_unicode_space(code_point_before(text, begin))) break;
+      if (!is_white_space(code_point_before(text, begin))) break;
       at = begin;
     }
     return at < least ? least : at;
@@ -91,7 +90,7 @@ class AddedTokens {
   [[nodiscard]] static std::size_t behind_spaces(std::string_view text, std::size_t at) {
     while (at < text.size()) {
       std::size_t end = at;
-      if (!is_unicode_space(next_code_point(text, end))) break;
+      if (!is_white_space(next_code_point(text, end))) break;
       at = end;
     }
     return at;

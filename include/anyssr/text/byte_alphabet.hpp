@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "anyssr/text/code_points.hpp"
+#include "anyssr/core/code_points.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 

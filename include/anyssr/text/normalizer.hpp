@@ -46,12 +46,12 @@ struct StripSpaces {
   [[nodiscard]] std::string apply(std::string_view text) const {
     while (left && !text.empty()) {
       std::size_t after = 0;
-      if (!is_unicode_space(next_code_point(text, after))) break;
+      if (!is_white_space(next_code_point(text, after))) break;
       text.remove_prefix(after);
     }
     while (right && !text.empty()) {
       std::size_t begin = text.size();
-      if (!is_unicode_space(code_point_before(text, begin))) break;
+      if (!is_white_space(code_point_before(text, begin))) break;
       text.remove_suffix(text.size() - begin);
     }
     return std::string(text);
@@ -93,7 +93,7 @@ struct BertNormalizer {
   [[nodiscard]] std::string apply(std::string_view text) const {
     std::string result = map_code_points(text, [&](char32_t c, std::string& to) {
       if (cleans && is_dropped(c)) return;
-      if (cleans && is_unicode_space(c)) c = U' ';
+      if (cleans && is_white_space(c)) c = U' ';
       const bool stands_alone = splits_chinese && is_chinese(c);
       if (stands_alone) to += ' ';
       append_code_point(to, c);
@@ -139,7 +139,6 @@ class Normalizer {
   /// @throws FormatError  a step that is not known, by name, or one with wrong members
   explicit Normalizer(const JsonFields& fields) { add(fields); }
 
-  [[nodiscard]] bool is_empty() const noexcept { return steps_.empty(); }
   /// @param text  well-formed UTF-8
   [[nodiscard]] std::string apply(std::string_view text) const {
     std::string result(text);

@@ -21,8 +21,8 @@
 #include <string>
 #include <string_view>
 
+#include "anyssr/core/code_points.hpp"
 #include "anyssr/core/error.hpp"
-#include "anyssr/text/code_points.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 

@@ -100,8 +100,6 @@ class Vocabulary {
   }
   /// One more than the largest id.
   [[nodiscard]] TokenId end() const noexcept { return static_cast<TokenId>(spans_.size()); }
-  /// How many pieces there are.
-  [[nodiscard]] std::size_t size() const noexcept { return count_; }
   void reserve(std::size_t pieces, std::size_t letters) {
     spans_.reserve(pieces);
     letters_.reserve(letters);

@@ -93,7 +93,7 @@ struct SplitDigits {
 
 struct SplitWhiteSpace {
   [[nodiscard]] static Words apply(const Words& words) {
-    return split_at_characters(words, SplitBehavior::removed, is_unicode_space);
+    return split_at_characters(words, SplitBehavior::removed, is_white_space);
   }
 };
 

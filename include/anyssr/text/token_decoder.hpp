@@ -19,6 +19,7 @@
 #include "anyssr/io/utf8.hpp"
 #include "anyssr/text/byte_alphabet.hpp"
 #include "anyssr/text/byte_pieces.hpp"
+#include "anyssr/text/lossy_text.hpp"
 #include "anyssr/text/normalizer.hpp"
 #include "anyssr/text/pre_tokenizer.hpp"
 

@@ -84,7 +84,6 @@ class TokenizerFileBuilder {
       case Where::outside:
         return builder_.string(value);
       case Where::scores:
-        return refuse_kind(in_quotes(value));
       case Where::ids:
         return refuse_kind(in_quotes(value));
       case Where::scored_piece:
@@ -130,10 +129,10 @@ class TokenizerFileBuilder {
     return builder_.key(name);
   }
   bool end_array() {
-    if (where_ == Where::scored_piece)
-      return values_ == 2 ? step_out(Where::scores) : refuse_kind("shorter");
-    if (where_ == Where::merge_pair)
-      return values_ == 2 ? step_out(Where::merges) : refuse_kind("shorter");
+    if (where_ == Where::scored_piece || where_ == Where::merge_pair) {
+      const Where list = where_ == Where::scored_piece ? Where::scores : Where::merges;
+      return values_ == 2 ? step_out(list) : refuse_kind("shorter");
+    }
     if (!is_outside()) return step_out(Where::outside);
     --depth_;
     return builder_.end_array();

@@ -18,9 +18,9 @@
 #include <string_view>
 #include <vector>
 
+#include "anyssr/core/code_points.hpp"
 #include "anyssr/core/enum_names.hpp"
 #include "anyssr/core/error.hpp"
-#include "anyssr/text/code_points.hpp"
 
 namespace anyssr::inline ANYSSR_ABI {
 
@@ -51,13 +51,6 @@ namespace detail {
 
 [[nodiscard]] inline utf8proc_category_t category_of(char32_t c) noexcept {
   return utf8proc_category(static_cast<utf8proc_int32_t>(c));
-}
-
-/// White_Space. U+180E and U+200B are none.
-[[nodiscard]] constexpr bool is_unicode_space(char32_t c) noexcept {
-  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-         c == 0x3000;
 }
 
 [[nodiscard]] inline bool is_letter(char32_t c) noexcept {

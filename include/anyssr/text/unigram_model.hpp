@@ -16,10 +16,10 @@
 #include <utility>
 #include <vector>
 
+#include "anyssr/core/code_points.hpp"
 #include "anyssr/core/error.hpp"
 #include "anyssr/core/printable.hpp"
 #include "anyssr/text/byte_pieces.hpp"
-#include "anyssr/text/code_points.hpp"
 #include "anyssr/text/piece_tables.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "anyssr/text/code_points.hpp"
+#include "anyssr/core/code_points.hpp"
 #include "anyssr/text/piece_tables.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {

@@ -6,7 +6,7 @@
 /// (all-MiniLM, bge, e5, gte) read from its folder.
 ///
 ///   BertBackbone<float> backbone("all-MiniLM-L6-v2");
-///   ContinualLearner learner(LiftedBackbone(backbone, ...));
+///   ContinualLearner learner(LiftedBackbone(backbone));
 ///
 /// The folder holds config.json, safetensors and tokenizer.json, and in the layout of
 /// sentence-transformers modules.json with what follows the encoder (sentence_folder.hpp).

@@ -2,18 +2,33 @@
 #pragma once
 
 /// @file
-/// Code points of well-formed UTF-8 and back, and text from bytes that may be none.
+/// Code points of UTF-8 and back.
 
 #include <cstddef>
 #include <string>
 #include <string_view>
 
-#include "anyssr/core/printable.hpp"
+#include "anyssr/core/abi.hpp"
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
-/// U+FFFD in UTF-8.
-inline constexpr std::string_view replacement_character = "\xEF\xBF\xBD";
+/// Bytes of the well-formed UTF-8 sequence at the start of `text`, which is not empty; 0 where
+/// there is none (Unicode 15, table 3-7: see io/utf8.hpp).
+[[nodiscard]] inline std::size_t utf8_length(std::string_view text) noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  const std::size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  if (text.size() < length) return 0;
+  const unsigned lowest = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+  const unsigned highest = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  if (byte(1) < lowest || byte(1) > highest) return 0;
+  for (std::size_t i = 2; i < length; ++i) {
+    if ((byte(i) & 0xC0U) != 0x80U) return 0;
+  }
+  return length;
+}
 
 /// Bytes of the sequence that a byte begins; the text is well-formed.
 [[nodiscard]] constexpr std::size_t sequence_length(char first) noexcept {
@@ -59,40 +74,11 @@ inline void append_code_point(std::string& text, char32_t c) {
   add(0x80 | (c & 0x3FU));
 }
 
-/// Bytes at the start of `bytes` that begin a character and could be continued to a well-formed
-/// one: the maximal part that one U+FFFD stands for (Unicode 15, table 3-8); 0 where the first byte
-/// begins none.
-[[nodiscard]] inline std::size_t unfinished_length(std::string_view bytes) noexcept {
-  // what completes it, tried on the spot: the narrowest second bytes are 90..9F and A0
-  std::string_view best;
-  for (const std::string_view tail : {"\x80\x80\x80", "\x90\x80\x80", "\xA0\x80\x80"}) {
-    for (std::size_t taken = 1; taken <= 3 && taken <= bytes.size(); ++taken) {
-      std::string tried(bytes.substr(0, taken));
-      tried += tail.substr(taken == 1 ? 0 : 1);
-      if (utf8_length(tried) > taken && taken > best.size()) best = bytes.substr(0, taken);
-    }
-  }
-  return best.size();
-}
-
-/// Appends bytes as text, with one U+FFFD for each maximal part that is ill-formed.
-/// @param is_last  false: what could be continued at the end stays behind
-/// @return the bytes that were taken
-inline std::size_t append_lossy(std::string_view bytes, bool is_last, std::string& text) {
-  std::size_t at = 0;
-  while (at < bytes.size()) {
-    const std::string_view rest = bytes.substr(at);
-    if (const std::size_t length = utf8_length(rest)) {
-      text += rest.substr(0, length);
-      at += length;
-      continue;
-    }
-    const std::size_t part = unfinished_length(rest);
-    if (!is_last && part == rest.size()) break;
-    text += replacement_character;
-    at += part == 0 ? 1 : part;
-  }
-  return at;
+/// White_Space of Unicode. U+180E and U+200B are none.
+[[nodiscard]] constexpr bool is_white_space(char32_t c) noexcept {
+  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI::detail
