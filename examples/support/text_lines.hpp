@@ -26,7 +26,8 @@ namespace support {
   });
   faults.throw_if_any();
   if (texts.empty()) {
-    throw anyssr::FormatError(shown(path) + R"(: holds no line, expected at least one {"text": ...})");
+    throw anyssr::FormatError(shown(path) +
+                              R"(: holds no line, expected at least one {"text": ...})");
   }
   return texts;
 }
