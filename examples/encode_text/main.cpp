@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 /// @file
-/// Texts to vectors by a published encoder: a BERT-family folder (all-MiniLM, bge, e5, gte) or static
-/// embeddings (model2vec). The file that it writes can be compared with another program's vectors.
+/// Texts to vectors by a published encoder: a BERT-family folder (all-MiniLM, bge, e5, gte), static
+/// embeddings (model2vec) or word vectors (GloVe, word2vec, fastText). The file that it writes can be compared with another program's vectors.
 ///
 /// Learn from it how an encoder is read and asked.
 
@@ -33,7 +33,10 @@ struct Options {
 
 void declare(CLI::App& app, Options& options) {
   support::prepare(app);
-  app.add_option("model", options.model, "folder of a BERT-family encoder or of model2vec")
+  app.add_option(
+         "model", options.model,
+         "folder of a BERT-family encoder or of model2vec, or a file of word vectors: text as "
+         "of GloVe or fastText (.vec), or safetensors with words.txt beside it")
       ->required();
   app.add_option("--texts", options.texts, R"(JSON lines {"text": ...}, one text each)");
   app.add_option("--ids", options.ids,
@@ -61,12 +64,21 @@ anyssr::RowMajorMatrix<S> encode(const Options& options) {
       options.ids.empty() ? support::Tokens() : support::parse_ids(options.ids, "--ids");
   const auto texts =
       options.texts.empty() ? std::vector<std::string>() : support::read_text_lines(options.texts);
-  if (is_static(options.model)) {
-    if (!options.prefix.empty()) {
-      throw anyssr::ArgumentError(
-          "--prefix is for encoders that were trained with one, expected "
-          "none with static embeddings");
+  std::error_code ignored;
+  const bool is_file = std::filesystem::is_regular_file(options.model, ignored);
+  const bool is_lookup = is_file || is_static(options.model);
+  if (is_lookup && !options.prefix.empty()) {
+    throw anyssr::ArgumentError(
+        "--prefix is for encoders that were trained with one, expected none with static embeddings "
+        "or word vectors");
+  }
+  if (is_file) {
+    if (!ids.empty()) {
+      throw anyssr::ArgumentError("--ids are for a model with a tokenizer, expected --texts");
     }
+    return anyssr::WordVectorBackbone<S>(options.model).features(texts);
+  }
+  if (is_lookup) {
     const anyssr::StaticEmbeddingBackbone<S> backbone(options.model);
     return ids.empty() ? backbone.features(texts) : anyssr::RowMajorMatrix<S>(backbone.row_of(ids));
   }

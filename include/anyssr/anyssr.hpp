@@ -5,6 +5,8 @@
 /// The whole library but for what needs more than Eigen.
 
 #include "anyssr/backbone/any_backbone.hpp"
+#include "anyssr/backbone/expanded_backbone.hpp"
+#include "anyssr/backbone/joined_backbone.hpp"
 #include "anyssr/backbone/text_hashing.hpp"
 #include "anyssr/backbone/word_splitter.hpp"
 #include "anyssr/core/abi.hpp"

@@ -2,7 +2,8 @@
 #pragma once
 
 /// @file
-/// Published encoders of text as backbones: BERT-family sentence encoders and static embeddings.
+/// Published encoders of text as backbones: BERT-family sentence encoders, static embeddings and word
+/// vectors.
 /// Needs nlohmann/json besides Eigen, and for texts what their tokenizers need (text/tokenizer.hpp).
 
 #include "anyssr/backbone/encoder/bert_backbone.hpp"
@@ -11,3 +12,6 @@
 #include "anyssr/backbone/encoder/bert_weights.hpp"
 #include "anyssr/backbone/encoder/sentence_folder.hpp"
 #include "anyssr/backbone/encoder/static_embedding.hpp"
+#include "anyssr/backbone/encoder/word_vector_backbone.hpp"
+#include "anyssr/backbone/encoder/word_vector_file.hpp"
+#include "anyssr/backbone/encoder/word_vectors.hpp"

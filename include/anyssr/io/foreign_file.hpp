@@ -21,7 +21,7 @@
 
 namespace anyssr::inline ANYSSR_ABI::detail {
 
-enum class FileKind : std::uint8_t { json, safetensors, sentencepiece };
+enum class FileKind : std::uint8_t { json, safetensors, sentencepiece, word_vectors };
 
 /// What a file is and what to do about it, both as parts of a sentence.
 struct ForeignFile {
@@ -134,6 +134,7 @@ inline constexpr auto known_bytes = [] {
 [[nodiscard]] inline ForeignFile recognise_text(std::string_view head, FileKind wanted) {
   const std::string_view text = text_begin(head);
   if (text.empty() || !is_readable_text(text.substr(0, 64))) return {};
+  if (wanted == FileKind::word_vectors) return {};  // they are text
   const bool is_json = text[0] == '{' || text[0] == '[';
   if (wanted == FileKind::json) {
     constexpr std::string_view json_begins = "{[\"-0123456789tfn";
@@ -195,8 +196,8 @@ inline constexpr auto known_bytes = [] {
 /// @throws FormatError
 inline void refuse_foreign(std::string_view path, std::string_view head, std::uint64_t size,
                            FileKind wanted) {
-  constexpr std::array<std::string_view, 3> names{"JSON text", "a safetensors file",
-                                                  "a model of SentencePiece"};
+  constexpr std::array<std::string_view, 4> names{
+      "JSON text", "a safetensors file", "a model of SentencePiece", "word vectors as text"};
   const ForeignFile found = recognise(head.substr(0, foreign_head_bytes), size, wanted);
   expect<FormatError>(!found, path, ": ", found.is, ", expected ",
                       names[static_cast<std::size_t>(wanted)], ": ", found.remedy);

@@ -298,3 +298,7 @@ inline Tokenizer Tokenizer::read(const std::filesystem::path& path, const Warnin
 }
 
 }  // namespace anyssr::inline ANYSSR_ABI
+
+#ifdef ANYSSR_COMPILED
+#include "anyssr/instantiate/tokenizers.hpp"
+#endif

@@ -107,99 +107,115 @@ class BertModel {
   /// @throws ArgumentError  an input without tokens, or longer than the config's max_tokens(); an id
   ///         or a type out of range
   [[nodiscard]] RowMajorMatrix<S> hidden(std::span<const EncoderInput> inputs,
-                                         Index layers = -1) const {
-    const SerialScope serial;
-    RowMajorMatrix<S> x = embed(inputs);
-    const Index count = layers < 0 ? config_.layers : std::min(layers, config_.layers);
-    for (Index k = 0; k < count; ++k) {
-      const BertLayerWeights<S>& layer = weights_.layers[static_cast<std::size_t>(k)];
-      RowMajorMatrix<S> change = attend(x, layer, inputs);
-      x += apply(layer.attention_output, change);
-      detail::layer_norm(x, layer.attention_norm, config_.layer_norm_eps);
-      change = apply(layer.intermediate, x);
-      detail::gelu(change, config_.activation);
-      x += apply(layer.output, change);
-      detail::layer_norm(x, layer.output_norm, config_.layer_norm_eps);
-    }
-    return x;
-  }
+                                         Index layers = -1) const;
 
  private:
   using SerialScope = detail::SerialEigen;
 
-  void expect_input(const EncoderInput& input, std::size_t i) const {
-    const auto length = static_cast<Index>(input.ids.size());
-    detail::expect(length >= 1 && length <= config_.max_tokens(), "input ", i, " has ", length,
-                   " tokens, expected 1 to ", config_.max_tokens());
-    detail::expect(input.types.empty() || input.types.size() == input.ids.size(), "input ", i,
-                   " has ", input.types.size(), " types, expected none or ", length);
-    for (const TokenId id : input.ids) {
-      detail::expect(id >= 0 && id < config_.vocab_size, "input ", i, " has the id ", id,
-                     ", expected 0..", config_.vocab_size - 1);
-    }
-    for (const TokenId type : input.types) {
-      detail::expect(type >= 0 && type < config_.token_types, "input ", i, " has the type ", type,
-                     ", expected 0..", config_.token_types - 1);
-    }
-  }
+  void expect_input(const EncoderInput& input, std::size_t i) const;
 
-  [[nodiscard]] RowMajorMatrix<S> embed(std::span<const EncoderInput> inputs) const {
-    Index rows = 0;
-    for (std::size_t i = 0; i < inputs.size(); ++i) {
-      expect_input(inputs[i], i);
-      rows += static_cast<Index>(inputs[i].ids.size());
-    }
-    RowMajorMatrix<S> x(rows, config_.hidden_size);
-    Index at = 0;
-    for (const EncoderInput& input : inputs) {
-      for (std::size_t t = 0; t < input.ids.size(); ++t, ++at) {
-        const Index type = input.types.empty() ? 0 : input.types[t];
-        x.row(at) = weights_.words.row(input.ids[t]) + weights_.types.row(type);
-        x.row(at) += weights_.positions.row(config_.first_position + static_cast<Index>(t));
-      }
-    }
-    detail::layer_norm(x, weights_.norm, config_.layer_norm_eps);
-    return x;
-  }
+  [[nodiscard]] RowMajorMatrix<S> embed(std::span<const EncoderInput> inputs) const;
 
   [[nodiscard]] static RowMajorMatrix<S> apply(const DenseLayer<S>& layer,
-                                               const RowMajorMatrix<S>& x) {
-    RowMajorMatrix<S> y;
-    detail::set_product(y, x, layer.weight.transpose());
-    y.rowwise() += layer.bias;
-    return y;
-  }
+                                               const RowMajorMatrix<S>& x);
 
   /// softmax(Q K^T / sqrt(h)) V of each head and text.
   [[nodiscard]] RowMajorMatrix<S> attend(const RowMajorMatrix<S>& x,
                                          const BertLayerWeights<S>& layer,
-                                         std::span<const EncoderInput> inputs) const {
-    RowMajorMatrix<S> q = apply(layer.query, x);
-    const RowMajorMatrix<S> k = apply(layer.key, x);
-    const RowMajorMatrix<S> v = apply(layer.value, x);
-    const Index h = config_.head_dim();
-    q *= S{1} / std::sqrt(static_cast<S>(h));
-    RowMajorMatrix<S> result(x.rows(), x.cols());
-    RowMajorMatrix<S> scores;
-    Index begin = 0;
-    for (const EncoderInput& input : inputs) {
-      const auto length = static_cast<Index>(input.ids.size());
-      for (Index head = 0; head < config_.heads; ++head) {
-        const auto part = [&](auto& m) { return m.block(begin, head * h, length, h); };
-        detail::set_product(scores, part(q), part(k).transpose());
-        for (Index t = 0; t < length; ++t) {
-          scores.row(t) = (scores.row(t).array() - scores.row(t).maxCoeff()).exp();
-          scores.row(t) /= scores.row(t).sum();
-        }
-        detail::set_product(part(result), scores, part(v));
-      }
-      begin += length;
-    }
-    return result;
-  }
+                                         std::span<const EncoderInput> inputs) const;
 
   BertConfig config_;
   BertWeights<S> weights_;
 };
+
+template <RealScalar S>
+RowMajorMatrix<S> BertModel<S>::hidden(std::span<const EncoderInput> inputs, Index layers) const {
+  const SerialScope serial;
+  RowMajorMatrix<S> x = embed(inputs);
+  const Index count = layers < 0 ? config_.layers : std::min(layers, config_.layers);
+  for (Index k = 0; k < count; ++k) {
+    const BertLayerWeights<S>& layer = weights_.layers[static_cast<std::size_t>(k)];
+    RowMajorMatrix<S> change = attend(x, layer, inputs);
+    x += apply(layer.attention_output, change);
+    detail::layer_norm(x, layer.attention_norm, config_.layer_norm_eps);
+    change = apply(layer.intermediate, x);
+    detail::gelu(change, config_.activation);
+    x += apply(layer.output, change);
+    detail::layer_norm(x, layer.output_norm, config_.layer_norm_eps);
+  }
+  return x;
+}
+
+template <RealScalar S>
+void BertModel<S>::expect_input(const EncoderInput& input, std::size_t i) const {
+  const auto length = static_cast<Index>(input.ids.size());
+  detail::expect(length >= 1 && length <= config_.max_tokens(), "input ", i, " has ", length,
+                 " tokens, expected 1 to ", config_.max_tokens());
+  detail::expect(input.types.empty() || input.types.size() == input.ids.size(), "input ", i,
+                 " has ", input.types.size(), " types, expected none or ", length);
+  for (const TokenId id : input.ids) {
+    detail::expect(id >= 0 && id < config_.vocab_size, "input ", i, " has the id ", id,
+                   ", expected 0..", config_.vocab_size - 1);
+  }
+  for (const TokenId type : input.types) {
+    detail::expect(type >= 0 && type < config_.token_types, "input ", i, " has the type ", type,
+                   ", expected 0..", config_.token_types - 1);
+  }
+}
+
+template <RealScalar S>
+RowMajorMatrix<S> BertModel<S>::embed(std::span<const EncoderInput> inputs) const {
+  Index rows = 0;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    expect_input(inputs[i], i);
+    rows += static_cast<Index>(inputs[i].ids.size());
+  }
+  RowMajorMatrix<S> x(rows, config_.hidden_size);
+  Index at = 0;
+  for (const EncoderInput& input : inputs) {
+    for (std::size_t t = 0; t < input.ids.size(); ++t, ++at) {
+      const Index type = input.types.empty() ? 0 : input.types[t];
+      x.row(at) = weights_.words.row(input.ids[t]) + weights_.types.row(type);
+      x.row(at) += weights_.positions.row(config_.first_position + static_cast<Index>(t));
+    }
+  }
+  detail::layer_norm(x, weights_.norm, config_.layer_norm_eps);
+  return x;
+}
+
+template <RealScalar S>
+RowMajorMatrix<S> BertModel<S>::apply(const DenseLayer<S>& layer, const RowMajorMatrix<S>& x) {
+  RowMajorMatrix<S> y;
+  detail::set_product(y, x, layer.weight.transpose());
+  y.rowwise() += layer.bias;
+  return y;
+}
+
+template <RealScalar S>
+RowMajorMatrix<S> BertModel<S>::attend(const RowMajorMatrix<S>& x, const BertLayerWeights<S>& layer,
+                                       std::span<const EncoderInput> inputs) const {
+  RowMajorMatrix<S> q = apply(layer.query, x);
+  const RowMajorMatrix<S> k = apply(layer.key, x);
+  const RowMajorMatrix<S> v = apply(layer.value, x);
+  const Index h = config_.head_dim();
+  q *= S{1} / std::sqrt(static_cast<S>(h));
+  RowMajorMatrix<S> result(x.rows(), x.cols());
+  RowMajorMatrix<S> scores;
+  Index begin = 0;
+  for (const EncoderInput& input : inputs) {
+    const auto length = static_cast<Index>(input.ids.size());
+    for (Index head = 0; head < config_.heads; ++head) {
+      const auto part = [&](auto& m) { return m.block(begin, head * h, length, h); };
+      detail::set_product(scores, part(q), part(k).transpose());
+      for (Index t = 0; t < length; ++t) {
+        scores.row(t) = (scores.row(t).array() - scores.row(t).maxCoeff()).exp();
+        scores.row(t) /= scores.row(t).sum();
+      }
+      detail::set_product(part(result), scores, part(v));
+    }
+    begin += length;
+  }
+  return result;
+}
 
 }  // namespace anyssr::inline ANYSSR_ABI
