@@ -2,7 +2,8 @@
 
 /// @file
 /// Texts to vectors by a published encoder: a BERT-family folder (all-MiniLM, bge, e5, gte), static
-/// embeddings (model2vec) or word vectors (GloVe, word2vec, fastText). The file that it writes can be compared with another program's vectors.
+/// embeddings (model2vec) or word vectors (GloVe, word2vec, fastText). The file that it writes can be
+/// compared with another program's vectors.
 ///
 /// Learn from it how an encoder is read and asked.
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The application as its users run it.
+#include <cmath>
 #include <filesystem>
 #include <string>
 
@@ -56,6 +57,23 @@ TEST_CASE("texts become the mean of their words' vectors", "[examples]") {
   CHECK((SafetensorsReader(out).matrix<float>("embeddings") == expected));
 }
 #endif
+
+TEST_CASE("texts become the kernel mean of words of a file", "[examples]") {
+  const TemporaryFolder folder;
+  const std::string words = folder.write(
+      "words.vec", "4 3\nmoney 1 0 2\ncash 1.1 0.1 1.9\ntrain -1 2 0\nplane -1 1 0.5\n");
+  const std::string texts = folder.write(
+      "texts.jsonl", "{\"text\": \"money\"}\n{\"text\": \"cash\"}\n{\"text\": \"train\"}\n");
+  const std::string out = folder.file("out.safetensors");
+  const std::string arguments = "'" + words + "' --texts '" + texts + "' --out '" + out + "'";
+  const ProgramResult result = run_program(encode_text_program, arguments);
+  CHECK(result.output.starts_with("3 texts, 2048 numbers each: "));
+  const auto rows = SafetensorsReader(out).matrix<float>("embeddings", 3, 2048);
+  CHECK(std::abs(rows.row(0).norm() - 1) < 1e-5F);
+  CHECK(rows.row(0).dot(rows.row(1)) > rows.row(0).dot(rows.row(2)));
+  CHECK(contains(run_program(encode_text_program, arguments + " --prefix 'query: '").output,
+                 "expected none with static embeddings or word vectors"));
+}
 
 TEST_CASE("encode_text says what is wrong", "[examples][error]") {
   SmallBertFolder encoder;
