@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "departments/questions.hpp"
+#include "departments/text_model.hpp"
 #include "support/warnings.hpp"
 
 namespace departments {
@@ -29,6 +30,7 @@ struct Options {
   std::string measured = "test";    ///< split on which accuracy is measured: test or val
   std::string ask;                  ///< question that is answered after the run; empty: none
   std::string state;                ///< folder to go on from and to save to; empty: none
+  TextModelOptions model;           ///< beside hashed words
   std::int64_t dim = 4096;          ///< buckets of the hashed features
   std::int64_t rank = 16;           ///< of the LoRA module; 0: a head only
   std::int64_t learn = -1;          ///< departments to learn in this run; below 0: all
@@ -75,16 +77,25 @@ using Answerer = std::function<std::string(const std::string&)>;
 /// @throws anyssr::Error
 Results run_float(Questions& questions, const Options& options, Answerer& answer);
 Results run_double(Questions& questions, const Options& options, Answerer& answer);
+/// The same with Options::model, in float.
+Results run_with_model(Questions& questions, const Options& options, Answerer& answer);
 
-/// Opens the folder of `--state` for a learner in the scalar S, float or double (keeper.hpp).
-template <class S>
+/// What is learned on (keeper.hpp): hashed words, or Options::model.
+struct WordsInFloat;
+struct WordsInDouble;
+struct ModelInFloat;
+
+/// Opens the folder of `--state` for a learner on that (keeper.hpp).
+template <class Ground>
 class Keeper;
-template <class S>
-std::shared_ptr<Keeper<S>> open_keeper(const Options& options);
+template <class Ground>
+std::shared_ptr<Keeper<Ground>> open_keeper(const Options& options);
 template <>
-std::shared_ptr<Keeper<float>> open_keeper(const Options& options);
+std::shared_ptr<Keeper<WordsInFloat>> open_keeper(const Options& options);
 template <>
-std::shared_ptr<Keeper<double>> open_keeper(const Options& options);
+std::shared_ptr<Keeper<WordsInDouble>> open_keeper(const Options& options);
+template <>
+std::shared_ptr<Keeper<ModelInFloat>> open_keeper(const Options& options);
 
 /// `departments` is what the demo takes, in float and without storage. Where the options ask for
 /// more, it goes on as departments_complete, which stands beside it, before anything is read.

@@ -4,6 +4,7 @@
 /// @file
 /// What keeps the learner between runs, as the run sees it: storage is compiled elsewhere.
 
+#include <anyssr/backbone/any_backbone.hpp>
 #include <anyssr/backbone/text_hashing.hpp>
 #include <anyssr/learner/continual_learner.hpp>
 #include <memory>
@@ -16,15 +17,26 @@
 
 namespace departments {
 
+struct WordsInFloat {
+  using Backbone = anyssr::TextHashingBackbone<float>;
+};
+struct WordsInDouble {
+  using Backbone = anyssr::TextHashingBackbone<double>;
+};
+struct ModelInFloat {
+  using Backbone = anyssr::AnyBackbone<float>;
+};
+
 /// The folder of `--state`, locked as long as this lives.
-template <class S>
+template <class Ground>
 class Keeper {
  public:
-  using Learner = anyssr::ContinualLearner<anyssr::TextHashingBackbone<S>>;
+  using Backbone = typename Ground::Backbone;
+  using Learner = anyssr::ContinualLearner<Backbone>;
 
   virtual ~Keeper() = default;
   /// The learner of the runs before; nothing where there were none.
-  [[nodiscard]] virtual std::optional<Learner> load(anyssr::TextHashingBackbone<S> backbone) = 0;
+  [[nodiscard]] virtual std::optional<Learner> load(Backbone backbone) = 0;
   virtual void save(const Learner& learner) = 0;
   /// Refuses questions that are not those that the departments were learned from.
   /// @param questions  their first departments are the tasks

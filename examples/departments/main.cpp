@@ -13,6 +13,7 @@
 
 #include <iostream>
 
+#include "departments/model_options.hpp"
 #include "departments/report.hpp"
 #include "support/application.hpp"
 #include "support/command_line.hpp"
@@ -47,6 +48,7 @@ void declare(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--dim", arguments.dim,
                  "buckets of the hashed features; default: 4096, with --clinc 8192");
+  departments::declare(app, options.model);
   app.add_option("--expansion", options.expansion, "router's expansion: none, dense:D, hadamard:D")
       ->capture_default_str();
   app.add_option("--activation", options.activation,
@@ -97,10 +99,12 @@ void run(const Arguments& arguments, const CLI::App& app, char** argv) {
                                 ", expected 0 or more");
   }
   support::expect_scalar(options.scalar);
+  departments::expect_sound(options.model, app, options.scalar);
   departments::go_on_where_complete(options, argv);
   support::RunFiles files;
   files.reads("--data", arguments.clinc.empty() ? arguments.data : std::string());
   files.reads("--clinc", arguments.clinc);
+  departments::name_files(files, options.model);
   files.keeps("--state", options.state);
   files.writes("--json", arguments.json);
   files.expect_apart();
@@ -111,8 +115,9 @@ void run(const Arguments& arguments, const CLI::App& app, char** argv) {
   departments::expect_complete(questions, {options.measured});
   departments::reorder(questions, arguments.order, options.seed);
   departments::Answerer answer;
-  const auto learn_and_measure =
-      options.scalar == "float" ? departments::run_float : departments::run_double;
+  const auto learn_and_measure = options.model.is_chosen()   ? departments::run_with_model
+                                 : options.scalar == "float" ? departments::run_float
+                                                             : departments::run_double;
   const departments::Results results = learn_and_measure(questions, options, answer);
   if (!options.quiet) departments::print_report(questions, results);
   if (!arguments.json.empty()) departments::write_json(arguments.json, questions, options, results);

@@ -88,6 +88,8 @@ void add_line(Questions& questions, const Json& line, const std::string& place) 
   const std::string task = name_or_null(line, "task", place);
   const std::string label = name_or_null(line, "label", place);
   const auto split = split_of(line["split"], place);
+  questions.rows.push_back(
+      {(task.empty() ? "oos_" : "") + line["split"].get<std::string>(), task, text});
   if (task.empty() != label.empty()) {
     throw FormatError(place + ": \"task\" and \"label\" are null together or not at all");
   }
@@ -159,7 +161,7 @@ Domains read_domains(const std::string& path, Questions& questions, support::Fin
 
 /// [text, intent].
 void add_clinc_row(Questions& questions, const Domains& domain_of, const Json& row,
-                   const std::string& place, Split Department::*split) {
+                   const std::string& place, Split Department::*split, const char* key) {
   if (!row.is_array() || row.size() != 2 || !row[0].is_string() || !row[1].is_string()) {
     throw FormatError(place + ": expected [text, intent]");
   }
@@ -172,6 +174,7 @@ void add_clinc_row(Questions& questions, const Domains& domain_of, const Json& r
     throw FormatError(place + ": intent " + support::in_quotes(intent) + " is in no domain");
   }
   add_question(department_of(questions, found->second, place), split, text, intent, place);
+  questions.rows.push_back({key, found->second, text});
 }
 
 /// Calls add(row, its place) for each of a split [row, ...].
@@ -221,7 +224,7 @@ Questions read_clinc(const std::string& folder) {
   if (!data.is_object()) faults.throw_if_any();
   const auto read = [&](const char* key, Split Department::*split) {
     read_clinc_split(data, key, data_path, faults, [&](const Json& row, const std::string& place) {
-      add_clinc_row(questions, domain_of, row, place, split);
+      add_clinc_row(questions, domain_of, row, place, split, key);
     });
   };
   read("train", &Department::train);
@@ -234,6 +237,7 @@ Questions read_clinc(const std::string& folder) {
                      }
                      questions.outside.push_back(row[0].get<std::string>());
                      expect_text(questions.outside.back(), place);
+                     questions.rows.push_back({"oos_test", "", questions.outside.back()});
                    });
   faults.throw_if_any();
   find_twins(questions);

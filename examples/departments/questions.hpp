@@ -28,9 +28,17 @@ struct Department {
   Split test = {};
 };
 
+/// A row as the data file has it.
+struct DataRow {
+  std::string split;  ///< train, val, test; of no department: oos_train, oos_val, oos_test
+  std::string department;
+  std::string text;
+};
+
 struct Questions {
   std::vector<Department> departments;  ///< in the order in which they are learned
   std::vector<std::string> outside;     ///< test questions of no department
+  std::vector<DataRow> rows = {};       ///< all, in the order of the file
   support::Findings warnings = {};      ///< names of which one was most likely meant
 };
 

@@ -54,20 +54,27 @@ inline double median(std::vector<double> values) {
 }
 
 template <class S>
+TextHashingBackbone<S> hashed_words(const Options& options) {
+  return TextHashingBackbone<S>({.dim = static_cast<Index>(options.dim), .seed = options.seed});
+}
+
+template <class Ground>
 class Run {
-  using Learner = ContinualLearner<TextHashingBackbone<S>>;
+  using Base = typename Ground::Backbone;
+  using S = typename Base::Scalar;
+  using Learner = ContinualLearner<Base>;
   using Backbone = typename Learner::Adaptable;
 
  public:
-  Run(Questions& questions, const Options& options) : questions_(questions), options_(options) {
-    TextHashingBackbone<S> backbone({.dim = static_cast<Index>(options.dim), .seed = options.seed});
+  Run(Questions& questions, const Options& options, Base backbone)
+      : questions_(questions), options_(options) {
     learner_ = std::make_shared<Learner>(backbone, learner_options(options));
     (void)learner_->backbone().make_adapter(std::span(questions.departments.front().train.labels),
                                             learner_->options().adapter, 0);
     if (!options.ask.empty()) expect_answerable(options.ask);
     if (options.state.empty()) return;
-    state_ = open_keeper<S>(options);  // what is refused before leaves no folder behind
-    learner_.reset();                  // two at once may be large
+    state_ = open_keeper<Ground>(options);  // what is refused before leaves no folder behind
+    learner_.reset();                       // two at once may be large
     auto known = state_->load(backbone);
     learner_ = known ? std::make_shared<Learner>(std::move(*known))
                      : std::make_shared<Learner>(std::move(backbone), learner_options(options));
@@ -373,7 +380,7 @@ class Run {
 
   Questions& questions_;
   const Options& options_;
-  std::shared_ptr<Keeper<S>> state_;  // null without --state
+  std::shared_ptr<Keeper<Ground>> state_;  // null without --state
   std::shared_ptr<Learner> learner_;
   std::vector<typename Backbone::Trunk> trunks_;  // of the measured questions, one per department
   std::vector<std::vector<RoutingDecision>> decisions_;  // of the learner after the last task

@@ -7,7 +7,7 @@
 namespace departments {
 
 Results run_float(Questions& questions, const Options& options, Answerer& answer) {
-  return Run<float>(questions, options).run(answer);
+  return Run<WordsInFloat>(questions, options, hashed_words<float>(options)).run(answer);
 }
 
 }  // namespace departments

@@ -17,6 +17,7 @@
 
 #include "support/application.hpp"
 #include "support/command_line.hpp"
+#include "support/encoder_folder.hpp"
 #include "support/run_files.hpp"
 #include "support/text_lines.hpp"
 #include "support/text_tokens.hpp"
@@ -49,16 +50,6 @@ void declare(CLI::App& app, Options& options) {
       ->required();
 }
 
-bool is_static(const std::filesystem::path& folder) {
-  const auto path = folder / "config.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) {
-    return std::filesystem::exists(folder / "0_StaticEmbedding", ignored);
-  }
-  const anyssr::Json config = anyssr::read_json(path);
-  return config.is_object() && config.contains("model_type") && config["model_type"] == "model2vec";
-}
-
 template <class S>
 anyssr::RowMajorMatrix<S> encode(const Options& options) {
   const support::Tokens ids =
@@ -67,7 +58,7 @@ anyssr::RowMajorMatrix<S> encode(const Options& options) {
       options.texts.empty() ? std::vector<std::string>() : support::read_text_lines(options.texts);
   std::error_code ignored;
   const bool is_file = std::filesystem::is_regular_file(options.model, ignored);
-  const bool is_lookup = is_file || is_static(options.model);
+  const bool is_lookup = is_file || support::is_static_folder(options.model);
   if (is_lookup && !options.prefix.empty()) {
     throw anyssr::ArgumentError(
         "--prefix is for encoders that were trained with one, expected none with static embeddings "

@@ -11,14 +11,14 @@
 
 namespace departments {
 
-template <class S>
-class FolderKeeper : public Keeper<S> {
+template <class Ground>
+class FolderKeeper : public Keeper<Ground> {
  public:
-  using Learner = typename Keeper<S>::Learner;
+  using Learner = typename Keeper<Ground>::Learner;
 
   explicit FolderKeeper(const Options& options) : options_(options), folder_(options) {}
 
-  std::optional<Learner> load(anyssr::TextHashingBackbone<S> backbone) override {
+  std::optional<Learner> load(typename Ground::Backbone backbone) override {
     return folder_.load<Learner>(std::move(backbone), options_);
   }
   void save(const Learner& learner) override { folder_.save(learner); }

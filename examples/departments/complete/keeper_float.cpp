@@ -4,8 +4,8 @@
 namespace departments {
 
 template <>
-std::shared_ptr<Keeper<float>> open_keeper(const Options& options) {
-  return std::make_shared<FolderKeeper<float>>(options);
+std::shared_ptr<Keeper<WordsInFloat>> open_keeper(const Options& options) {
+  return std::make_shared<FolderKeeper<WordsInFloat>>(options);
 }
 
 }  // namespace departments

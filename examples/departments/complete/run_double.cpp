@@ -5,12 +5,12 @@
 namespace departments {
 
 template <>
-std::shared_ptr<Keeper<double>> open_keeper(const Options& options) {
-  return std::make_shared<FolderKeeper<double>>(options);
+std::shared_ptr<Keeper<WordsInDouble>> open_keeper(const Options& options) {
+  return std::make_shared<FolderKeeper<WordsInDouble>>(options);
 }
 
 Results run_double(Questions& questions, const Options& options, Answerer& answer) {
-  return Run<double>(questions, options).run(answer);
+  return Run<WordsInDouble>(questions, options, hashed_words<double>(options)).run(answer);
 }
 
 }  // namespace departments

@@ -17,14 +17,20 @@ constexpr const char* format = "anyssr-departments";
 
 /// What decides about the numbers that are learned, by option.
 Json learning_options(const Options& options) {
-  return {{"scalar", options.scalar},
-          {"dim", options.dim},
-          {"seed", options.seed},
-          {"expansion", options.expansion},
-          {"activation", options.activation},
-          {"ridge", options.ridge},
-          {"rank", options.rank},
-          {"subspace", options.subspace}};
+  Json json{{"scalar", options.scalar},
+            {"dim", options.dim},
+            {"seed", options.seed},
+            {"expansion", options.expansion},
+            {"activation", options.activation},
+            {"ridge", options.ridge},
+            {"rank", options.rank},
+            {"subspace", options.subspace}};
+  const TextModelOptions& model = options.model;
+  if (!model.is_chosen()) return json;
+  // which model it is says the fingerprint that is saved with the learner
+  json.update(
+      {{"no-words", model.no_words}, {"model-dim", model.dim}, {"model-weight", model.share()}});
+  return json;
 }
 
 /// A value as one types it.

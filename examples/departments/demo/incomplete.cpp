@@ -24,6 +24,7 @@ constexpr const char* complete = "departments_complete";
 
 [[nodiscard]] std::string incomplete_option(const Options& options) {
   if (!options.state.empty()) return "--state";
+  if (options.model.is_chosen()) return options.model.option();
   return options.scalar == "float" ? "" : "--scalar " + options.scalar;
 }
 
@@ -43,8 +44,12 @@ Results run_double(Questions& /*questions*/, const Options& options, Answerer& /
   refuse(incomplete_option(options));
 }
 
+Results run_with_model(Questions& /*questions*/, const Options& options, Answerer& /*answer*/) {
+  refuse(incomplete_option(options));
+}
+
 template <>
-std::shared_ptr<Keeper<float>> open_keeper(const Options& options) {
+std::shared_ptr<Keeper<WordsInFloat>> open_keeper(const Options& options) {
   refuse(incomplete_option(options));
 }
 
