@@ -19,8 +19,8 @@ namespace {
 using namespace anyssr;
 using namespace anyssr::test;
 
-const std::vector<std::string> texts{"what is my balance", "cash", "when does the train leave",
-                                     "a"};
+const std::vector<std::string> joined_texts{"what is my balance", "cash",
+                                            "when does the train leave", "a"};
 
 /// Two numbers of a text; zeros for "a".
 template <class S>
@@ -57,10 +57,11 @@ TEMPLATE_TEST_CASE("each block of a row has its own length", "[backbone]", float
   static_assert(Backbone<Joined> && std::same_as<typename Joined::Features, RowMajorMatrix<S>>);
   CHECK(joined.feature_dim() == 66);
   RowMajorMatrix<S> expected(4, 66);
-  expected.leftCols(2) = std::sqrt(S(0.75)) * unit_rows<S>(length_backbone<S>().features(texts));
+  expected.leftCols(2) =
+      std::sqrt(S(0.75)) * unit_rows<S>(length_backbone<S>().features(joined_texts));
   expected.rightCols(64) =
-      std::sqrt(S(0.25)) * unit_rows<S>(RowMajorMatrix<S>(hashed.features(texts)));
-  const RowMajorMatrix<S> rows = joined.features(texts);
+      std::sqrt(S(0.25)) * unit_rows<S>(RowMajorMatrix<S>(hashed.features(joined_texts)));
+  const RowMajorMatrix<S> rows = joined.features(joined_texts);
   CHECK((rows - expected).norm() < round_off<S>(10));
   CHECK(rows.row(3).head(2).isZero(0));  // the part knows nothing of it
   CHECK(std::abs(rows.row(0).norm() - 1) < round_off<S>(10));
@@ -75,10 +76,10 @@ TEMPLATE_TEST_CASE("parts that are all sparse stay sparse", "[backbone]", float,
   using Joined = std::remove_const_t<decltype(joined)>;
   static_assert(Backbone<Joined> && std::same_as<typename Joined::Features, SparseRows<S>>);
   RowMajorMatrix<S> expected(4, 96);
-  expected.leftCols(64) = unit_rows<S>(RowMajorMatrix<S>(words.features(texts)));
-  expected.rightCols(32) = unit_rows<S>(RowMajorMatrix<S>(others.features(texts)));
+  expected.leftCols(64) = unit_rows<S>(RowMajorMatrix<S>(words.features(joined_texts)));
+  expected.rightCols(32) = unit_rows<S>(RowMajorMatrix<S>(others.features(joined_texts)));
   expected *= std::sqrt(S(0.5));
-  CHECK((RowMajorMatrix<S>(joined.features(texts)) - expected).norm() < round_off<S>(10));
+  CHECK((RowMajorMatrix<S>(joined.features(joined_texts)) - expected).norm() < round_off<S>(10));
 }
 
 TEST_CASE("an expansion stands on top of a backbone", "[backbone]") {
@@ -86,7 +87,8 @@ TEST_CASE("an expansion stands on top of a backbone", "[backbone]") {
   const ExpandedBackbone expanded(length_backbone<double>(), options);
   CHECK(expanded.feature_dim() == 40);
   const DenseExpansion<double> alone(2, options);
-  CHECK(expanded.features(texts) == alone.expand(length_backbone<double>().features(texts)));
+  CHECK(expanded.features(joined_texts) ==
+        alone.expand(length_backbone<double>().features(joined_texts)));
   CHECK(expanded.fingerprint() !=
         ExpandedBackbone(length_backbone<double>("others"), options).fingerprint());
   CHECK(expanded.fingerprint() !=
@@ -127,5 +129,5 @@ TEST_CASE("parts that do not fit are refused", "[backbone][error]") {
   CHECK(contains(weight(std::nan("")), "weight of a part is nan"));
   const AnyBackbone<float> wrong(
       3, [](std::span<const std::string>) { return RowMajorMatrix<float>(1, 2); });
-  CHECK_THROWS_AS(JoinedBackbone{JoinedPart(wrong)}.features(texts), ShapeError);
+  CHECK_THROWS_AS(JoinedBackbone{JoinedPart(wrong)}.features(joined_texts), ShapeError);
 }

@@ -22,13 +22,14 @@ namespace {
 using namespace anyssr;
 using namespace anyssr::test;
 
-const std::vector<std::string> words{"the",    "money", "Money", "cash",  "new_york", "to",
-                                     "bank's", "über",  "card",  "train", "plane",    "ticket"};
+const std::vector<std::string> listed_words{"the",      "money", "Money",  "cash",
+                                            "new_york", "to",    "bank's", "über",
+                                            "card",     "train", "plane",  "ticket"};
 constexpr Index words_dim = 6;
 
 RowMajorMatrix<float> raw_vectors() {
   RowMajorMatrix<float> rows =
-      random_normal<float>(static_cast<Index>(words.size()), words_dim, 7, 1);
+      random_normal<float>(static_cast<Index>(listed_words.size()), words_dim, 7, 1);
   rows.rowwise() += RowVector<float>::LinSpaced(words_dim, 1, 2);
   return rows;
 }
@@ -37,7 +38,7 @@ std::string lines_of(const RowMajorMatrix<float>& rows) {
   std::ostringstream text;
   text.precision(9);
   for (Index i = 0; i < rows.rows(); ++i) {
-    text << words[static_cast<std::size_t>(i)];
+    text << listed_words[static_cast<std::size_t>(i)];
     for (Index j = 0; j < rows.cols(); ++j) text << " " << rows(i, j);
     text << "\n";
   }
@@ -78,7 +79,8 @@ std::map<std::string, Eigen::VectorXd> cleaned_by_svd(int removed) {
   rows.rowwise().normalize();
   std::map<std::string, Eigen::VectorXd> result;
   for (std::size_t i = 0; i < kept.size(); ++i) {
-    result[words[static_cast<std::size_t>(kept[i])]] = rows.row(static_cast<Index>(i)).transpose();
+    result[listed_words[static_cast<std::size_t>(kept[i])]] =
+        rows.row(static_cast<Index>(i)).transpose();
   }
   return result;
 }
@@ -129,7 +131,7 @@ TEST_CASE("the text forms and safetensors give the same vectors", "[encoder]") {
   writer.add("vectors", raw_vectors());
   writer.write(folder.file("vectors.safetensors"));
   std::string list;
-  for (const std::string& word : words) list += word + "\n";
+  for (const std::string& word : listed_words) list += word + "\n";
   folder.write("words.txt", list);
   CHECK(WordVectors::read(folder.file("vectors.safetensors")).digest() == plain.digest());
   const WordVectors first = WordVectors::read(folder.text(lines), {.max_words = 4});
@@ -228,8 +230,8 @@ TEST_CASE("threads and neighbours change no bit of a row; options change the fin
   const WordVectors vectors = small_vectors();
   std::vector<std::string> texts;
   for (int i = 0; i < 200; ++i) {
-    texts.push_back("the " + words[static_cast<std::size_t>(i) % words.size()] + " cash " +
-                    std::to_string(i));
+    texts.push_back("the " + listed_words[static_cast<std::size_t>(i) % listed_words.size()] +
+                    " cash " + std::to_string(i));
   }
   const WordVectorBackbone<float> one(vectors, {.dim = 64, .threads = 1});
   const WordVectorBackbone<float> three(vectors, {.dim = 64, .threads = 3});

@@ -20,8 +20,8 @@ using nlohmann::json;
 
 namespace {
 
-const std::string departments_program = ANYSSR_DEPARTMENTS;
-const std::string small = " --dim 256 --rank 2 --threads 1 ";
+const std::string riddle_program = ANYSSR_DEPARTMENTS;
+const std::string riddle_options = " --dim 256 --rank 2 --threads 1 ";
 
 /// Questions whose words say nothing, so that only a model can tell two departments apart; the
 /// features are a number for the department and one for the label.
@@ -74,14 +74,14 @@ class RiddleFolder {
   [[nodiscard]] const std::vector<Index>& places(const std::string& split) { return place_[split]; }
 
   [[nodiscard]] std::string run(const std::string& arguments) const {
-    return run_program(departments_program,
-                       "--data '" + file("data.jsonl") + "'" + small + arguments)
+    return run_program(riddle_program,
+                       "--data '" + file("data.jsonl") + "'" + riddle_options + arguments)
         .output;
   }
   [[nodiscard]] json figures(const std::string& arguments) const {
-    const ProgramResult result = run_program(
-        departments_program, "--data '" + file("data.jsonl") + "'" + small + "--quiet --json '" +
-                                 file("out.json") + "' " + arguments);
+    const ProgramResult result =
+        run_program(riddle_program, "--data '" + file("data.jsonl") + "'" + riddle_options +
+                                        "--quiet --json '" + file("out.json") + "' " + arguments);
     INFO(result.output);
     REQUIRE(result.status == 0);
     return json::parse(std::ifstream(file("out.json")));
