@@ -225,7 +225,7 @@ TEST_CASE("a word without a vector is like one that is spelt alike", "[encoder]"
   CHECK(backbone.features({}).rows() == 0);
 }
 
-TEST_CASE("threads and neighbours change no bit of a row; options change the fingerprint",
+TEST_CASE("threads and neighbours change no bit of a row, and options the fingerprint",
           "[encoder]") {
   const WordVectors vectors = small_vectors();
   std::vector<std::string> texts;
