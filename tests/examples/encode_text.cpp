@@ -61,7 +61,9 @@ TEST_CASE("texts become the mean of their words' vectors", "[examples]") {
 TEST_CASE("texts become the kernel mean of words of a file", "[examples]") {
   const TemporaryFolder folder;
   const std::string words = folder.write(
-      "words.vec", "4 3\nmoney 1 0 2\ncash 1.1 0.1 1.9\ntrain -1 2 0\nplane -1 1 0.5\n");
+      "words.vec",
+      "6 5\nmoney 1 0 2 0 1\ncash 0.9 0.5 1 1 0\ntrain -1 2 0 1 1\nplane -1 1 0.5 -1 0\n"
+      "cat 0 0 -1 1 -1\ndog 2 -1 0 -1 1\n");
   const std::string texts = folder.write(
       "texts.jsonl", "{\"text\": \"money\"}\n{\"text\": \"Money!\"}\n{\"text\": \"train\"}\n");
   const std::string out = folder.file("out.safetensors");

@@ -2,7 +2,8 @@
 #pragma once
 
 /// @file
-/// Encoders of text.
+/// Encoders of text. They read tokenizers, so that they are compiled once where those are
+/// (tokenizers.hpp).
 
 #include "anyssr/backbone/encoder/bert_backbone.hpp"
 #include "anyssr/backbone/encoder/static_embedding.hpp"
@@ -14,7 +15,7 @@
   EXPLICIT class anyssr::StaticEmbeddingBackbone<S>;   \
   EXPLICIT class anyssr::WordVectorBackbone<S>;
 
-#ifdef ANYSSR_COMPILED
+#if defined(ANYSSR_COMPILED) && defined(ANYSSR_COMPILED_TOKENIZERS)
 ANYSSR_INSTANTIATE_ENCODER_MODELS(extern template, float)
 ANYSSR_INSTANTIATE_ENCODER_MODELS(extern template, double)
 #endif
